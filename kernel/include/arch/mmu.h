@@ -1,0 +1,45 @@
+/*
+ * mmu.h - page tables of user address spaces and of the arena (the kernel's mapping of the persistent space).
+ * Page tables are volatile and may be dropped at any time: posix/mm rebuilds them from areas and page trees.
+ *
+ * Tracking (persistence.md, P4): a leaf is writable only if the page behind it was noted dirty in this epoch. Each leaf table has a
+ * volatile descriptor with a bitmap of writable leaves and stands on a list while any is set, so that mmu_protect_all() at
+ * the barrier walks only what became writable. Leaves of device mappings (MMU_DEVICE) are not tracked.
+ * Functions lock what they need (one spinlock per struct mmu); interrupts stay on except in mmu_protect_all.
+ */
+#pragma once
+#include "kernel/include/types.h"
+
+#define MMU_W      1u /* writable now */
+#define MMU_X      2u
+#define MMU_U      4u
+#define MMU_DEVICE 8u /* uncached, untracked */
+#define MMU_WC     16u
+
+struct mmu;
+
+struct mmu *mmu_create(void);                 /* NULL: no memory. Upper half shared with the kernel's. */
+void mmu_destroy(struct mmu *m);              /* not loaded anywhere; frees tables, not the frames mapped */
+void mmu_load(struct mmu *m);                 /* this CPU; NULL = kernel only. Bumps the "loaded on" mask for shoot-downs. */
+int mmu_map(struct mmu *m, uint64_t va, paddr_t pa, unsigned prot);   /* one page; replaces a leaf; 0 or -ENOMEM */
+paddr_t mmu_lookup(struct mmu *m, uint64_t va, unsigned *prot);       /* 0 if not present */
+/* Remove / write-protect / change protection of leaves in [va, va+len); flushed on every CPU that has m loaded before return. */
+void mmu_unmap(struct mmu *m, uint64_t va, uint64_t len);
+void mmu_protect(struct mmu *m, uint64_t va, uint64_t len);           /* clear W of all leaves; whole upper levels when dense */
+void mmu_set_x(struct mmu *m, uint64_t va, uint64_t len, bool executable);
+bool mmu_accessed_clear(struct mmu *m, uint64_t va);                  /* test and clear the accessed bit */
+
+/* The arena. Present pages are mapped in the shared kernel half; W tells "noted dirty in this epoch". */
+int arena_map(ppn_t ppn, paddr_t frame, bool writable);               /* 0 or -ENOMEM (tables) */
+paddr_t arena_frame(ppn_t ppn);                                       /* 0 if absent */
+void arena_unmap(ppn_t ppn);                                          /* caller flushes by arena_flush() */
+void arena_set_present(ppn_t ppn, bool present);                      /* test knob: absent pages keep their frame in the PTE */
+bool arena_note_dirty(ppn_t ppn);                                     /* sets W; true if it was not yet noted in this epoch */
+bool arena_is_dirty(ppn_t ppn);
+void arena_flush(void);                                               /* shoot-down of the arena on all CPUs */
+uint64_t arena_dirty_count(void);                                     /* pages noted dirty in this epoch */
+
+/* Barrier step, all other CPUs parked: clears W on every tracked leaf of arena and user tables; returns leaves cleared. */
+uint64_t mmu_protect_all(void);
+/* P4 checker (tests): every user leaf with W has its arena leaf W; panics with the address when not. */
+void mmu_check_p4(void);

@@ -1,0 +1,24 @@
+/*
+ * thread_regs.h - machine state of a user thread beyond struct frame. The save area is persistent memory given by the caller,
+ * 64-byte aligned, fpu_size() bytes (XSAVE standard format; FXSAVE where there is no XSAVE).
+ */
+#pragma once
+#include "kernel/include/cpu.h"
+size_t fpu_size(void);
+uint64_t fpu_features(void);              /* XCR0 as shown to user mode */
+void fpu_init_area(void *area);           /* initial state */
+void fpu_save(void *area);
+void fpu_restore(const void *area);       /* area is kernel-made or passed fpu_sanitize */
+bool fpu_sanitize(void *area);            /* user-supplied header: false when it cannot be loaded */
+void fs_base_set(uint64_t base);          /* this CPU now */
+void gs_base_user_set(uint64_t base);
+bool addr_canonical(uint64_t va);
+/* Leaves the kernel: loads cpu->frame's registers from f and returns to user mode (sysret when possible, else iret). */
+noreturn void arch_return_to_user(const struct frame *f);
+/* Forgets everything on this CPU's stack and calls fn on its top: how a section is abandoned and a thread is left. */
+noreturn void arch_stack_reset(void (*fn)(void *), void *arg);
+/* Sleeps until an interrupt with interrupts enabled atomically; returns with interrupts on. */
+void arch_idle(void);
+uint32_t arch_hwcap(void);                /* AT_HWCAP: CPUID.1:EDX */
+struct cpu_identity { char vendor[16], model[64]; uint32_t family, model_nr, stepping; uint64_t khz; char flags[768]; };
+void arch_cpu_identity(struct cpu_identity *id);

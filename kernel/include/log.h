@@ -1,0 +1,19 @@
+/*
+ * log.h - the kernel log and the end of the world.
+ * klog keeps the last 64 KiB in a volatile ring (syslog(2), dmesg) and sends lines at or below the console level to serial
+ * and screen. Callable from every context, interrupts included. panic prints a symbolised backtrace, stops the other CPUs
+ * and halts (or resets, or leaves QEMU through isa-debug-exit when the command line says panic=exit).
+ */
+#pragma once
+#include "kernel/include/types.h"
+
+enum klog_level { LOG_ERR = 3, LOG_WARN = 4, LOG_INFO = 6, LOG_DEBUG = 7 };
+
+void klog(enum klog_level level, const char *fmt, ...) printf_like(2, 3);
+void klog_set_console_level(int level);
+size_t klog_read(uint64_t from, char *buf, size_t len, uint64_t *next); /* copies out ring bytes from sequence `from` */
+uint64_t klog_end(void);                                                /* sequence number after the newest byte */
+noreturn void panic(const char *fmt, ...) printf_like(1, 2);
+void backtrace_print(uint64_t rbp);
+
+#define assert(c) do { if (unlikely(!(c))) panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #c); } while (0)
