@@ -24,6 +24,7 @@ struct cpu {
         uint64_t stack_top;       /* %gs:8  entry starts here */
         uint64_t scratch;         /* %gs:16 user rsp during syscall entry */
         struct thread *current;   /* %gs:24 the Unix thread whose frame is on the stack, or NULL */
+        struct section *section;  /* %gs:32 this CPU's section state (persist) */
         uint32_t id;              /* dense, 0 is the boot CPU */
         uint32_t apic_id;
         volatile uint32_t need;   /* NEED_*: looked at before the return to user mode and in idle */

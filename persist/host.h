@@ -1,0 +1,34 @@
+/*
+ * host.h - how persist/ sees the world. The kernel supplies one set of operations (kernel/glue/persist_host.c), a Linux process
+ * another (tests, tools). Nothing else of the outside is called from persist/.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint64_t ppn_t; /* number of a page of the space: (va - SPACE_START) >> 12; 0 means none */
+
+struct persist_host {
+        /*
+         * Frames behind pages. page_provide: the page gets a frame and is mapped writable, noted dirty (a new page is dirty by birth);
+         * contents undefined. 0 or -ENOMEM. page_withdraw: the frame goes back (the caller has run flush()).
+         */
+        int (*page_provide)(ppn_t ppn);
+        void (*page_withdraw)(ppn_t ppn);
+        bool (*page_present)(ppn_t ppn);
+        void (*page_set_present)(ppn_t ppn, bool present); /* test knob: the frame stays known */
+        bool (*page_note_dirty)(ppn_t ppn);                /* make writable; true if not yet noted in this epoch */
+        uint64_t (*dirty_count)(void);
+        void (*flush)(void);                               /* forget translations of the space everywhere */
+        uint64_t (*protect_all)(void);                     /* barrier: every page read-only again; returns leaves cleared */
+        void (*check_tracking)(void);                      /* P4, all CPUs parked */
+        uint64_t (*frames_free)(void);
+        /* CPUs. park_others: ask all others to park and wait until they have; interrupts are on. */
+        void (*park_others)(void);
+        void (*release_others)(void);
+        uint64_t (*clock_ticks)(void);
+        void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+        void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+};
+extern const struct persist_host *persist_host;

@@ -1,0 +1,85 @@
+/*
+ * section.h - who may touch the space, and when (persistence.md, "Sections").
+ * A section is a stretch of kernel code that is neither preempted nor sleeps. Between section_begin and section_changes it only
+ * reads the space and takes what the undo list names; after section_changes nothing can fail, wait or meet an absent page (P14).
+ * Per-CPU state; volatile.
+ */
+#pragma once
+#include "persist/host.h"
+
+#define SECTION_HELD_MAX 12
+#define SECTION_UNDO_MAX 8
+#define SECTION_PAGES    64 /* pages one section may dirty */
+
+struct section {
+        bool active;
+        bool changed;
+        uint8_t nheld, nundo;
+        uint32_t cpu;
+        uint32_t dirtied;         /* pages that this section was the first to dirty in the epoch */
+        uint64_t generation;      /* for deferred frees: 0 while inactive */
+        void (*retry)(void *arg); /* what to run, on an empty stack, when the section was abandoned */
+        void *retry_arg;
+        uint64_t abandoned;       /* how often, since boot (tests) */
+        struct { volatile uint32_t *word; uint32_t rank; } held[SECTION_HELD_MAX];
+        struct { void (*fn)(void *arg); void *arg; } undo[SECTION_UNDO_MAX];
+};
+
+#ifdef PERSIST_HOSTED
+extern _Thread_local struct section *persist_section;
+static inline struct section *section_this(void) { return persist_section; }
+#else
+static inline struct section *section_this(void)
+{
+        struct section *s;
+        __asm__("mov %%gs:32, %0" : "=r"(s)); /* struct cpu.section */
+        return s;
+}
+#endif
+
+void section_cpu_init(struct section *s, unsigned cpu);
+/* Enter. The gate (reserves, parking) was passed by the caller. `retry` gets control, on an empty stack, if the section is abandoned. */
+void section_begin(void (*retry)(void *arg), void *arg);
+/* Leave: locks are dropped, undo entries forgotten, deferred frees may be drained. */
+void section_end(void);
+/* Between two steps of one long call when nobody waits for this CPU: drops locks, clears `changed`, keeps borrowed pointers valid. */
+void section_step(void);
+/* Undo everything taken before the first change and leave. Only before section_changes. */
+void section_abandon(void);
+/* Mark the first change (P14). From here on allocation from the credit cannot fail. */
+static inline void section_changes(void) { section_this()->changed = true; }
+/* Volatile thing taken before the first change, to be given back when the section is abandoned (not at its normal end). */
+void section_on_abandon(void (*fn)(void *arg), void *arg);
+/* Forget the newest entry with this arg (it was given back, or handed on). */
+void section_undo_forget(void *arg);
+
+/*
+ * Locks: volatile words in one table per rank, hashed by object address. Taken in increasing rank; dropped at the section's end or earlier
+ * by unlock. Two objects of one rank only by lock2. Order violations panic. Interrupts stay on; interrupt handlers never take them.
+ */
+enum lock_rank {
+        LOCK_IPC = 1,   /* SysV and POSIX IPC registries */
+        LOCK_RENAME,    /* cross-directory renames: one for the file system */
+        LOCK_FDTABLE,   /* a process's descriptor table */
+        LOCK_MM,        /* areas and page tree of an address space */
+        LOCK_FILE,      /* open file: position, flags */
+        LOCK_INODE,     /* inode and its contents; lock2 for two directories */
+        LOCK_FLOCK,     /* file lock lists of an inode */
+        LOCK_NOTIFY,    /* inotify instances */
+        LOCK_SOCK,      /* AF_UNIX socket; lock2 for the two ends */
+        LOCK_PIPE,
+        LOCK_TTY,       /* a pty pair shares one word */
+        LOCK_EVENT,     /* eventfd, timerfd, signalfd */
+        LOCK_EPOLL,
+        LOCK_PROCTREE,  /* one word: pids, parents and children, groups, sessions, zombies */
+        LOCK_SIGNAL,    /* signal state of a process (its sighand) */
+        LOCK_TIMER,     /* POSIX timers and itimers of a process */
+        LOCK_FUTEX,     /* futex key */
+        LOCK_SPACE,     /* allocator; persist's own, last */
+        LOCK_RANKS
+};
+void lock(enum lock_rank rank, const void *object);
+void unlock(enum lock_rank rank, const void *object);
+void lock2(enum lock_rank rank, const void *a, const void *b); /* word order; equal words once; unlock2 likewise */
+void unlock2(enum lock_rank rank, const void *a, const void *b);
+bool lock_held(enum lock_rank rank, const void *object);

@@ -1,0 +1,100 @@
+/*
+ * space.h - the persistent space: pages with reference counts, typed slabs, byte blocks, the root.
+ *
+ * Allocation and freeing happen after section_changes() and, within the credit of SECTION_PAGES, cannot fail. What grows memory asks
+ * space_room() *before* the change and returns -ENOMEM/-ENOSPC when it says no. Frees are deferred until every CPU has left the
+ * section it was in, so what was found inside a section stays readable to its end. Pointers never change.
+ *
+ * Pages: every page has a 16-byte record {refs, kind}. space_page_alloc gives refs = 1.
+ * Typed objects: from slabs whose page header names type and version; zeroed. Types are registered once at boot in a const table, which
+ * also lists the pointer fields so that P1 (no stranger in the space) and P12 (counts equal references) can be checked by walking.
+ */
+#pragma once
+#include "persist/host.h"
+
+#define SPACE_START 0xffff900000000000ul
+
+enum page_kind {
+        PAGE_FREE = 0,
+        PAGE_META,    /* allocator's own, root: resident */
+        PAGE_SLAB,    /* typed objects and byte classes; resident when the type says so */
+        PAGE_RUN,     /* part of a multi-page block */
+        PAGE_NODE,    /* page-tree node: 512 entries */
+        PAGE_ANON,    /* private memory */
+        PAGE_FILE,    /* file contents */
+        PAGE_DIR,     /* directory blocks */
+        PAGE_KINDS
+};
+
+/* How a pointer field counts. */
+enum field_kind {
+        FIELD_REF,    /* counted reference to an object that starts with struct object */
+        FIELD_BORROW, /* not counted (back pointer, list link) */
+        FIELD_OWN,    /* sole owner of a byte block or of a slab object without a header */
+};
+struct space_field { uint16_t offset; uint16_t kind; uint16_t count; /* consecutive pointers */ };
+
+struct space_type {
+        const char *name;
+        uint32_t size;            /* bytes, <= 2016 */
+        uint16_t version;
+        uint16_t flags;
+        const struct space_field *fields; /* ends with count 0; NULL: no pointers */
+};
+#define SPACE_RESIDENT 1u /* never absent */
+#define SPACE_OBJECT   2u /* starts with struct object: takes part in P12 */
+#define SPACE_ALIGN64  4u /* else 16 */
+
+void space_types_register(const struct space_type *table, unsigned ntypes); /* before space_create; index = type number, 0 unused */
+int space_create(void);                                    /* a fresh, empty space. 0 or -ENOMEM */
+
+/* Is there room for npages more? Counts what other CPUs' sections may still take. Before the change. */
+bool space_room(uint64_t npages);
+
+ppn_t space_page_alloc(enum page_kind kind);               /* contents undefined */
+ppn_t space_page_alloc_zeroed(enum page_kind kind);
+void space_page_ref(ppn_t ppn);
+void space_page_unref(ppn_t ppn);                          /* at zero: deferred free */
+uint32_t space_page_refs(ppn_t ppn);
+enum page_kind space_page_kind(ppn_t ppn);
+static inline void *space_page(ppn_t ppn) { return (void *)(SPACE_START + (ppn << 12)); }
+static inline ppn_t space_ppn(const void *p) { return ((uint64_t)p - SPACE_START) >> 12; }
+
+void *space_alloc(unsigned type);                          /* zeroed */
+void space_free(void *object);                             /* deferred */
+unsigned space_type_of(const void *object);                /* type number of a slab object */
+void *space_alloc_bytes(size_t len);                       /* zeroed, 16-aligned, len <= 64 pages; classes to 2016, then page runs */
+void space_free_bytes(void *block);                        /* deferred; NULL is nothing */
+size_t space_bytes_size(const void *block);                /* usable size */
+/* Walk all live objects of a type (boot, checkers): no concurrent change of that type. */
+void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg);
+
+/* The root object's slots: persistent pointers everything else hangs on. */
+enum root_slot { ROOT_POSIX = 0, ROOT_PVM, ROOT_CONSOLE, ROOT_SLOTS = 16 };
+void *space_root_get(enum root_slot slot);
+void space_root_set(enum root_slot slot, void *object);    /* after section_changes */
+
+struct space_stats { uint64_t pages[PAGE_KINDS]; uint64_t pages_cached, pages_top, dirty_now, epoch; };
+void space_stats(struct space_stats *s);
+
+/*
+ * Ring-0 fault on the space. Absent: abandons the section and goes to its retry (does not return); after the first change it panics.
+ * Protection: notes the page dirty and returns true (retry the instruction). False: not ours.
+ */
+bool space_fault(uint64_t addr, bool present, bool write);
+void space_page_dirty(ppn_t ppn);                          /* a user mapping is about to become writable */
+bool space_page_absent(ppn_t ppn);
+int space_fetch(ppn_t ppn);                                /* outside sections; 0 or -EIO */
+ppn_t space_fetch_pending(void);                           /* the page for which this CPU's last section was abandoned */
+
+/* Epochs. One barrier with the caller as leader, outside any section. In a RAM-only space it ends there. */
+void snapshot_barrier(void);
+uint64_t snapshot_epoch(void);
+struct barrier_stats { uint64_t count, pause_last, pause_max, pause_sum, leaves_last; }; /* pauses in clock ticks */
+void snapshot_barrier_stats(struct barrier_stats *s);
+
+/* Test knobs and checkers. Checkers run while all CPUs are parked and panic with what they found. */
+extern uint32_t space_absent_per_mille;                    /* at each barrier this share of evictable pages is made absent */
+extern bool space_check_each_barrier;                      /* P1, P3, P4, P12 at every barrier */
+void space_check_p1(void);
+void space_check_p12(void);
