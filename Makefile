@@ -1,0 +1,136 @@
+# Phantom: one Makefile for everything. `make help` lists the targets.
+#
+# What another folder may add without touching this file: a fragment kernel/build.mk, posix/build.mk or
+# persist/build.mk, included below. It may append to
+#   KERNEL_GENERATED   files that must exist before anything of the kernel is compiled (headers, tables)
+#   KERNEL_OBJS        further objects of the kernel, with a rule of their own
+#   KERNEL_EXCLUDE     sources that the wildcard finds but the kernel must not have
+#
+# Variables for the command line: V=1 shows commands, CMDLINE="..." is appended to the kernel's command line in the
+# ISO, ACCEL=tcg|kvm overrides the probing, CHECKS=1 builds the kernel with structure checkers in build/checks.
+
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := iso
+
+BUILD         ?= build
+CHECKS        ?= 0
+CMDLINE       ?=
+PHANTOM_CACHE ?= build/cache
+CACHE         := $(abspath $(PHANTOM_CACHE))
+export PHANTOM_CACHE := $(CACHE)
+OUT           := $(BUILD)$(if $(filter 1,$(CHECKS)),/checks)
+
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+say = @$(if $(filter 1,$(V)),:,printf '  %-8s%s\n' '$(1)' '$(2)')
+
+CC      := gcc
+LD      := ld
+NM      := nm
+OBJCOPY := objcopy
+
+# ---- the kernel ----------------------------------------------------------------------------------------------------
+
+KERNEL_GENERATED :=
+KERNEL_OBJS      :=
+KERNEL_EXCLUDE   :=
+-include $(wildcard kernel/build.mk persist/build.mk posix/build.mk)
+
+KERNEL_DIRS := $(wildcard kernel persist posix)
+KERNEL_SRCS := $(filter-out $(KERNEL_EXCLUDE),$(sort $(shell find $(KERNEL_DIRS) \
+        \( -name host -o -name tests -o -name tools -o -name vdso \) -prune -o \( -name '*.c' -o -name '*.S' \) -print)))
+KERNEL_OBJS += $(patsubst %,$(OUT)/obj/%.o,$(KERNEL_SRCS))
+
+# No libc header can be included by accident: only gcc's own and links to the kernel's user API are on the path.
+UAPI := $(CACHE)/uapi
+KERNEL_CPPFLAGS := -I. -I$(OUT)/gen -nostdinc -isystem $(shell $(CC) -print-file-name=include) -isystem $(UAPI) \
+        -DPHANTOM_CHECKS=$(CHECKS)
+KERNEL_MACHINE := -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie \
+        -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-common -fcf-protection=none \
+        -fno-asynchronous-unwind-tables
+KERNEL_CFLAGS := -std=gnu17 -O2 -g $(KERNEL_MACHINE) -Wall -Wextra -Werror -Wstrict-prototypes -Wvla
+KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments --build-id=none
+
+kernel: $(OUT)/kernel.elf ## build the kernel alone
+
+$(UAPI)/stamp:
+	$(call say,UAPI,$(UAPI))
+	$(Q)mkdir -p $(UAPI)
+	$(Q)ln -sfn /usr/include/linux $(UAPI)/linux
+	$(Q)ln -sfn /usr/include/asm-generic $(UAPI)/asm-generic
+	$(Q)ln -sfn /usr/include/$$($(CC) -print-multiarch)/asm $(UAPI)/asm
+	$(Q)touch $@
+
+# A change of flags compiles everything anew.
+$(OUT)/obj/flags: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS)' | cmp -s - $@ || echo '$(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS)' >$@
+
+$(OUT)/obj/%.c.o: %.c $(OUT)/obj/flags | $(UAPI)/stamp $(KERNEL_GENERATED)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(OUT)/obj/%.S.o: %.S $(OUT)/obj/flags | $(UAPI)/stamp $(KERNEL_GENERATED)
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(KERNEL_CPPFLAGS) -D__ASSEMBLY__ -g $(KERNEL_MACHINE) -MMD -MP -c $< -o $@
+
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
+
+# Backtraces show names: the kernel is linked with an empty symbol table, the table is made from the result, and the
+# kernel is linked again. The table is the last of .rodata, so that no function moves; the third step proves it.
+KERNEL_LIBS :=
+KERNEL_LD   := kernel/arch/x86_64/kernel.ld
+link_kernel = $(LD) $(KERNEL_LDFLAGS) -T $(KERNEL_LD) -o $(1) $(KERNEL_OBJS) --start-group $(KERNEL_LIBS) --end-group $(2)
+compile_ksyms = $(CC) $(KERNEL_MACHINE) -c $(1) -o $(2)
+
+$(OUT)/kernel.elf: $(KERNEL_OBJS) $(KERNEL_LIBS) $(KERNEL_LD) kernel/debug/ksyms.awk
+	$(call say,LINK,$@)
+	$(Q)awk -f kernel/debug/ksyms.awk </dev/null >$(OUT)/ksyms0.S
+	$(Q)$(call compile_ksyms,$(OUT)/ksyms0.S,$(OUT)/ksyms0.o)
+	$(Q)$(call link_kernel,$(OUT)/kernel0.elf,$(OUT)/ksyms0.o)
+	$(Q)$(NM) -n $(OUT)/kernel0.elf | awk -f kernel/debug/ksyms.awk >$(OUT)/ksyms.S
+	$(Q)$(call compile_ksyms,$(OUT)/ksyms.S,$(OUT)/ksyms.o)
+	$(Q)$(call link_kernel,$@,$(OUT)/ksyms.o)
+	$(Q)$(NM) -n $@ | awk -f kernel/debug/ksyms.awk | cmp - $(OUT)/ksyms.S || \
+	        { echo 'symbols moved: .text must come before .rodata in $(KERNEL_LD)' >&2; exit 1; }
+
+# What the boot loader reads: the same without debug information.
+$(OUT)/kernel.stripped: $(OUT)/kernel.elf
+	$(Q)$(OBJCOPY) --strip-all $< $@
+
+# ---- the ISO -------------------------------------------------------------------------------------------------------
+
+iso: $(OUT)/phantom.iso ## build build/phantom.iso (boots as BIOS CD, UEFI CD, USB stick)
+
+# Filled by rootfs/ as soon as there are ports to put in.
+$(OUT)/rootfs.img:
+	$(Q)mkdir -p $(@D) && : >$@
+
+# CMDLINE is part of the image: a different one makes it anew.
+$(OUT)/cmdline: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(CMDLINE)' | cmp -s - $@ || echo '$(CMDLINE)' >$@
+
+$(OUT)/phantom.iso: $(OUT)/kernel.stripped $(OUT)/rootfs.img $(OUT)/cmdline tests/tools/mkiso
+	$(call say,ISO,$@)
+	$(Q)tests/tools/mkiso $@ $(OUT)/kernel.stripped $(OUT)/rootfs.img "$(CMDLINE)"
+
+# ---- house-keeping -------------------------------------------------------------------------------------------------
+
+clean: ## remove what was built (sources and ports stay in the cache)
+	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -path '$(CACHE)' ! -name cache -exec rm -rf {} +
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+FORCE:
+.PHONY: FORCE kernel iso clean help
