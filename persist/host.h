@@ -29,6 +29,6 @@ struct persist_host {
         void (*release_others)(void);
         uint64_t (*clock_ticks)(void);
         void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-        void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+        void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), __noreturn__));
 };
 extern const struct persist_host *persist_host;

@@ -34,7 +34,7 @@ typedef uint64_t ppn_t;   /* number of a page of the space: (va - SPACE_BASE) >>
 #define barrier() __asm__ volatile("" ::: "memory")
 #define READ_ONCE(x)     (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
-#define noreturn __attribute__((noreturn))
+#define noreturn __attribute__((__noreturn__))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 
 #define NSEC_PER_SEC 1000000000ul

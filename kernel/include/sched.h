@@ -1,0 +1,84 @@
+/*
+ * sched.h - the scheduler: volatile entities, run queues and hashed sleep queues. It knows nothing of processes: each entity is the volatile
+ * half of a thread record in the space, found by the record's dense slot number, and rebuilt from it at boot.
+ *
+ * Life of an entity: NONE -> READY <-> RUNNING -> WAITING -> READY ... -> DEAD. A wake, signal or kill that meets RUNNING leaves a flag,
+ * which makes the step RUNNING -> WAITING fail. `on_cpu` is cleared last when a CPU leaves a thread: nobody else runs it before.
+ * Run queues: one per CPU, 40 levels (nice -20..19) by weighted virtual time; an idle CPU takes from the busiest.
+ */
+#pragma once
+#include "kernel/include/cpu.h"
+#include "kernel/include/time.h"
+
+enum sched_state { SCHED_NONE, SCHED_READY, SCHED_RUNNING, SCHED_WAITING, SCHED_STOPPED, SCHED_DEAD };
+
+#define SCHED_WOKEN    0x100u /* a wake came */
+#define SCHED_SIGNAL   0x200u /* look at signals */
+#define SCHED_KILL     0x400u /* die */
+#define SCHED_DEADLINE 0x800u
+#define SCHED_STATE(w) ((w) & 0xffu)
+
+struct waiter;
+struct sched_thread {
+        volatile uint32_t word;      /* state | flags, by compare-and-swap */
+        volatile uint32_t on_cpu;    /* CPU + 1 while a CPU works for it */
+        struct thread *owner;        /* the persistent record */
+        uint32_t cpu;                /* run queue it is or was on */
+        int8_t nice;
+        uint8_t policy;              /* SCHED_OTHER.., realtime policies run before others by rt_priority */
+        uint8_t rt_priority;
+        bool interruptible, killable;/* of the wait it is in */
+        uint64_t affinity;           /* bit a CPU */
+        uint64_t vruntime, slice_end_ns, run_since_ns;
+        uint64_t runtime_ns;         /* since last folded into the record */
+        uint64_t user_ns;
+        struct sched_thread *next, *prev; /* run queue */
+        struct waiter *waiters;      /* what it sleeps on: one, or many (poll) */
+        struct vtimer timer;         /* its deadline */
+};
+
+/* One entry in the hashed sleep queues. */
+struct waiter {
+        struct waiter *next, *prev;  /* in its bucket; oldest first */
+        const void *key;
+        struct sched_thread *thread; /* NULL: a callback (epoll) */
+        void (*notify)(struct waiter *);  /* called by wake outside the bucket's lock, in the waker's section */
+        void *arg;
+        struct waiter *of_thread;    /* next entry of the same thread */
+};
+
+struct sched_thread *sched_create(struct thread *owner, unsigned slot);  /* NULL: no memory */
+struct sched_thread *sched_of(unsigned slot);
+void sched_destroy(unsigned slot);         /* DEAD and off its CPU */
+
+void sched_ready(struct sched_thread *st); /* NONE/WAITING/STOPPED -> READY and queued */
+/* Sets flag and makes the thread look at it: wakes a WAITING one if the kind of wait allows, prods a RUNNING one. */
+void sched_post(struct sched_thread *st, uint32_t flag);
+uint32_t sched_take_flags(struct sched_thread *st);
+/* RUNNING -> WAITING (or STOPPED); false when a flag that matters is set: nothing changed. */
+bool sched_sleep(struct sched_thread *st, enum sched_state to, bool interruptible, bool killable);
+void sched_set_deadline(struct sched_thread *st, uint64_t mono_ns);  /* posts SCHED_DEADLINE; 0 = none */
+void sched_set_nice(struct sched_thread *st, int nice, int policy, int rt_priority);
+void sched_set_affinity(struct sched_thread *st, uint64_t mask);
+
+/* Sleep queues. key: an address in the space, or any word that names the condition. */
+void waiter_add(struct waiter *w, const void *key);
+void waiter_remove(struct waiter *w);      /* no-op if it is not queued */
+/* Wakes all (max = ~0u) or the oldest max threads on key; returns how many threads. */
+unsigned sched_wake(const void *key, unsigned max);
+
+/* This CPU leaves the thread it ran (its registers are in its record) and picks another. Never returns. */
+noreturn void sched_leave(void);
+noreturn void sched_loop(void *unused);    /* each CPU's idle and dispatch loop: entered by arch_stack_reset */
+void sched_cpu_init(void);
+struct sched_load { uint64_t switches, idle_ns, run_ns; unsigned ready, running; uint64_t avg[3]; /* load averages, 11-bit fixed point */ };
+void sched_load_get(struct sched_load *l);
+uint64_t sched_runtime(struct sched_thread *st, uint64_t *user_ns); /* since folded, the running stretch included */
+
+/* Supplied by posix (set by kernel/init): run this thread now, on an empty stack, current and address space set. Never returns. */
+struct sched_hooks {
+        void (*run)(struct thread *t);
+        void (*enter)(struct thread *t);   /* load address space, FS base, FPU */
+        void (*leave)(struct thread *t);   /* save registers if in user mode, FPU; leave address space */
+};
+extern struct sched_hooks sched_hooks;
