@@ -1,0 +1,8 @@
+/*
+ * drivers.h - the devices of the machine.
+ * drivers_init probes everything once, on the boot CPU, after interrupts, memory, time and the ACPI tables are there. A missing
+ * device is no error; each device that is found logs one line.
+ */
+#pragma once
+
+void drivers_init(void);
