@@ -75,6 +75,7 @@ enum lock_rank {
         LOCK_SIGNAL,    /* signal state of a process (its sighand) */
         LOCK_TIMER,     /* POSIX timers and itimers of a process */
         LOCK_FUTEX,     /* futex key */
+        LOCK_NODE,      /* a page-tree node, while one of two sharers lets go of it */
         LOCK_SPACE,     /* allocator; persist's own, last */
         LOCK_RANKS
 };
