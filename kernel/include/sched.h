@@ -18,7 +18,17 @@ enum sched_state { SCHED_NONE, SCHED_READY, SCHED_RUNNING, SCHED_WAITING, SCHED_
 #define SCHED_DEADLINE 0x800u
 #define SCHED_STATE(w) ((w) & 0xffu)
 
-struct waiter;
+/* One entry in the hashed sleep queues. */
+struct sched_thread;
+struct waiter {
+        struct waiter *next, *prev;       /* in its bucket; oldest first; next NULL: not queued */
+        const void *key;
+        struct sched_thread *thread;      /* NULL: a callback (epoll) */
+        void (*notify)(struct waiter *);  /* called by sched_wake outside the bucket's lock, in the waker's section */
+        void *arg;
+};
+#define SCHED_WAITERS 4
+
 struct sched_thread {
         volatile uint32_t word;      /* state | flags, by compare-and-swap */
         volatile uint32_t on_cpu;    /* CPU + 1 while a CPU works for it */
@@ -33,21 +43,16 @@ struct sched_thread {
         uint64_t runtime_ns;         /* since last folded into the record */
         uint64_t user_ns;
         struct sched_thread *next, *prev; /* run queue */
-        struct waiter *waiters;      /* what it sleeps on: one, or many (poll) */
         struct vtimer timer;         /* its deadline */
+        void *scratch[2];            /* volatile blocks of the call in progress: freed when it ends or is abandoned */
+        uint32_t nwaiters, waiter_cap;
+        struct waiter *waiters;      /* what it sleeps on: one, or many (poll); points at `first` until it grows */
+        struct waiter first[SCHED_WAITERS];
 };
 
-/* One entry in the hashed sleep queues. */
-struct waiter {
-        struct waiter *next, *prev;  /* in its bucket; oldest first */
-        const void *key;
-        struct sched_thread *thread; /* NULL: a callback (epoll) */
-        void (*notify)(struct waiter *);  /* called by wake outside the bucket's lock, in the waker's section */
-        void *arg;
-        struct waiter *of_thread;    /* next entry of the same thread */
-};
 
 struct sched_thread *sched_create(struct thread *owner, unsigned slot);  /* NULL: no memory */
+void sched_attach(struct sched_thread *st, struct thread *owner, unsigned slot); /* a spare one gets its thread */
 struct sched_thread *sched_of(unsigned slot);
 void sched_destroy(unsigned slot);         /* DEAD and off its CPU */
 
@@ -64,8 +69,21 @@ void sched_set_affinity(struct sched_thread *st, uint64_t mask);
 /* Sleep queues. key: an address in the space, or any word that names the condition. */
 void waiter_add(struct waiter *w, const void *key);
 void waiter_remove(struct waiter *w);      /* no-op if it is not queued */
-/* Wakes all (max = ~0u) or the oldest max threads on key; returns how many threads. */
+struct waiter *sched_waiter(struct sched_thread *st);   /* one more entry for this thread, not queued; NULL: no memory */
+void sched_waiters_clear(struct sched_thread *st);
+/* Wakes all (max = ~0u) or the oldest max threads on key; returns how many threads. Callbacks always run. */
 unsigned sched_wake(const void *key, unsigned max);
+/* Walks the entries on key, oldest first, under the bucket's lock: fn says what to do with each. */
+enum waiter_verdict { WAITER_KEEP, WAITER_REMOVE, WAITER_STOP, WAITER_REMOVE_STOP, WAITER_MOVE };
+void waiter_each(const void *key, enum waiter_verdict (*fn)(struct waiter *w, void *arg), void *arg);
+/* The same over two queues at once: WAITER_MOVE puts the entry at the end of `to`'s. */
+void waiter_each_move(const void *from, const void *to, enum waiter_verdict (*fn)(struct waiter *w, void *arg), void *arg);
+/* Takes a queued entry off and puts it before the first one of which before() says so, else at the end: as a queue made anew from records. */
+void waiter_reorder(struct waiter *w, bool (*before)(const struct waiter *queued, const void *arg), const void *arg);
+
+/* Preemption: is there a thread that should run instead of the current one? Re-arms the slice when not. */
+bool sched_should_switch(void);
+void sched_preempted(struct sched_thread *st);          /* RUNNING -> READY, queued; the caller then leaves */
 
 /* This CPU leaves the thread it ran (its registers are in its record) and picks another. Never returns. */
 noreturn void sched_leave(void);
@@ -78,7 +96,8 @@ uint64_t sched_runtime(struct sched_thread *st, uint64_t *user_ns); /* since fol
 /* Supplied by posix (set by kernel/init): run this thread now, on an empty stack, current and address space set. Never returns. */
 struct sched_hooks {
         void (*run)(struct thread *t);
-        void (*enter)(struct thread *t);   /* load address space, FS base, FPU */
-        void (*leave)(struct thread *t);   /* save registers if in user mode, FPU; leave address space */
+        void (*resume)(struct thread *t);  /* after an abandoned work item on top of t: go on with it. Never returns. */
+        void (*idle)(void);                /* nothing to run: drop the address space */
+        void (*gate)(void);                /* NEED_PARK or NEED_WORK is set and no thread is current: park, run work. Returns, or enters sched_loop anew. */
 };
 extern struct sched_hooks sched_hooks;

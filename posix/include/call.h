@@ -115,6 +115,7 @@ unsigned grant(const void *key, unsigned max, uint64_t mask, long result);
 unsigned grant_requeue(const void *from, const void *to, unsigned max);
 void grant_thread(struct thread *t, long result);          /* this very thread, which waits with GRANT */
 /* Calls fn for each GRANT sleeper on key in ticket order until it returns false (semop, flock queues). */
+void grant_now(struct thread *t, long result);            /* inside grant_each's fn: this one gets it */
 void grant_each(const void *key, bool (*fn)(struct thread *t, void *arg), void *arg);
 
 /* Vectors. Decode at stage 0. */
@@ -124,8 +125,12 @@ size_t io_copy_out(struct user_io *io, const void *src, size_t len);  /* to user
 size_t io_copy_in(struct user_io *io, void *dst, size_t len);
 size_t io_zero(struct user_io *io, size_t len);
 void io_advance(struct user_io *io, size_t len);
-/* Volatile block of len bytes that becomes persistent when the call is saved and is freed with the call; NULL: no memory. */
+/* Volatile block of len bytes (<= 64 pages), zeroed, that becomes persistent when the call is saved and is freed with the call: c->overflow; find it there
+ * at each dispatch, as it moves. One a call. NULL: no memory. */
 void *call_overflow(struct call *c, size_t len);
+/* Volatile block for this run of the call only (which: 0 or 1; 1 is io_vectors'): freed when the call ends, waits or is abandoned. Asked again in a slot, it frees
+ * the former. NULL: no memory. */
+void *call_scratch(struct call *c, unsigned which, size_t len);
 
 /* User structs. On failure they return false: the caller returns user_fault(c). */
 bool copy_in(struct call *c, void *dst, uint64_t src, size_t len);
@@ -140,4 +145,3 @@ extern const struct syscall_entry syscall_table[];
 extern const unsigned syscall_count;
 /* Pseudo-calls, numbers above the table. */
 enum { NR_PSEUDO = 1024, NR_USER_FAULT = NR_PSEUDO, NR_SIGNAL, NR_EXIT, NR_START_INIT, NR_PSEUDO_END };
-#define NR_TRAP NR_SIGNAL

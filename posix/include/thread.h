@@ -98,6 +98,8 @@ void call_user_fault_entry(struct frame *f, uint64_t addr, uint64_t err);
 void call_user_trap_entry(struct frame *f, unsigned vector, uint64_t err);
 void call_user_irq_return(struct frame *f);
 void thread_run(struct thread *t);
+void thread_resume(struct thread *t);           /* after an abandoned work item; does not return */
+void thread_slot_release(uint32_t slot);        /* the thread is dead: volatile half and slot go */
 void thread_enter(struct thread *t);
 void thread_leave(struct thread *t);
 

@@ -8,7 +8,7 @@
 #include "persist/section.h"
 #include "persist/space.h"
 
-enum posix_type {
+enum posix_type_nr {
         TYPE_NONE = 0,
         /* counted objects (struct object first) */
         TYPE_THREAD = 1, TYPE_PROCESS = 2, TYPE_SESSION = 3, TYPE_PGRP = 4, TYPE_CRED = 5, TYPE_MM = 6,
@@ -37,4 +37,12 @@ void *object_new(unsigned type);            /* space_alloc + object_init */
  * true when it is to be called again (bulk goes in bounded pieces), false when the object is gone (freed by it).
  */
 typedef bool (*object_release_fn)(void *object);
-extern const object_release_fn object_release_table[POSIX_TYPES];
+/*
+ * One area's types: `const struct posix_type <area>_types[]`, ended by type 0. posix/types.c puts the areas' tables together:
+ * mm proc signal futex time vfs fs tty pipe poll socket ipc.
+ */
+struct posix_type { uint16_t type; struct space_type space; object_release_fn release; };
+extern object_release_fn object_release_table[POSIX_TYPES];   /* filled once at boot */
+void posix_types_register(void);
+void object_destroy(struct object *o);      /* the drainers': runs its release function; hangs it on the list again when that asks for it */
+void object_put_dying(struct object *o);

@@ -1,0 +1,87 @@
+/*
+ * gate.c - what a CPU does between sections when somebody asks: park for a barrier (or lead one), run queued work items as sections.
+ * The barrier clock asks for one barrier a tick: the store's cadence in a system with a disk, a knob (barrier=HZ, /proc/phantom/barrier_hz) without.
+ */
+#include "kernel/glue/gate.h"
+#include "kernel/include/log.h"
+#include "kernel/include/sched.h"
+#include "kernel/include/work.h"
+#include "kernel/include/arch/mmu.h"
+#include "persist/section.h"
+#include "persist/space.h"
+
+static struct work *running[MAX_CPUS];
+static struct vtimer barrier_clock;
+static uint32_t barrier_hz;
+static volatile uint32_t barrier_due;
+
+static void barrier_tick(struct vtimer *t)
+{
+        __atomic_store_n(&barrier_due, 1, __ATOMIC_RELEASE);
+        __atomic_fetch_or(&cpu_this()->need, NEED_PARK, __ATOMIC_RELAXED);
+        if (barrier_hz)
+                vtimer_arm(t, t->deadline_ns + NSEC_PER_SEC / barrier_hz);
+}
+
+void barrier_set_rate(uint32_t hz)
+{
+        barrier_hz = hz < 10000 ? hz : 10000;
+        barrier_clock.fn = barrier_tick;
+        if (barrier_hz)
+                vtimer_arm(&barrier_clock, time_mono_ns() + NSEC_PER_SEC / barrier_hz);
+        else
+                vtimer_cancel(&barrier_clock);
+}
+
+uint32_t barrier_rate(void)
+{
+        return barrier_hz;
+}
+
+static void work_run(struct work *w);
+
+/* Abandoned for an absent page, on an empty stack: run the item again, then go on with what the CPU was doing. */
+static void work_redo(void *arg)
+{
+        struct cpu *cpu = cpu_this();
+        int r = space_fetch(space_fetch_pending());
+
+        (void)arg;
+        if (r < 0)
+                klog(LOG_ERR, "page %#lx of the space cannot be read: %d", space_fetch_pending(), r);
+        work_run(running[cpu->id]);
+        if (cpu->current)
+                sched_hooks.resume(cpu->current);
+        sched_loop(NULL);
+}
+
+static void work_run(struct work *w)
+{
+        running[cpu_this()->id] = w;
+        section_begin(work_redo, NULL);
+        w->fn(w);
+        section_end();
+}
+
+void gate_run(void)
+{
+        struct cpu *cpu = cpu_this();
+        struct work *w;
+
+        if (cpu->need & NEED_PARK) {
+                if (__atomic_exchange_n(&barrier_due, 0, __ATOMIC_ACQ_REL)) {
+                        __atomic_fetch_and(&cpu->need, ~NEED_PARK, __ATOMIC_SEQ_CST);
+                        snapshot_barrier();
+                } else {
+                        park_if_asked();
+                }
+        }
+        while ((w = work_take()))
+                work_run(w);
+}
+
+void gate_idle(void)
+{
+        if (cpu_this()->mmu)
+                mmu_load(NULL);
+}

@@ -1,0 +1,554 @@
+/*
+ * call.c - the dispatcher (calls.md). One way in for a first run, for a run after a wake-up, a signal, a barrier, an absent page and a reboot: call_dispatch() on a
+ * struct call that stands on the CPU's stack, made from user registers or copied from the thread's record.
+ *
+ * Where a call can be when its section is abandoned (absent page): nothing has changed in that section, so it is run again from the record when there is one
+ * (in_call), else from the user registers. A call that has had an effect is therefore always saved before its next section begins.
+ *
+ * States of a thread, as this file moves it:
+ *   user mode --syscall/fault/trap--> section --result--> thread_return() --> user mode
+ *                                        |  CALL_WAIT: record, asleep; sched_leave()     wake: thread_run() -> section
+ *                                        |  CALL_AGAIN: record; gate; section
+ *                                        |  CALL_FAULT: (record if there was an effect); section for the fault; section
+ * Invariants: P2 (a thread off a CPU is in its record), P9, P14 (persist/README.md).
+ */
+#include "posix/include/mm.h"
+#include "posix/call/call_internal.h"
+#include "kernel/include/arch/thread_regs.h"
+#include "kernel/include/hooks.h"
+#include "kernel/include/log.h"
+#include "kernel/include/mem.h"
+#include "kernel/include/rng.h"
+
+uint32_t chaos_per_mille;
+
+/* What this CPU's section does, for its run after an abandonment. */
+static struct { uint64_t addr, err; } user_access[MAX_CPUS];
+
+static long run_user_fault(struct call *c);
+static void call_redo(void *arg);
+
+static const struct syscall_entry pseudo_table[NR_PSEUDO_END - NR_PSEUDO] = {
+        [NR_USER_FAULT - NR_PSEUDO] = { .name = "(fault)", .run = run_user_fault, .interrupt = KILLABLE, .restart = ERESTARTNOINTR },
+        [NR_SIGNAL - NR_PSEUDO] = { .name = "(signal)", .run = signal_deliver, .interrupt = KILLABLE, .restart = ERESTARTNOINTR },
+        [NR_EXIT - NR_PSEUDO] = { .name = "(exit)", .run = exit_run, .interrupt = UNINTERRUPTIBLE, .restart = ERESTARTNOINTR },
+        [NR_START_INIT - NR_PSEUDO] = { .name = "(init)", .run = exec_start, .interrupt = UNINTERRUPTIBLE, .restart = ERESTARTNOINTR },
+};
+static const struct syscall_entry unknown = { .name = "(unknown)", .restart = ERESTARTNOINTR };
+
+static const struct syscall_entry *entry_of(uint64_t nr)
+{
+        if (nr < syscall_count && (syscall_table[nr].run || syscall_table[nr].quick))
+                return &syscall_table[nr];
+        if (nr >= NR_PSEUDO && nr < NR_PSEUDO_END)
+                return &pseudo_table[nr - NR_PSEUDO];
+        return &unknown;
+}
+
+static void call_init(struct call *c, struct thread *t, unsigned nr)
+{
+        c->thread = t;
+        c->nr = (uint16_t)nr;
+        c->stage = 0;
+        c->why = WHY_RUN;
+        c->saved = 0;
+        c->counted = 0;
+        c->fault_failed = 0;
+        c->has_mask = 0;
+        for (unsigned i = 0; i < CALL_OBJECTS; i++)
+                c->objects[i] = NULL;
+        c->deadline = NO_DEADLINE;
+        c->overflow = NULL;
+        c->overflow_len = 0;
+        c->overflow_saved = 0;
+        c->pos = 0;
+        c->io.len = c->io.done = 0;
+        c->io.nvec = 0;
+        c->io.overflow = NULL;
+}
+
+static void scratch_free(struct sched_thread *st)
+{
+        for (unsigned i = 0; i < ARRAY_SIZE(st->scratch); i++)
+                if (st->scratch[i]) {
+                        kfree(st->scratch[i]);
+                        st->scratch[i] = NULL;
+                }
+}
+
+void call_drop_volatile(struct thread *t)
+{
+        struct sched_thread *st = sched_of(t->slot);
+
+        if (!(t->wait.active && t->wait.kind == GRANT))
+                sched_waiters_clear(st);
+        scratch_free(st);
+}
+
+void *call_scratch(struct call *c, unsigned which, size_t len)
+{
+        struct sched_thread *st = sched_of(c->thread->slot);
+
+        if (st->scratch[which])
+                kfree(st->scratch[which]);
+        st->scratch[which] = kmalloc(len);
+        return st->scratch[which];
+}
+
+void *call_overflow(struct call *c, size_t len)
+{
+        if (c->overflow || len > SECTION_PAGES / 2 * PAGE_SIZE)
+                return NULL;
+        /* Slot 0's block for now; call_save moves it into the space. */
+        c->overflow = call_scratch(c, 0, len);
+        if (c->overflow) {
+                __builtin_memset(c->overflow, 0, len);
+                c->overflow_len = (uint32_t)len;
+        }
+        return c->overflow;
+}
+
+/* Copies the call into the thread's record and counts what it names. After this the call survives anything. */
+void call_save(struct call *c)
+{
+        struct thread *t = c->thread;
+        struct sched_thread *st = sched_of(t->slot);
+
+        section_changes();
+        if (c->overflow && !c->overflow_saved) {
+                void *block = space_alloc_bytes(c->overflow_len);
+
+                __builtin_memcpy(block, c->overflow, c->overflow_len);
+                c->overflow = block;
+                c->overflow_saved = 1;
+        }
+        if (c->io.overflow && c->io.overflow == st->scratch[1]) {
+                size_t len = c->io.nvec * sizeof(struct user_vec);
+                void *block = space_alloc_bytes(len);
+
+                __builtin_memcpy(block, c->io.overflow, len);
+                c->io.overflow = block;
+        }
+        scratch_free(st);
+        for (unsigned i = 0; i < CALL_OBJECTS; i++)
+                if (c->objects[i] && !(c->counted >> i & 1)) {
+                        object_get(c->objects[i]);
+                        c->counted |= (uint8_t)(1u << i);
+                }
+        c->saved = 1;
+        t->call = *c;
+        t->call.entry = NULL;
+        t->in_call = 1;
+}
+
+static void call_release(struct call *c)
+{
+        struct thread *t = c->thread;
+
+        section_changes();
+        for (unsigned i = 0; i < CALL_OBJECTS; i++)
+                if (c->counted >> i & 1)
+                        object_put(c->objects[i]);
+        if (c->overflow_saved)
+                space_free_bytes(c->overflow);
+        if (c->io.nvec > IO_INLINE && c->io.overflow)
+                space_free_bytes(c->io.overflow);
+        t->in_call = 0;
+        t->wait.active = 0;
+        t->call.counted = 0;
+        t->call.overflow = NULL;
+        t->call.io.overflow = NULL;
+}
+
+void call_prepare(struct thread *t, unsigned nr, const uint64_t arg[6])
+{
+        call_init(&t->call, t, nr);
+        for (unsigned i = 0; i < 6; i++)
+                t->call.arg[i] = arg[i];
+        t->call.saved = 1;
+        t->call.entry = NULL;
+        t->in_call = 1;
+}
+
+enum why call_why(struct call *c)
+{
+        struct thread *t = c->thread;
+        struct sched_thread *st = sched_of(t->slot);
+        uint32_t flags = sched_take_flags(st);
+        unsigned allows = t->wait.active ? t->wait.interrupt : c->entry->interrupt;
+        enum why why = flags & SCHED_DEADLINE ? WHY_DEADLINE : WHY_RUN;
+
+        if (flags & (SCHED_SIGNAL | SCHED_KILL) && signal_wanted(t)) {
+                /* It is acted upon on the way out: keep the mark. */
+                __atomic_fetch_or(&st->word, flags & (SCHED_SIGNAL | SCHED_KILL), __ATOMIC_SEQ_CST);
+                __atomic_fetch_or(&cpu_this()->need, NEED_SIGNAL, __ATOMIC_RELAXED);
+                if (allows == INTERRUPTIBLE)
+                        why = WHY_SIGNAL;
+        }
+        if (flags & SCHED_KILL && allows != UNINTERRUPTIBLE)
+                why = WHY_KILL;
+        return why;
+}
+
+/* Gate between two sections of one thread: what others wait for this CPU to do. The thread is in its record. */
+static void gate(struct thread *t)
+{
+        struct cpu *cpu = cpu_this();
+
+        while (cpu->need & (NEED_PARK | NEED_WORK)) {
+                if (cpu->need & NEED_PARK) {
+                        section_begin(call_redo, NULL);
+                        section_changes();
+                        thread_save_regs(t);
+                        section_end();
+                }
+                sched_hooks.gate();
+        }
+        if (cpu->need & NEED_RESCHED) {
+                __atomic_fetch_and(&cpu->need, ~NEED_RESCHED, __ATOMIC_SEQ_CST);
+                if (sched_should_switch()) {
+                        section_begin(call_redo, NULL);
+                        section_changes();
+                        thread_save_regs(t);
+                        t->nivcsw++;
+                        section_end();
+                        sched_preempted(sched_of(t->slot));
+                        sched_leave();
+                }
+        }
+}
+
+static void drain_one(struct thread *t, void (*redo)(void *arg))
+{
+        struct object *o;
+
+        section_begin(redo, NULL);
+        o = t->dying;
+        /* The release function touches the object first; only when it is present does the list change. */
+        (void)READ_ONCE(o->refs);
+        section_changes();
+        t->dying = o->next_dying;
+        o->next_dying = NULL;
+        object_destroy(o);
+        section_end();
+}
+
+/* A user address in the way of a call, or of the user itself. Its own section; on return no section is open. */
+static long resolve(struct call *c, uint64_t addr, uint64_t err, int *signo, int *code)
+{
+        long r;
+
+        section_begin(call_redo, NULL);
+        r = mm_fault(c, addr, err, signo, code);
+        section_end();
+        return r;
+}
+
+static noreturn void call_end(struct call *c, long r)
+{
+        struct thread *t = c->thread;
+        struct sched_thread *st = sched_of(t->slot);
+        bool restart = r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK && c->nr < NR_PSEUDO;
+
+        if (c->saved)
+                call_release(c);
+        if (st->nwaiters)
+                sched_waiters_clear(st);
+        scratch_free(st);
+        if (restart) {
+                section_changes();
+                t->pending_result = r;
+                t->pending_nr = c->nr;
+        } else if (r != CALL_DONE && c->nr < NR_PSEUDO) {
+                user_frame()->rax = (uint64_t)r;
+        }
+        if (c->has_mask) {
+                section_changes();
+                t->restore_mask = c->saved_mask;
+                t->has_restore_mask = 1;
+        }
+        section_end();
+        thread_return();
+}
+
+static noreturn void thread_gone(struct thread *t)
+{
+        struct sched_thread *st = sched_of(t->slot);
+
+        mmu_load(NULL);
+        scratch_free(st);
+        sched_waiters_clear(st);
+        cpu_this()->current = NULL;
+        while (t->dying) {
+                struct object *o = t->dying;
+
+                t->dying = o->next_dying;
+                object_put_dying(o);
+        }
+        section_end();
+        __atomic_store_n(&st->word, SCHED_DEAD, __ATOMIC_SEQ_CST);
+        sched_leave();
+}
+
+noreturn void call_dispatch(struct call *c)
+{
+        struct thread *t = c->thread;
+
+        for (;;) {
+                long r = c->entry->run ? c->entry->run(c) : c->entry->quick ? c->entry->quick(t, user_frame()) : -ENOSYS;
+
+                if (likely(r > CALL_WAIT))
+                        call_end(c, r);
+                switch (r) {
+                case CALL_WAIT:
+                        section_end();
+                        sched_leave();
+                case CALL_RETRY:
+                        section_step();
+                        break;
+                case CALL_AGAIN:
+                        call_save(c);
+                        section_end();
+                        while (t->dying)
+                                drain_one(t, call_redo);
+                        gate(t);
+                        section_begin(call_redo, NULL);
+                        c->why = call_why(c);
+                        break;
+                case CALL_FAULT: {
+                        int signo, code;
+
+                        if (section_this()->changed)
+                                call_save(c);
+                        section_end();
+                        if (resolve(c, c->fault_addr, c->fault_err, &signo, &code) != 0)
+                                c->fault_failed = 1;
+                        section_begin(call_redo, NULL);
+                        break;
+                }
+                case CALL_EXIT:
+                        thread_gone(t);
+                default:
+                        panic("call %s returned %ld", c->entry->name, r);
+                }
+        }
+}
+
+void call_syscall_entry(struct frame *f)
+{
+        struct cpu *cpu = cpu_this();
+        struct thread *t = cpu->current;
+        uint64_t nr = f->nr;
+        const struct syscall_entry *e = nr < syscall_count ? &syscall_table[nr] : &unknown;
+        struct call c;
+
+        if (e->quick) {
+                f->rax = (uint64_t)e->quick(t, f);
+                if (likely(!cpu->need))
+                        arch_return_to_user(f);
+                thread_return();
+        }
+        call_init(&c, t, nr < syscall_count ? (unsigned)nr : syscall_count);
+        c.entry = e;
+        c.arg[0] = f->rdi;
+        c.arg[1] = f->rsi;
+        c.arg[2] = f->rdx;
+        c.arg[3] = f->r10;
+        c.arg[4] = f->r8;
+        c.arg[5] = f->r9;
+        section_begin(call_redo, NULL);
+        call_dispatch(&c);
+}
+
+/* The user's own access, as a pseudo-call: a signal when it cannot be. */
+static long run_user_fault(struct call *c)
+{
+        int signo = 0, code = 0;
+        long r = mm_fault(c, c->arg[0], c->arg[1], &signo, &code);
+
+        if (r == 0 || r == CALL_WAIT || r == CALL_AGAIN || r == CALL_RETRY)
+                return r ? r : CALL_DONE;
+        signal_force_fault(c->thread, signo, code, c->arg[0], 14, c->arg[1]);
+        return CALL_DONE;
+}
+
+void call_user_fault_entry(struct frame *f, uint64_t addr, uint64_t err)
+{
+        struct cpu *cpu = cpu_this();
+        struct call c;
+
+        (void)f;
+        user_access[cpu->id].addr = addr;
+        user_access[cpu->id].err = err;
+        call_init(&c, cpu->current, NR_USER_FAULT);
+        c.entry = &pseudo_table[NR_USER_FAULT - NR_PSEUDO];
+        c.arg[0] = addr;
+        c.arg[1] = err;
+        section_begin(call_redo, NULL);
+        call_dispatch(&c);
+}
+
+struct trap_signal { int signo, code; };
+
+void call_user_trap_entry(struct frame *f, unsigned vector, uint64_t err)
+{
+        static const struct trap_signal signals[32] = {
+                [0] = { SIGFPE, FPE_INTDIV }, [1] = { SIGTRAP, TRAP_TRACE }, [3] = { SIGTRAP, SI_KERNEL }, [4] = { SIGSEGV, SI_KERNEL },
+                [5] = { SIGSEGV, SI_KERNEL }, [6] = { SIGILL, ILL_ILLOPN }, [7] = { SIGSEGV, SI_KERNEL }, [9] = { SIGFPE, SI_KERNEL },
+                [10] = { SIGSEGV, SI_KERNEL }, [11] = { SIGBUS, SI_KERNEL }, [12] = { SIGBUS, SI_KERNEL }, [13] = { SIGSEGV, SI_KERNEL },
+                [16] = { SIGFPE, FPE_FLTINV }, [17] = { SIGBUS, BUS_ADRALN }, [19] = { SIGFPE, FPE_FLTINV }, 
+        };
+        struct trap_signal s = vector < 32 && signals[vector].signo ? signals[vector] : (struct trap_signal){ SIGSEGV, SI_KERNEL };
+        bool address = vector == 0 || vector == 1 || vector == 6 || vector == 16 || vector == 19;
+
+        section_begin(call_redo, NULL);
+        signal_force_fault(thread_current(), s.signo, s.code, address ? f->rip : 0, vector, err);
+        section_end();
+        thread_return();
+}
+
+void call_user_irq_return(struct frame *f)
+{
+        (void)f;
+        thread_return();
+}
+
+/* A section was abandoned for an absent page: fetch it, then do again what the CPU was doing, on an empty stack. */
+static void call_redo(void *arg)
+{
+        struct cpu *cpu = cpu_this();
+        struct thread *t = cpu->current;
+        int r = space_fetch(space_fetch_pending());
+
+        (void)arg;
+        if (r < 0)
+                klog(LOG_ERR, "page %#lx of the space cannot be read: %d", space_fetch_pending(), r);
+        call_drop_volatile(t);
+        if (t->in_call)
+                thread_resume(t);
+        if (cpu->frame->nr & FRAME_TRAP) {
+                if ((cpu->frame->nr & 0xff) == 14)
+                        call_user_fault_entry(cpu->frame, user_access[cpu->id].addr, user_access[cpu->id].err);
+                if ((cpu->frame->nr & 0xff) < 32)
+                        call_user_trap_entry(cpu->frame, cpu->frame->nr & 0xff, cpu->frame->err);
+                thread_return();
+        }
+        call_syscall_entry(cpu->frame);
+}
+
+/* Abandoned on the way out: the call itself has ended, only the rest is done again. */
+static void return_redo(void *arg)
+{
+        (void)arg;
+        space_fetch(space_fetch_pending());
+        __atomic_fetch_or(&cpu_this()->need, NEED_SIGNAL, __ATOMIC_RELAXED); /* whatever was looked at is looked at again */
+        thread_return();
+}
+
+static void run_exit(struct thread *t)
+{
+        struct call c;
+
+        call_init(&c, t, NR_EXIT);
+        c.entry = &pseudo_table[NR_EXIT - NR_PSEUDO];
+        section_begin(call_redo, NULL);
+        section_changes();
+        call_save(&c);
+        section_end();
+        section_begin(call_redo, NULL);
+        call_dispatch(&c);
+}
+
+static void look_at_signals(struct thread *t)
+{
+        struct sched_thread *st = sched_of(t->slot);
+        struct call c;
+        long r;
+
+        sched_take_flags(st);
+        call_init(&c, t, NR_SIGNAL);
+        c.entry = &pseudo_table[NR_SIGNAL - NR_PSEUDO];
+        for (;;) {
+                section_begin(return_redo, NULL);
+                r = signal_deliver(&c);
+                if (r == CALL_FAULT) {
+                        int signo, code;
+
+                        section_end();
+                        section_begin(return_redo, NULL);
+                        if (mm_fault(&c, c.fault_addr, c.fault_err, &signo, &code) != 0)
+                                c.fault_failed = 1;
+                        section_end();
+                        continue;
+                }
+                if (r == SIGNAL_STOP) {
+                        section_changes();
+                        thread_save_regs(t);
+                        if (sched_sleep(st, SCHED_STOPPED, false, true)) {
+                                section_end();
+                                sched_leave();
+                        }
+                        sched_take_flags(st);
+                        section_end();
+                        continue;
+                }
+                section_end();
+                if (r == SIGNAL_EXIT)
+                        run_exit(t);
+                return;
+        }
+}
+
+/* The way to user mode. Everything that must be done before is done here, each as a section of its own. */
+noreturn void thread_return(void)
+{
+        struct cpu *cpu = cpu_this();
+        struct thread *t = cpu->current;
+
+        for (;;) {
+                if (t->dying) {
+                        drain_one(t, return_redo);
+                        continue;
+                }
+                if (cpu->need & NEED_SIGNAL || t->pending_result || t->has_restore_mask) {
+                        __atomic_fetch_and(&cpu->need, ~NEED_SIGNAL, __ATOMIC_SEQ_CST);
+                        look_at_signals(t);
+                        if (signal_wanted(t))
+                                __atomic_fetch_or(&cpu->need, NEED_SIGNAL, __ATOMIC_RELAXED);
+                        continue;
+                }
+                if (cpu->need) {
+                        gate(t);
+                        continue;
+                }
+                __asm__ volatile("cli" ::: "memory");
+                if (!cpu->need)
+                        arch_return_to_user(cpu->frame);
+                __asm__ volatile("sti" ::: "memory");
+        }
+}
+
+/* Go on with what t was doing on this CPU: its call from the record, or the way to user mode. Empty stack; registers are in the CPU's frame. */
+void thread_resume(struct thread *t)
+{
+        struct sched_thread *st = sched_of(t->slot);
+        struct call c;
+
+        if (!t->in_call)
+                thread_return();
+        sched_set_deadline(st, 0);
+        if (!(t->wait.active && t->wait.kind == GRANT))
+                sched_waiters_clear(st);
+        c = t->call;
+        c.entry = entry_of(c.nr);
+        section_begin(call_redo, NULL);
+        c.why = call_why(&c);
+        call_dispatch(&c);
+}
+
+/* Chosen by the scheduler. */
+void thread_run(struct thread *t)
+{
+        thread_enter(t);
+        thread_resume(t);
+}

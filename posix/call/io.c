@@ -1,0 +1,155 @@
+/*
+ * io.c - where the data of a read or a write stands in user memory, and copies of user structs. Nothing here changes the space.
+ * A copy that meets an absent or forbidden user address stops short; user_fault() turns that into CALL_FAULT, which the dispatcher resolves.
+ */
+#include "posix/call/call_internal.h"
+#include "kernel/include/mem.h"
+#include "kernel/include/log.h"
+#include <linux/uio.h>
+
+static struct user_vec *vectors(struct user_io *io)
+{
+        return io->nvec > IO_INLINE ? io->overflow : io->vec;
+}
+
+void io_single(struct user_io *io, uint64_t base, size_t len)
+{
+        io->len = len < MAX_RW_COUNT ? len : MAX_RW_COUNT;
+        io->done = 0;
+        io->nvec = 1;
+        io->at = 0;
+        io->offset = 0;
+        io->overflow = NULL;
+        io->vec[0] = (struct user_vec){ base, io->len };
+}
+
+long io_vectors(struct call *c, uint64_t iov, uint64_t count)
+{
+        struct user_io *io = &c->io;
+        struct user_vec *v = io->vec;
+        size_t total = 0;
+
+        if (count > UIO_MAXIOV)
+                return -EINVAL;
+        io->nvec = 0;
+        if (count > IO_INLINE) {
+                v = call_scratch(c, 1, count * sizeof(*v));
+                if (!v)
+                        return -ENOMEM;
+        }
+        if (count && !copy_in(c, v, iov, count * sizeof(*v)))
+                return user_fault(c);
+        for (uint64_t i = 0; i < count; i++) {
+                if ((int64_t)v[i].len < 0)
+                        return -EINVAL;
+                if (v[i].len > MAX_RW_COUNT - total)
+                        v[i].len = MAX_RW_COUNT - total;
+                total += v[i].len;
+        }
+        io->overflow = v == io->vec ? NULL : v;
+        io->nvec = (uint32_t)count;
+        io->len = total;
+        io->done = 0;
+        io->at = 0;
+        io->offset = 0;
+        return 0;
+}
+
+enum direction { OUT, IN, ZERO };
+
+static size_t transfer(struct user_io *io, void *kernel, size_t len, enum direction d)
+{
+        struct user_vec *v = vectors(io);
+        uint32_t at = io->at;
+        uint64_t offset = io->offset;
+        size_t done = 0;
+
+        if (len > io->len)
+                len = io->len;
+        while (done < len) {
+                size_t n, left;
+
+                while (offset == v[at].len) {
+                        at++;
+                        offset = 0;
+                }
+                n = MIN(len - done, v[at].len - offset);
+                if (d == OUT)
+                        left = user_copy_out(v[at].base + offset, (char *)kernel + done, n);
+                else if (d == IN)
+                        left = user_copy_in((char *)kernel + done, v[at].base + offset, n);
+                else
+                        left = user_zero(v[at].base + offset, n);
+                done += n - left;
+                if (left)
+                        return done;
+                offset += n;
+        }
+        return done;
+}
+
+size_t io_copy_out(struct user_io *io, const void *src, size_t len)
+{
+        return transfer(io, (void *)(uintptr_t)src, len, OUT);
+}
+
+size_t io_copy_in(struct user_io *io, void *dst, size_t len)
+{
+        return transfer(io, dst, len, IN);
+}
+
+size_t io_zero(struct user_io *io, size_t len)
+{
+        return transfer(io, NULL, len, ZERO);
+}
+
+void io_advance(struct user_io *io, size_t len)
+{
+        struct user_vec *v = vectors(io);
+
+        io->len -= len;
+        io->done += len;
+        while (len) {
+                size_t n = v[io->at].len - io->offset;
+
+                if (n > len)
+                        n = len;
+                io->offset += n;
+                len -= n;
+                if (io->offset == v[io->at].len && io->at + 1 < io->nvec) {
+                        io->at++;
+                        io->offset = 0;
+                }
+        }
+}
+
+bool copy_in(struct call *c, void *dst, uint64_t src, size_t len)
+{
+        (void)c;
+        return user_copy_in(dst, src, len) == 0;
+}
+
+bool copy_out(struct call *c, uint64_t dst, const void *src, size_t len)
+{
+        (void)c;
+        return user_copy_out(dst, src, len) == 0;
+}
+
+long copy_string(struct call *c, char *dst, uint64_t src, size_t len)
+{
+        (void)c;
+        return user_copy_string(dst, src, len);
+}
+
+long user_fault(struct call *c)
+{
+        struct cpu *cpu = cpu_this();
+
+        if (c->fault_failed) {
+                c->fault_failed = 0;
+                return c->io.done ? (long)c->io.done : -EFAULT;
+        }
+        c->fault_addr = cpu->fault_addr;
+        c->fault_err = cpu->fault_err;
+        return CALL_FAULT;
+}

@@ -1,0 +1,86 @@
+/*
+ * object.c - counts of persistent objects and how they end. A count that reaches zero hangs the object on the current thread's dying list, which is drained
+ * one section at a time before the return to user mode (end-of-file and unlock must be visible when close returns); without a
+ * current thread it goes to the root's list, drained by a work item.
+ */
+#include "posix/include/process.h"
+#include "kernel/include/log.h"
+#include "kernel/include/work.h"
+
+static void reap(struct work *w);
+static struct work reaper = { .fn = reap };
+
+void object_init(void *o, unsigned type)
+{
+        *(struct object *)o = (struct object){ .refs = 1, .type = (uint16_t)type };
+}
+
+void *object_new(unsigned type)
+{
+        void *o = space_alloc(type);
+
+        object_init(o, type);
+        return o;
+}
+
+void object_put(void *o)
+{
+        struct object *obj = o;
+        struct thread *t = thread_current();
+        uint32_t left;
+
+        if (!obj)
+                return;
+        left = __atomic_sub_fetch(&obj->refs, 1, __ATOMIC_ACQ_REL);
+        if (left != 0) {
+                if (left == ~0u)
+                        panic("object %p of type %u released once too often", o, obj->type);
+                return;
+        }
+        obj->flags |= OBJECT_DYING;
+        if (t && (void *)t != o) {
+                obj->next_dying = t->dying;
+                t->dying = obj;
+                return;
+        }
+        struct posix_root *root = posix_root();
+        struct object *head = root->reaper_dying;
+
+        do
+                obj->next_dying = head;
+        while (!__atomic_compare_exchange_n(&root->reaper_dying, &head, obj, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+        work_queue(&reaper);
+}
+
+void object_destroy(struct object *o)
+{
+        object_release_fn release = object_release_table[o->type];
+
+        if (!release)
+                panic("object %p of type %u has no release", (void *)o, o->type);
+        if (release(o))
+                object_put_dying(o);
+}
+
+void object_put_dying(struct object *o)
+{
+        o->refs = 1;
+        object_put(o);
+}
+
+static void reap(struct work *w)
+{
+        struct posix_root *root = posix_root();
+        struct object *head = root->reaper_dying;
+
+        (void)w;
+        if (!head)
+                return;
+        section_changes();
+        while (!__atomic_compare_exchange_n(&root->reaper_dying, &head, head->next_dying, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+                ;
+        head->next_dying = NULL;
+        object_destroy(head);
+        if (root->reaper_dying)
+                work_queue(&reaper);
+}
