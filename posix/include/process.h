@@ -18,15 +18,25 @@ struct cred {
         uint64_t cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
         uint32_t securebits, ngroups;
         uint32_t *groups;                /* FIELD_OWN byte block */
+        struct user *user;               /* FIELD_REF: whose limits count (by real uid) */
 };
 
+/* What one real uid uses, for RLIMIT_NPROC and RLIMIT_SIGPENDING. Found by uid in root->user_hash (LOCK_PROCTREE); counts by atomic instructions. */
+struct user { struct object obj; uint32_t uid, pad; struct user *hash_next; uint64_t nthreads, nsignals; };
+
 struct sigaction64 { uint64_t handler, flags, restorer; sigset64 mask; };  /* kernel's rt_sigaction layout */
-struct sighand { struct object obj; struct sigaction64 action[64]; };
+/* Actions, by signal_action(). Real-time signals have theirs in a block made when the first is set. [l LOCK_SIGNAL of the sighand] */
+struct sighand {
+        struct object obj;
+        sigset64 ignored, caught;        /* SIG_IGN; a handler: which entries of the tables differ from SIG_DFL */
+        struct sigaction64 low[32];
+        struct sigaction64 *high;        /* FIELD_OWN byte block of 32, or NULL: all default */
+};
 
 struct fs { struct object obj; struct inode *root, *cwd; uint32_t umask; uint32_t pad; struct file *unused; };
 
 struct pgrp { struct object obj; int32_t pgid; uint32_t pad; struct session *session; struct process *members; struct pgrp *hash_next; };
-struct session { struct object obj; int32_t sid; uint32_t pad; struct tty *tty; struct pgrp *foreground; };
+struct session { struct object obj; int32_t sid; uint32_t pad; struct tty *tty; struct pgrp *foreground; struct session *hash_next; };
 
 enum process_state { PROCESS_LIVE, PROCESS_STOPPED, PROCESS_ZOMBIE, PROCESS_DEAD };
 
@@ -46,16 +56,25 @@ struct process {
         struct process *pgrp_next, *pgrp_prev;
         struct pgrp *pgrp;               /* FIELD_REF */
         struct session *session;         /* FIELD_REF */
-        struct thread *threads;          /* list head; leader is the one with tid == pid */
-        uint32_t nthreads, nstopped;
+        struct thread *threads;          /* FIELD_REF list head (and thread.next); leader is the one with tid == pid */
+        struct thread *leader;           /* FIELD_BORROW; stays, dead, until the process is reaped */
+        uint32_t nthreads, nstopped;     /* nthreads: records in the list; nstopped: of them in THREAD_STOPPED */
+        uint32_t nlive;                  /* threads that have not begun to exit */
+        uint8_t stopping;                /* a group stop is under way or done: SIGCONT ends it */
+        uint8_t child_notice;            /* CLD_CONTINUED or CLD_STOPPED that the next thread to run tells the parent */
+        uint8_t times_folded;            /* threads' times and counts are in the process's */
+        uint8_t reparented_to_init;
+        struct thread *exec_thread;      /* FIELD_BORROW: the one that waits for its siblings' death in execve */
         struct mm *mm;                   /* FIELD_REF; NULL once exited */
         struct fdtable *files;           /* FIELD_REF */
         struct fs *fs;                   /* FIELD_REF */
         struct sighand *sighand;         /* FIELD_REF */
         struct sigpending pending;       /* shared; LOCK_SIGNAL */
-        struct rlimit64 limits[16];
-        struct itimerval_ns { uint64_t value_ns, interval_ns; } itimer[3];  /* REAL: absolute monotonic deadline */
-        void *timers;                    /* POSIX timers; posix/time */
+        struct rlimit64 limits[16];      /* [l LOCK_SIGNAL] */
+        struct itimerval_ns { uint64_t value_ns, interval_ns; } itimer[3];  /* [l LOCK_TIMER] absolute: monotonic, user CPU, CPU time; 0 off */
+        struct ptimer *timers;           /* FIELD_OWN list of POSIX timers; posix/time */
+        uint32_t next_timer, ntimers;
+        uint64_t rlimit_cpu_next_ns;     /* CPU time at which SIGXCPU is due again; 0: by the soft limit */
         void *sem_undo;                  /* posix/ipc */
         void *shm_attached;
         struct file *exe;                /* FIELD_REF: /proc/N/exe */
@@ -81,6 +100,11 @@ struct posix_root {
         char hostname[65], domainname[65];
         uint64_t slot_bitmap[512];       /* thread slots in use: 32,768 */
         uint64_t mm_slot_bitmap[512];
+        struct session *session_hash[64];
+        struct user *user_hash[64];
+        struct cred *init_cred;          /* FIELD_REF */
+        uint64_t nforks;                 /* processes ever made, for /proc/stat */
+        uint64_t init_start_ns; uint32_t init_deaths, pad_init;
         uint64_t spare[32];
 };
 static inline struct posix_root *posix_root(void) { return space_root_get(ROOT_POSIX); }
@@ -90,6 +114,10 @@ static inline struct posix_root *posix_root(void) { return space_root_get(ROOT_P
 static inline struct process *process_current(void) { return thread_current()->proc; }
 struct process *process_find(int pid);           /* borrows; LOCK_PROCTREE held, or the section borrows what is found */
 struct thread *thread_find(int tid);
+struct pgrp *pgrp_find(int pgid);
+struct session *session_find(int sid);
+/* Every process, in no order, by pid hash; new ones may be missed. fn returns false to end the walk. LOCK_PROCTREE held, or read-only use in a section. */
+void process_each(bool (*fn)(struct process *p, void *arg), void *arg);
 int process_create_init(void);                   /* first boot: pid 1 with a prepared execve of /sbin/init (or init= on the command line) */
 uint64_t rlimit_of(struct process *p, unsigned resource);
 
@@ -97,7 +125,10 @@ uint64_t rlimit_of(struct process *p, unsigned resource);
 bool cred_capable(const struct cred *c, unsigned cap);
 static inline bool capable(unsigned cap) { return cred_capable(thread_current()->cred, cap); }
 bool cred_in_group(const struct cred *c, uint32_t gid);
-struct cred *cred_copy(const struct cred *from);  /* refs 1; after changes(); the caller fills and installs */
+struct cred *cred_copy(const struct cred *from);  /* refs 1; after changes(); the caller fills and installs with cred_install */
+void cred_install(struct cred *new);              /* takes it: the current thread's from now on; moves the user's counts when the real uid differs */
+struct cred *cred_exec(const struct cred *old, uint32_t uid, uint32_t gid, bool setuid, bool setgid); /* after changes(): for execve; refs 1 */
+bool process_may_signal(const struct process *p, int signo);      /* kill(2)'s rule for the current thread */
 
 /* Signals (posix/signal). info: NULL means SI_KERNEL/SI_USER by signo's nature. From a section, after changes(). */
 #include <asm/siginfo.h>
@@ -108,7 +139,25 @@ bool signal_ignored_or_blocked(struct thread *t, int signo);
 /* Pending set of the current thread, own and shared (signalfd, sigtimedwait): takes one of `set` out. 0 or the signal number. */
 int signal_dequeue(struct thread *t, sigset64 set, siginfo_t *info);
 const void *signal_key(struct process *p);       /* wake key: something became pending in p (signalfd, sigtimedwait) */
-bool process_orphaned_pgrp(struct pgrp *g);
+bool process_orphaned_pgrp(struct pgrp *g);      /* LOCK_PROCTREE */
+
+/*
+ * What execve needs of us. Before its point of no return, as a stage that is called again until it returns 0: tells the other threads to die and waits until the
+ * caller is alone (0, CALL_WAIT, CALL_RETRY; -EAGAIN: another thread execs or the process exits). Then, after changes(), in the section that swaps:
+ * process_exec_commit makes the caller the leader, gives it a sighand of its own with handlers reset, drops timers, alternate stack, robust list and
+ * CLEARTID address, sets comm, dumpable, credentials (takes cred; NULL: unchanged) and releases a parent that waits in vfork. 8 pages of room.
+ */
+long process_exec_alone(struct call *c);
+void process_exec_commit(struct thread *t, const char *comm, struct cred *cred);
+/* CPU time and other sums, live threads included. */
+struct cpu_times { uint64_t user_ns, system_ns; };
+void thread_cpu_times(struct thread *t, struct cpu_times *ct);
+void process_cpu_times(struct process *p, struct cpu_times *ct);
+/* /proc: one letter (R S D T Z X) of a thread. */
+char thread_state_letter(struct thread *t);
+/* Working directory and root of a process: an independent copy. After changes(). */
+struct fs *fs_copy(struct fs *from);
+struct fs *fs_new(struct inode *root);
 
 /* exec, fork hooks into other areas: */
 struct mm *mm_new(void);                         /* refs 1; after changes() */

@@ -70,6 +70,13 @@ struct thread {
         struct object *dying;      /* objects to destroy before the return to user mode */
         struct thread *vfork_child_of;   /* FIELD_BORROW: parent thread that waits (GRANT) for this one's exec or exit */
         uint32_t ptrace_flags; struct thread *tracer;
+        uint8_t stop_asked;        /* [l LOCK_SIGNAL] take part in the group stop */
+        uint8_t killed;            /* [l LOCK_SIGNAL] this thread alone must die (execve by a sibling) */
+        uint8_t timer_slack_pad[2];
+        uint32_t timer_slack_ns;
+        sigset64 awaited;          /* [l LOCK_SIGNAL] sigtimedwait looks for these */
+        uint64_t trap_nr, trap_err, trap_addr;   /* of the last synchronous fault, for the handler's frame */
+        uint64_t pi_owned;         /* futex PI: words this thread was handed or holds with waiters */
         uint64_t spare[8];
         struct wait_record wait;
         struct call call;          /* progress record, valid while in_call */

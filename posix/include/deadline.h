@@ -1,0 +1,27 @@
+/*
+ * deadline.h - "call me when the clock passes this": for persistent objects with an absolute CLOCK_MONOTONIC deadline of their own (interval timers, POSIX
+ * timers, timerfd). The truth is in the object; the armed timer is volatile, found by the object's address, and armed again at boot from the object.
+ *
+ *      deadline_reserve(c)      before changes(): memory for one new timer. 0 or -ENOMEM.
+ *      deadline_set(...)        after changes(): arms, moves or (ns = 0) disarms. Arming an object again needs no reserve.
+ * On expiry, deadline_fns[kind] runs as a section of its own, with no current thread, once; it looks at the object's own deadline first (it may have been moved
+ * meanwhile), locks what it needs, changes, and arms again when it repeats.
+ */
+#pragma once
+#include "posix/include/process.h"
+
+enum deadline_kind { DEADLINE_ITIMER_REAL, DEADLINE_CPU, DEADLINE_PTIMER, DEADLINE_TIMERFD, DEADLINE_KINDS };
+typedef void (*deadline_fn)(void *object);
+/* Expiry functions: itimer_expired, cpu_limits_check, ptimer_expired are ours; timerfd_expired is posix/poll's (weak). */
+int deadline_reserve(struct call *c);
+void deadline_set(void *object, enum deadline_kind kind, uint64_t mono_ns);
+void deadline_boot(void);          /* every boot: arms what the space holds */
+
+/*
+ * CLOCK_REALTIME may be set, and is read anew at a boot: whoever holds an absolute time on it waits on this key as well (CONDITION sleepers look again) and
+ * has its function here called by time_real_changed().
+ */
+extern const char time_real_key[1];
+void time_real_changed(void);      /* a section's, after changes() */
+void timerfd_real_changed(void) __attribute__((weak));
+uint64_t time_real_to_mono(uint64_t real_ns);   /* deadline on the monotonic clock, never 0 */
