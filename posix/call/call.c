@@ -338,7 +338,7 @@ void call_syscall_entry(struct frame *f)
 {
         struct cpu *cpu = cpu_this();
         struct thread *t = cpu->current;
-        uint64_t nr = f->nr;
+        uint64_t nr = f->nr = (uint32_t)f->nr; /* Linux looks at eax; the upper half must not pass for FRAME_TRAP */
         const struct syscall_entry *e = nr < syscall_count ? &syscall_table[nr] : &unknown;
         struct call c;
 
