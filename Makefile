@@ -27,6 +27,15 @@ CACHE         := $(abspath $(PHANTOM_CACHE))
 export PHANTOM_CACHE := $(CACHE)
 OUT           := $(BUILD)$(if $(filter 1,$(CHECKS)),/checks)
 
+# A fresh machine first gets what it needs: this file is made by ports/setup, and make starts again.
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),iso)),)
+include $(CACHE)/setup.mk
+endif
+$(CACHE)/setup.mk: ports/setup ports/packages
+	@ports/setup $(CACHE)
+	@touch $@
+setup: $(CACHE)/setup.mk ## install the Debian packages that are missing (done by itself, too)
+
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 say = @$(if $(filter 1,$(V)),:,printf '  %-8s%s\n' '$(1)' '$(2)')
@@ -35,6 +44,22 @@ CC      := gcc
 LD      := ld
 NM      := nm
 OBJCOPY := objcopy
+
+# ---- ports: other people's sources (ports/README.md) ---------------------------------------------------------------
+
+KERNEL_PORTS  := libvterm lz4 xxhash font
+PROGRAM_PORTS := busybox
+port_stamps = $(1:%=$(BUILD)/ports/%.stamp)
+
+.SECONDEXPANSION:
+$(BUILD)/ports/%.stamp: ports/build Makefile $$(wildcard ports/$$*/*)
+	@mkdir -p $(@D)
+	@PHANTOM_BUILD=$(abspath $(BUILD)) PHANTOM_KERNEL_CFLAGS='$(KERNEL_MACHINE)' ports/build $*
+	@touch $@
+$(call port_stamps,$(PROGRAM_PORTS)): $(call port_stamps,musl)
+$(call port_stamps,$(KERNEL_PORTS)): $(wildcard ports/kernel-libc/*)
+
+ports: $(call port_stamps,$(KERNEL_PORTS) $(PROGRAM_PORTS)) ## build everything that comes from Debian's sources
 
 # ---- the kernel ----------------------------------------------------------------------------------------------------
 
@@ -50,8 +75,8 @@ KERNEL_OBJS += $(patsubst %,$(OUT)/obj/%.o,$(KERNEL_SRCS))
 
 # No libc header can be included by accident: only gcc's own and links to the kernel's user API are on the path.
 UAPI := $(CACHE)/uapi
-KERNEL_CPPFLAGS := -I. -I$(OUT)/gen -nostdinc -isystem $(shell $(CC) -print-file-name=include) -isystem $(UAPI) \
-        -DPHANTOM_CHECKS=$(CHECKS)
+KERNEL_CPPFLAGS := -I. -I$(OUT)/gen -nostdinc -isystem $(shell $(CC) -print-file-name=include 2>/dev/null) -isystem $(UAPI) \
+        $(KERNEL_PORTS:%=-isystem $(BUILD)/ports/%/include) -DPHANTOM_CHECKS=$(CHECKS)
 KERNEL_MACHINE := -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie \
         -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-common -fcf-protection=none \
         -fno-asynchronous-unwind-tables
@@ -73,12 +98,12 @@ $(OUT)/obj/flags: FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '$(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS)' | cmp -s - $@ || echo '$(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS)' >$@
 
-$(OUT)/obj/%.c.o: %.c $(OUT)/obj/flags | $(UAPI)/stamp $(KERNEL_GENERATED)
+$(OUT)/obj/%.c.o: %.c $(OUT)/obj/flags | $(UAPI)/stamp $(KERNEL_GENERATED) $(call port_stamps,$(KERNEL_PORTS))
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(OUT)/obj/%.S.o: %.S $(OUT)/obj/flags | $(UAPI)/stamp $(KERNEL_GENERATED)
+$(OUT)/obj/%.S.o: %.S $(OUT)/obj/flags | $(UAPI)/stamp $(KERNEL_GENERATED) $(call port_stamps,$(KERNEL_PORTS))
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(KERNEL_CPPFLAGS) -D__ASSEMBLY__ -g $(KERNEL_MACHINE) -MMD -MP -c $< -o $@
@@ -87,12 +112,12 @@ $(OUT)/obj/%.S.o: %.S $(OUT)/obj/flags | $(UAPI)/stamp $(KERNEL_GENERATED)
 
 # Backtraces show names: the kernel is linked with an empty symbol table, the table is made from the result, and the
 # kernel is linked again. The table is the last of .rodata, so that no function moves; the third step proves it.
-KERNEL_LIBS :=
+KERNEL_LIBS := $(foreach p,$(KERNEL_PORTS),$(BUILD)/ports/$(p)/lib/lib$(p:lib%=%).a)
 KERNEL_LD   := kernel/arch/x86_64/kernel.ld
 link_kernel = $(LD) $(KERNEL_LDFLAGS) -T $(KERNEL_LD) -o $(1) $(KERNEL_OBJS) --start-group $(KERNEL_LIBS) --end-group $(2)
 compile_ksyms = $(CC) $(KERNEL_MACHINE) -c $(1) -o $(2)
 
-$(OUT)/kernel.elf: $(KERNEL_OBJS) $(KERNEL_LIBS) $(KERNEL_LD) kernel/debug/ksyms.awk
+$(OUT)/kernel.elf: $(KERNEL_OBJS) $(call port_stamps,$(KERNEL_PORTS)) $(KERNEL_LD) kernel/debug/ksyms.awk
 	$(call say,LINK,$@)
 	$(Q)awk -f kernel/debug/ksyms.awk </dev/null >$(OUT)/ksyms0.S
 	$(Q)$(call compile_ksyms,$(OUT)/ksyms0.S,$(OUT)/ksyms0.o)
@@ -133,4 +158,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE kernel iso clean help
+.PHONY: FORCE setup ports kernel iso clean help
