@@ -6,7 +6,7 @@
  * (the PC's habit): one handler serves each line and looks at all its ports, until none has anything to say, since the line is
  * edge-triggered and would else stay up for ever.
  *
- * The kernel log goes the same way once this driver is up (uart_log), so that its bytes and those of programs never fight for the FIFO.
+ * The kernel log goes the same way once this driver is up (log_write), so that its bytes and those of programs never fight for the FIFO.
  * A panic sends by polling and takes no lock.
  *
  * uart.lock guards ring and registers; interrupts are off while it is held. Input is delivered without it. All state is volatile.
@@ -44,7 +44,7 @@ enum { UART_DATA, UART_IER, UART_IIR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UA
 #define LSR_IDLE         0x40
 
 #define UART_CLOCK       115200
-#define UART_FIFO        16
+#define UART_FIFO        16u
 #define RING_SIZE        4096u /* a power of two */
 #define RX_BATCH         64
 #define HANDLER_ROUNDS   256 /* bound for a device that never falls silent */
@@ -255,6 +255,31 @@ static void line_interrupt(void *arg)
         }
 }
 
+/* Log lines, with carriage returns, on ttyS0. A full ring is emptied by polling: a line of the log is never lost. */
+static void log_write(struct klog_sink *sink, const char *bytes, size_t len, bool panicking)
+{
+        struct uart *u = &uarts[0];
+        uint64_t flags = panicking ? irq_save() : spin_lock(&u->lock);
+
+        (void)sink;
+        while (len) {
+                size_t n = ring_put(u, bytes, len);
+
+                bytes += n;
+                len -= n;
+                while (ring_used(u) && (len || panicking))
+                        if (reg_read(u, UART_LSR) & LSR_THR_EMPTY)
+                                fill_fifo(u);
+        }
+        start_sending(u);
+        if (panicking)
+                irq_restore(flags);
+        else
+                spin_unlock(&u->lock, flags);
+}
+
+static struct klog_sink log_sink = {.write = log_write, .replaces_early = true};
+
 /* A port that is not there reads as all ones, or keeps nothing in its scratch register; what is left must answer in loop-back. */
 static bool probe(const struct uart *u)
 {
@@ -283,6 +308,8 @@ static void start(struct uart *u, unsigned i)
         p->ops = &uart_ops;
         p->driver = u;
 
+        for (unsigned spin = 0; spin < 100000 && !(reg_read(u, UART_LSR) & LSR_IDLE); spin++)
+                cpu_relax(); /* what the log sent by polling */
         reg_write(u, UART_IER, 0);
         reg_write(u, UART_FCR, FCR_ENABLE | FCR_CLEAR | FCR_TRIGGER_8);
         reg_write(u, UART_MCR, MCR_DTR_RTS_OUT2);
@@ -314,4 +341,6 @@ void uart_init(void)
                 if (tty_port_register(&u->port) == 0)
                         klog(LOG_INFO, "ttyS%u: 16550 at %#x, irq %u", i, u->base, u->isa_irq);
         }
+        if (uarts[0].present)
+                klog_sink_add(&log_sink);
 }
