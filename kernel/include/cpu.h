@@ -36,6 +36,8 @@ struct cpu {
         uint64_t idle_ns, busy_since_ns;
         uint64_t fault_addr;      /* CR2 of the last user-copy fault that the fix-up caught */
         uint64_t fault_err;       /* and its error code */
+        bool probing;             /* safe_read64: every fault goes to the fix-up, also one on the space */
+        struct frame *stopped_frame; /* panic: where the stop caught this CPU */
 };
 
 #define NEED_RESCHED 1u /* pick again: time slice over or a better thread woke */

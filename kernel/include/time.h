@@ -8,6 +8,7 @@
 uint64_t time_mono_ns(void);
 uint64_t time_real_ns(void);               /* since 1970 */
 void time_set_real_ns(uint64_t ns);
+uint64_t time_tsc_khz(void);
 void time_set_mono_base(uint64_t ns);      /* recovery: monotonic goes on from here */
 struct time_vdso { uint64_t tsc_base, mono_base_ns, real_offset_ns, mult; uint32_t shift, seq; };
 void time_vdso_fill(struct time_vdso *v);  /* numbers for the vDSO's data page */
