@@ -82,7 +82,7 @@ int main(int argc, char **argv)
         time_t end = time(NULL) + seconds;
         unsigned ran = 0, refused = 0;
         ssize_t len;
-        int fd;
+        int fd, quiet;
 
         state = (argc > 2 ? strtoul(argv[2], NULL, 0) : 1) * 2654435761u + 1;
         fd = open(argc > 3 ? argv[3] : argv[0], O_RDONLY);
@@ -93,6 +93,7 @@ int main(int argc, char **argv)
         }
         close(fd);
         signal(SIGINT, SIG_IGN);
+        quiet = open("/dev/null", O_WRONLY);
         for (unsigned round = 0; time(NULL) < end || round < 64; round++) {
                 int status;
                 pid_t p;
@@ -117,6 +118,8 @@ int main(int argc, char **argv)
                         setrlimit(RLIMIT_AS, &space);
                         setrlimit(RLIMIT_CORE, &core);
                         setpgid(0, 0);
+                        dup2(quiet, 1);
+                        dup2(quiet, 2);
                         if (setgid(1000) || setuid(1000))
                                 _exit(126);
                         setrlimit(RLIMIT_NPROC, &few);
