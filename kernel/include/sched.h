@@ -83,6 +83,7 @@ void waiter_reorder(struct waiter *w, bool (*before)(const struct waiter *queued
 
 /* Preemption: is there a thread that should run instead of the current one? Re-arms the slice when not. */
 bool sched_should_switch(void);
+void sched_yield(struct sched_thread *st);                /* current: behind all that is ready here, at its next way out */
 void sched_preempted(struct sched_thread *st);          /* RUNNING -> READY, queued; the caller then leaves */
 
 /* This CPU leaves the thread it ran (its registers are in its record) and picks another. Never returns. */

@@ -274,7 +274,7 @@ bool sched_sleep(struct sched_thread *st, enum sched_state to, bool interruptibl
         uint32_t old = st->word;
 
         if (to == SCHED_STOPPED)
-                stop = SCHED_KILL | SCHED_WOKEN;
+                stop = SCHED_KILL | SCHED_WOKEN | SCHED_SIGNAL; /* continued meanwhile: look again */
         st->interruptible = interruptible;
         st->killable = killable;
         do {
@@ -408,6 +408,25 @@ bool sched_should_switch(void)
         }
         spin_unlock(&q->lock, f);
         return yes;
+}
+
+void sched_yield(struct sched_thread *st)
+{
+        struct run_queue *q = queue_this();
+        uint64_t now = time_mono_ns();
+        uint64_t f = spin_lock(&q->lock);
+
+        account(st, now);
+        st->slice_end_ns = now;
+        if (q->nonempty && !is_realtime(st)) {
+                unsigned shift = q->base % BUCKETS;
+                uint64_t turned = shift ? q->nonempty >> shift | q->nonempty << (BUCKETS - shift) : q->nonempty;
+                uint64_t last = (q->base + 63 - (unsigned)__builtin_clzl(turned)) * BUCKET_NS;
+
+                st->vruntime = MAX(st->vruntime, last);
+        }
+        spin_unlock(&q->lock, f);
+        __atomic_fetch_or(&cpu_this()->need, NEED_RESCHED, __ATOMIC_RELAXED);
 }
 
 void sched_preempted(struct sched_thread *st)
