@@ -14,5 +14,6 @@ struct kernel_hooks {
         bool (*arena_fault)(uint64_t addr, uint64_t err, struct frame *f);
         void (*tick)(void);                          /* scheduler tick of this CPU, interrupt context */
         void (*cpu_start)(void);                     /* an AP is up: becomes the scheduler loop, does not return */
+        void (*changes)(void);                       /* marks the first change of the running section, for work items of drivers */
 };
 extern struct kernel_hooks hooks;

@@ -9,10 +9,19 @@
 
 struct tty_port;
 struct tty_port_ops {
-        size_t (*write)(struct tty_port *, const char *bytes, size_t len);  /* returns bytes taken, may be 0 */
+        /*
+         * Returns bytes taken, may be 0. Called after the section's first change, by one caller at a time for each port. A short count has two
+         * reasons: no room (room() is 0 then: wait for drained), or one section may not dirty more (room() is not 0: go on in the next section).
+         */
+        size_t (*write)(struct tty_port *, const char *bytes, size_t len);
         size_t (*room)(struct tty_port *);
         bool (*empty)(struct tty_port *);                                     /* all sent (tcdrain) */
         void (*set_line)(struct tty_port *, uint32_t baud, uint32_t cflag);   /* may be NULL */
+        /*
+         * NULL: nothing to prepare. Otherwise called before the section's first change whenever write() will follow in the same section: reads
+         * every persistent page that write() may touch, so that an absent one abandons the section now.
+         */
+        void (*prepare)(struct tty_port *);
 };
 struct tty_port {
         char name[8];                 /* "tty1", "ttyS0" */
@@ -32,9 +41,17 @@ struct tty_port *tty_port_by_index(unsigned index);  /* NULL past the last */
 
 /*
  * Text console (kernel/drivers/video + libvterm): its emulator state is volatile; cells, cursor, modes and scrollback live in a
- * block of the space that posix/tty allocates and hands over: console_state_size() bytes for each virtual terminal, attached
- * before the first output; after a reboot console_attach(vt, state, true) redraws from it. The driver writes it in sections only
- * (tty_port.write is called from a section).
+ * block of the space that posix/tty allocates and hands over: console_state_size() bytes (the same for every kernel of one version), page-aligned,
+ * for each virtual terminal, attached before the first output. The driver writes it in sections only (tty_port.write, and work items of its
+ * own that call hooks.changes). No pointers in it; it carries a version.
+ *
+ * console_attach with restored false: the block is zero-filled and the section's first change was made; what was on the screen before (the
+ * kernel's log, tty1) is copied into it. With restored true it only reads the block, so it may be abandoned and run again; it may also be
+ * called again later, when volatile state was dropped. Returns 0, or -EINVAL when the block is not one (other version, damaged):
+ * zero it then, and attach it as new. A block whose screen had another size is turned into this one's by console_reshape, in a
+ * section after its first change, before any output; console_attach says so by -ERANGE, having attached nothing.
  */
 size_t console_state_size(void);
-void console_attach(struct tty_port *p, void *state, bool restored);
+int console_attach(struct tty_port *p, void *state, bool restored);
+int console_reshape(struct tty_port *p, void *state);   /* 0 or -ENOMEM; then attach with restored true */
+bool console_is(const struct tty_port *p);              /* a text console: wants a block */
