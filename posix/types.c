@@ -11,6 +11,7 @@ AREAS
 
 static struct space_type types[POSIX_TYPES];
 object_release_fn object_release_table[POSIX_TYPES];
+void (*object_touch_table[POSIX_TYPES])(void *object);
 
 static void add(const struct posix_type *area)
 {
@@ -18,6 +19,7 @@ static void add(const struct posix_type *area)
                 assert(area->type < POSIX_TYPES && !types[area->type].size);
                 types[area->type] = area->space;
                 object_release_table[area->type] = area->release;
+                object_touch_table[area->type] = area->touch;
         }
 }
 

@@ -224,8 +224,7 @@ static void drain_one(struct thread *t, void (*redo)(void *arg))
 
         section_begin(redo, NULL);
         o = t->dying;
-        /* The release function touches the object first; only when it is present does the list change. */
-        (void)READ_ONCE(o->refs);
+        object_touch(o);
         section_changes();
         t->dying = o->next_dying;
         o->next_dying = NULL;
@@ -290,6 +289,19 @@ static noreturn void thread_gone(struct thread *t)
         sched_leave();
 }
 
+/* What an unsaved call borrowed went with the section it was found in: it decodes again. */
+static void call_rewind(struct call *c)
+{
+        c->stage = 0;
+        for (unsigned i = 0; i < CALL_OBJECTS; i++)
+                c->objects[i] = NULL;
+        c->overflow = NULL;
+        c->overflow_len = 0;
+        c->io.len = c->io.done = 0;
+        c->io.nvec = 0;
+        c->io.overflow = NULL;
+}
+
 noreturn void call_dispatch(struct call *c)
 {
         struct thread *t = c->thread;
@@ -324,6 +336,8 @@ noreturn void call_dispatch(struct call *c)
                         if (resolve(c, c->fault_addr, c->fault_err, &signo, &code) != 0)
                                 c->fault_failed = 1;
                         section_begin(call_redo, NULL);
+                        if (!c->saved)
+                                call_rewind(c);
                         break;
                 }
                 case CALL_EXIT:

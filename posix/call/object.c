@@ -62,6 +62,14 @@ void object_destroy(struct object *o)
                 object_put_dying(o);
 }
 
+void object_touch(struct object *o)
+{
+        void (*touch)(void *object) = object_touch_table[o->type];
+
+        if (touch)
+                touch(o);
+}
+
 void object_put_dying(struct object *o)
 {
         o->refs = 1;
@@ -76,6 +84,7 @@ static void reap(struct work *w)
         (void)w;
         if (!head)
                 return;
+        object_touch(head);
         section_changes();
         while (!__atomic_compare_exchange_n(&root->reaper_dying, &head, head->next_dying, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
                 ;
