@@ -70,12 +70,12 @@ enum lock_rank {
         LOCK_PIPE,
         LOCK_TTY,       /* a pty pair shares one word */
         LOCK_EVENT,     /* eventfd, timerfd, signalfd */
-        LOCK_EPOLL,
         LOCK_PROCTREE,  /* one word: pids, parents and children, groups, sessions, zombies */
         LOCK_SIGNAL,    /* signal state of a process (its sighand) */
         LOCK_TIMER,     /* POSIX timers and itimers of a process */
         LOCK_FUTEX,     /* futex key */
         LOCK_NODE,      /* a page-tree node, while one of two sharers lets go of it */
+        LOCK_EPOLL,     /* one word: all epoll sets; taken by wakers, whatever they hold */
         LOCK_SPACE,     /* allocator; persist's own, last */
         LOCK_RANKS
 };

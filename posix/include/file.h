@@ -33,14 +33,34 @@ struct file {
         struct object *priv;       /* FIELD_REF or NULL: pipe, socket, epoll, tty... */
         struct thread *pos_owner;  /* FIELD_BORROW: owner field for long positional operations */
         char *path;                /* FIELD_OWN: how it was opened (d_path when the inode has no name), may be NULL */
-        struct file *epoll_items;  /* epoll: items that watch this file; LOCK_EPOLL */
+        struct epitem *epoll_items; /* FIELD_BORROW list of the epoll items that watch this file; LOCK_EPOLL. The last release calls epoll_file_gone() */
         uint64_t aux[3];           /* per type */
 };
 
 struct vma_request;
-struct poll_table { struct call *call; long error; };  /* call NULL: only look */
-/* poll: ready mask (EPOLL* = POLL* bits). Registers its keys with poll_register first; takes no lock of rank >= LOCK_EPOLL. */
-void poll_register(struct poll_table *pt, const void *key);
+/*
+ * poll: ready mask (EPOLL* = POLL* bits). Registers its keys first, then looks; takes no lock at all (it is called with LOCK_EPOLL held, and what it
+ * reads cannot vanish in a section). Wakers change the state, then wake the key. A key that can only mean some events is registered with
+ * poll_register_for, so that who asks for others is not woken.
+ */
+struct poll_table {
+        void (*add)(struct poll_table *pt, const void *key);  /* NULL: only look */
+        uint32_t events;           /* what the poller asks for; POLLERR and POLLHUP always */
+        struct call *call;
+        long error;
+        void *watch;               /* epoll's */
+        const void *signal_key;    /* epoll's: whose signals (the process that added the item); NULL: the current one's */
+};
+static inline void poll_register_for(struct poll_table *pt, const void *key, uint32_t events)
+{
+        if (pt->add && (pt->events & events))
+                pt->add(pt, key);
+}
+static inline void poll_register(struct poll_table *pt, const void *key)
+{
+        if (pt->add)
+                pt->add(pt, key);
+}
 
 struct file_ops {
         const char *name;
