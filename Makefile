@@ -41,6 +41,7 @@ Q := $(if $(filter 1,$(V)),,@)
 say = @$(if $(filter 1,$(V)),:,printf '  %-8s%s\n' '$(1)' '$(2)')
 
 CC      := gcc
+HOSTCC  := gcc
 LD      := ld
 NM      := nm
 OBJCOPY := objcopy
@@ -136,9 +137,25 @@ $(OUT)/kernel.stripped: $(OUT)/kernel.elf
 
 iso: $(OUT)/phantom.iso ## build build/phantom.iso (boots as BIOS CD, UEFI CD, USB stick)
 
-# Filled by rootfs/ as soon as there are ports to put in.
-$(OUT)/rootfs.img:
-	$(Q)mkdir -p $(@D) && : >$@
+# ROOTFS_EXTRA names further manifests. Files are dated by the commit, so that the same tree gives the same image.
+ROOTFS_EXTRA ?=
+ROOTFS_MANIFESTS := rootfs/manifest $(ROOTFS_EXTRA)
+mkrootfs = $(BUILD)/mkrootfs -t $$(git log -1 --format=%ct 2>/dev/null || echo 0) -I $(BUILD) -I rootfs -I .
+
+$(BUILD)/mkrootfs: rootfs/mkrootfs.c rootfs/image.h | $(CACHE)/setup.mk
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu17 -O2 -g -Wall -Wextra -Werror -I. $< -o $@ -llz4 -lxxhash
+
+ROOTFS_DEPS = $(BUILD)/mkrootfs $(ROOTFS_MANIFESTS) $(shell find rootfs/overlay) $(call port_stamps,$(PROGRAM_PORTS) musl)
+$(OUT)/rootfs.img: $(ROOTFS_DEPS)
+	$(call say,ROOTFS,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(mkrootfs) -o $@ $(ROOTFS_MANIFESTS)
+
+# The same for Linux.
+$(BUILD)/rootfs.cpio: $(ROOTFS_DEPS)
+	$(Q)$(mkrootfs) -c -o $@ $(ROOTFS_MANIFESTS)
 
 # CMDLINE is part of the image: a different one makes it anew.
 $(OUT)/cmdline: FORCE
