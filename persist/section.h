@@ -17,7 +17,12 @@ struct section {
         uint8_t nheld, nundo;
         uint32_t cpu;
         uint32_t dirtied;         /* pages that this section was the first to dirty in the epoch */
-        uint64_t generation;      /* for deferred frees: 0 while inactive */
+        uint32_t dirtied_meta;    /* the same for the allocator's own pages, which have a reserve of their own */
+        uint64_t generation;      /* [a] for deferred frees: 0 while inactive */
+        struct cpu_heap *heap;    /* [I] this CPU's persistent lists (layout.h) */
+        ppn_t pending;            /* the page for which the last section was abandoned */
+        uint32_t npins;           /* pages fetched and not yet used: the test knob leaves them present */
+        ppn_t pins[SECTION_PAGES];
         void (*retry)(void *arg); /* what to run, on an empty stack, when the section was abandoned */
         void *retry_arg;
         uint64_t abandoned;       /* how often, since boot (tests) */
@@ -46,6 +51,13 @@ void section_end(void);
 void section_step(void);
 /* Undo everything taken before the first change and leave. Only before section_changes. */
 void section_abandon(void);
+/* Everything this CPU must do before it may park: nothing is held, no section runs. For asserts. */
+static inline bool section_quiet(void)
+{
+        struct section *s = section_this();
+
+        return !s || !s->active;
+}
 /* Mark the first change (P14). From here on allocation from the credit cannot fail. */
 static inline void section_changes(void) { section_this()->changed = true; }
 /* Volatile thing taken before the first change, to be given back when the section is abandoned (not at its normal end). */

@@ -12,7 +12,20 @@
 #pragma once
 #include "persist/host.h"
 
+/*
+ * The kernel's space is 16 TiB at a fixed address. A Linux process has its own place for it: one that the address sanitizer, or the
+ * thread sanitizer, takes for ordinary memory.
+ */
+#ifndef PERSIST_HOSTED
 #define SPACE_START 0xffff900000000000ul
+#define SPACE_PAGES (1ul << 32)
+#elif defined(__SANITIZE_THREAD__)
+#define SPACE_START 0x1000000000ul
+#define SPACE_PAGES (1ul << 24)
+#else
+#define SPACE_START 0x200000000000ul
+#define SPACE_PAGES (1ul << 24)
+#endif
 
 enum page_kind {
         PAGE_FREE = 0,
@@ -48,8 +61,13 @@ struct space_type {
 void space_types_register(const struct space_type *table, unsigned ntypes); /* before space_create; index = type number, 0 unused */
 int space_create(void);                                    /* a fresh, empty space. 0 or -ENOMEM */
 
-/* Is there room for npages more? Counts what other CPUs' sections may still take. Before the change. */
+/* Is there room for npages more? Counts what other CPUs' sections may still take. Before the change, in a section. */
 bool space_room(uint64_t npages);
+/*
+ * Memory is short: gives frames of free pages back to the host, npages or as many as there are; returns how many. With interrupts on
+ * (one flush a batch). Also called by the allocator itself.
+ */
+uint64_t space_trim(uint64_t npages);
 
 ppn_t space_page_alloc(enum page_kind kind);               /* contents undefined */
 ppn_t space_page_alloc_zeroed(enum page_kind kind);
@@ -74,7 +92,13 @@ enum root_slot { ROOT_POSIX = 0, ROOT_PVM, ROOT_CONSOLE, ROOT_SLOTS = 16 };
 void *space_root_get(enum root_slot slot);
 void space_root_set(enum root_slot slot, void *object);    /* after section_changes */
 
-struct space_stats { uint64_t pages[PAGE_KINDS]; uint64_t pages_cached, pages_top, dirty_now, epoch; };
+struct space_stats {
+        uint64_t pages[PAGE_KINDS]; /* PAGE_FREE: pages with a frame that are free */
+        uint64_t pages_cached;      /* of those, in the CPUs' own lists */
+        uint64_t pages_top;         /* pages of the space ever used */
+        uint64_t dirty_now, epoch;
+        uint64_t deferred;          /* frees that wait for their grace period */
+};
 void space_stats(struct space_stats *s);
 
 /*
@@ -98,3 +122,14 @@ extern uint32_t space_absent_per_mille;                    /* at each barrier th
 extern bool space_check_each_barrier;                      /* P1, P3, P4, P12 at every barrier */
 void space_check_p1(void);
 void space_check_p12(void);
+void space_check_pages(void);                              /* every page is in exactly one list or in use; counts agree */
+
+/*
+ * References that fields of typed objects do not show (descriptor arrays, page-tree nodes) are reported by walkers, called by the P12
+ * checker while all CPUs are parked: once per reference. Page counts are checked only for kinds some walker reports.
+ */
+struct space_visitor {
+        void (*object)(const void *object); /* a counted reference to an object */
+        void (*page)(ppn_t ppn);            /* a counted reference to a page */
+};
+void space_ref_walker_register(void (*walk)(const struct space_visitor *v), uint32_t page_kinds); /* kinds: bit mask of 1 << PAGE_x */

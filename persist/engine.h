@@ -1,0 +1,111 @@
+/*
+ * engine.h - what the files of persist/ share among themselves. Nobody else includes it.
+ */
+#pragma once
+#include <asm/errno.h>
+#include "persist/layout.h"
+#include "persist/object.h"
+#include "persist/section.h"
+
+#define likely_(x)   __builtin_expect(!!(x), 1)
+#define unlikely_(x) __builtin_expect(!!(x), 0)
+
+/* A CPU's own list has at least this many pages when a section begins: SECTION_PAGES for it, the rest for the allocator's needs. */
+#define CPU_CREDIT (SECTION_PAGES + 8u)
+#define CHAIN_PAGES 64u                       /* pages move between a CPU's list and the global one in chains of this many */
+#define CPU_SPILL  (CPU_CREDIT + 4u * CHAIN_PAGES) /* a list that grows beyond this gives chains back */
+#define META_DIRTY_MAX 128u                   /* the allocator's own pages a section may dirty */
+
+#define persist_panic(...) persist_host->panic(__VA_ARGS__)
+/* A broken invariant of our own, or misuse by kernel code. */
+#define must(cond, ...)                                                                                                \
+        do {                                                                                                           \
+                if (unlikely_(!(cond)))                                                                                \
+                        persist_panic(__VA_ARGS__);                                                                    \
+        } while (0)
+
+#ifdef PERSIST_HOSTED
+#include <sched.h>
+static inline void cpu_pause(void)
+{
+        sched_yield();
+}
+#else
+static inline void cpu_pause(void)
+{
+        __asm__ volatile("pause" ::: "memory");
+}
+#endif
+
+extern struct section *persist_sections[PERSIST_CPUS]; /* [V] set once per CPU */
+extern unsigned persist_ncpus;                         /* [V] one more than the highest CPU number */
+
+static inline struct root_page *root(void)
+{
+        return space_page(ROOT_PPN);
+}
+
+static inline struct page_record *record(ppn_t ppn)
+{
+        return (struct page_record *)(SPACE_START + RECORD_PPN * PAGE_BYTES) + ppn;
+}
+
+static inline bool space_contains(uint64_t addr)
+{
+        return addr - SPACE_START < SPACE_PAGES * PAGE_BYTES;
+}
+
+/* n bytes, a multiple of 16, at a 16-aligned address. Plain stores: nothing is faster without vector registers. */
+static inline void zero16(void *p, size_t n)
+{
+        uint64_t *q = p, *end = (uint64_t *)((char *)p + (n & ~(size_t)127));
+
+        for (; q < end; q += 16) {
+                q[0] = q[1] = q[2] = q[3] = q[4] = q[5] = q[6] = q[7] = 0;
+                q[8] = q[9] = q[10] = q[11] = q[12] = q[13] = q[14] = q[15] = 0;
+                __asm__ volatile("" ::: "memory"); /* else the compiler makes it a call of memset */
+        }
+        for (end = (uint64_t *)((char *)p + n); q < end; q += 2) {
+                q[0] = q[1] = 0;
+                __asm__ volatile("" ::: "memory");
+        }
+}
+
+/* lock.c */
+void space_lock(void); /* LOCK_SPACE, not in the section's list: held within one function of persist/ only */
+void space_unlock(void);
+void locks_release(struct section *s);
+void locks_check_free(void); /* P3, all CPUs parked */
+
+/* page.c */
+extern bool space_is_low; /* [V] memory is short: space_room takes a closer look */
+void pages_refill(struct cpu_heap *h);
+void page_free_now(struct cpu_heap *h, ppn_t ppn);                /* a single page, grace period over */
+void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order); /* takes LOCK_SPACE */
+ppn_t run_alloc(unsigned order);                                  /* refs 1, kind PAGE_RUN; contents undefined */
+void page_dirtied(ppn_t ppn);                                     /* accounts one more dirty page to the running section */
+
+/* slab.c */
+struct type_info {
+        const struct space_type *type; /* NULL: a byte class, or not registered */
+        uint16_t size, flags;          /* size as allocated; 0: no such type */
+};
+extern struct type_info type_info[SPACE_TYPES];
+void slab_free_now(struct cpu_heap *h, void *object);
+void slab_list_add(uint32_t *head, ppn_t ppn);
+/* Calls fn for every slab page of the type, present or not. */
+void slab_pages(unsigned type, void (*fn)(ppn_t ppn, void *arg), void *arg);
+
+/* defer.c */
+void defer_free(void *p);
+void defer_drain(struct section *s);
+uint64_t defer_generation(void);
+void defer_each(void (*fn)(void *p)); /* all CPUs parked */
+
+/* space.c */
+extern bool space_may_be_absent; /* [V] set for good when a page was made absent */
+extern bool space_checking;      /* [V] checkers run: an absent page they meet is brought back */
+void space_cpu_create(unsigned cpu);
+
+/* snapshot.c, check.c */
+void check_barrier(void);

@@ -1,0 +1,430 @@
+/*
+ * page.c - pages and runs of pages: who has which, free lists, credit.
+ *
+ * A page is in use (record: refs, kind), in its CPU's own free list, or in a global list. Own lists are touched by their CPU alone, so
+ * allocation takes no lock; they exchange chains of CHAIN_PAGES pages with the global lists, under LOCK_SPACE. Free pages are linked
+ * through their records. A free page keeps its frame and its mapping: freeing costs no flush, and the next owner writes to a page
+ * that is probably noted dirty already. Only when memory is short do free pages lose their frames, a batch per flush; such a page is
+ * "bare" and waits in a list of its own until frames are there again.
+ *
+ * Runs have a list per order. They are split into single pages only when memory is short, and never joined: a run that finds its
+ * list empty takes new addresses from the frontier, of which there are 2^32. So the frontier is bounded by the sum, over
+ * singles and each order, of the most that were ever in use at once.
+ *
+ * Invariants: P10. A section begins with CPU_CREDIT pages in the own list if memory can give them; space_room() says no long
+ * before it cannot. Locks: LOCK_SPACE guards struct root_page.
+ */
+#include "persist/engine.h"
+
+bool space_is_low;
+
+/* Frames that must stay for the sections of all CPUs, and for page tables. */
+static uint64_t frames_floor(void)
+{
+        return persist_ncpus * CPU_CREDIT + 64;
+}
+
+static uint64_t frames_available(void)
+{
+        const struct root_page *r = root();
+        uint64_t n = persist_host->frames_free() + __atomic_load_n(&r->nfree, __ATOMIC_RELAXED);
+
+        for (unsigned order = 0; order < RUN_ORDERS; order++)
+                n += (uint64_t)__atomic_load_n(&r->run[order].nframed, __ATOMIC_RELAXED) << order;
+        return n;
+}
+
+void page_dirtied(ppn_t ppn)
+{
+        struct section *s = section_this();
+
+        if (!s || !s->active)
+                return;
+        if (ppn < DATA_PPN)
+                must(++s->dirtied_meta <= META_DIRTY_MAX, "section dirtied %u of the allocator's pages", s->dirtied_meta);
+        else
+                must(++s->dirtied <= SECTION_PAGES, "P10: section dirtied %u pages", s->dirtied);
+}
+
+/* ---- a CPU's own list ---- */
+
+static inline void own_push(struct cpu_heap *h, ppn_t ppn)
+{
+        record(ppn)->next = h->free;
+        h->free = (uint32_t)ppn;
+        h->nfree++;
+}
+
+static void own_push_chain(struct cpu_heap *h, ppn_t first)
+{
+        struct page_record *r = record(first), *last = r;
+
+        while (last->next)
+                last = record(last->next);
+        last->next = h->free;
+        h->free = (uint32_t)first;
+        h->nfree += r->type;
+        r->type = 0;
+        r->prev = 0;
+}
+
+/* Moves CHAIN_PAGES pages from the own list to the global one. LOCK_SPACE held. */
+static void own_spill(struct cpu_heap *h)
+{
+        struct page_record *first = record(h->free), *last = first;
+        struct root_page *r = root();
+        uint32_t ppn = h->free;
+
+        for (unsigned i = 1; i < CHAIN_PAGES; i++)
+                last = record(last->next);
+        h->free = last->next;
+        h->nfree -= CHAIN_PAGES;
+        last->next = 0;
+        first->type = CHAIN_PAGES;
+        first->prev = r->chains;
+        r->chains = ppn;
+        __atomic_store_n(&r->nfree, r->nfree + CHAIN_PAGES, __ATOMIC_RELAXED);
+}
+
+static uint32_t chain_pop(struct root_page *r)
+{
+        uint32_t ppn = r->chains;
+
+        if (ppn) {
+                r->chains = record(ppn)->prev;
+                __atomic_store_n(&r->nfree, r->nfree - record(ppn)->type, __ATOMIC_RELAXED);
+        }
+        return ppn;
+}
+
+/* ---- frames: LOCK_SPACE held in all of these ---- */
+
+static void bare_push(struct root_page *r, ppn_t ppn)
+{
+        struct page_record *rec = record(ppn);
+
+        rec->order = FREE_BARE;
+        rec->next = r->bare;
+        r->bare = (uint32_t)ppn;
+        r->nbare++;
+}
+
+/* Takes the frames of one chain, or one run, of free pages. Returns how many pages lost theirs. */
+static unsigned withdraw_some(struct root_page *r)
+{
+        ppn_t batch[HOST_WITHDRAW_MAX];
+        uint32_t ppn = chain_pop(r);
+        unsigned n = 0;
+
+        if (ppn) {
+                record(ppn)->type = 0;
+                record(ppn)->prev = 0;
+                for (; ppn; ppn = record(ppn)->next)
+                        batch[n++] = ppn;
+                persist_host->pages_withdraw(batch, n);
+                for (unsigned i = 0; i < n; i++)
+                        bare_push(r, batch[i]);
+                return n;
+        }
+        for (unsigned order = RUN_ORDERS; order--;) {
+                ppn = r->run[order].framed;
+                if (!ppn)
+                        continue;
+                r->run[order].framed = record(ppn)->next;
+                __atomic_store_n(&r->run[order].nframed, r->run[order].nframed - 1, __ATOMIC_RELAXED);
+                for (; n < 1u << order; n++)
+                        batch[n] = ppn + n;
+                persist_host->pages_withdraw(batch, n);
+                for (unsigned i = 0; i < n; i++)
+                        record(ppn + i)->order |= FREE_BARE;
+                record(ppn)->next = r->run[order].bare;
+                r->run[order].bare = ppn;
+                r->run[order].nbare++;
+                return n;
+        }
+        return 0;
+}
+
+/* A frame for a page that must get one: from the host, from free pages, or in the end from the own list. */
+static void provide_surely(struct root_page *r, struct cpu_heap *h, ppn_t ppn)
+{
+        while (persist_host->page_provide(ppn)) {
+                ppn_t victim = h->free;
+
+                if (withdraw_some(r))
+                        continue;
+                must(victim, "no frame left after the first change: space_room() was not asked");
+                h->free = record(victim)->next;
+                h->nfree--;
+                persist_host->pages_withdraw(&victim, 1);
+                bare_push(r, victim);
+        }
+}
+
+/* Records exist for the pages below end. 0 or -ENOMEM. */
+static int records_extend(struct root_page *r, ppn_t end)
+{
+        while (r->records_end < end) {
+                ppn_t ppn = RECORD_PPN + r->records_end / RECORDS_PAGE;
+
+                if (r->records_end >= SPACE_PAGES || persist_host->page_provide(ppn))
+                        return -ENOMEM;
+                zero16(space_page(ppn), PAGE_BYTES);
+                r->records_end += RECORDS_PAGE;
+        }
+        return 0;
+}
+
+static bool own_grow_bare(struct root_page *r, struct cpu_heap *h)
+{
+        ppn_t ppn = r->bare;
+        struct page_record *rec = record(ppn);
+
+        if (!ppn || persist_host->page_provide(ppn))
+                return false;
+        r->bare = rec->next;
+        r->nbare--;
+        rec->order = 0;
+        own_push(h, ppn);
+        return true;
+}
+
+static bool own_grow_frontier(struct root_page *r, struct cpu_heap *h)
+{
+        ppn_t ppn = r->frontier;
+
+        if (records_extend(r, ppn + 1) || persist_host->page_provide(ppn))
+                return false;
+        __atomic_store_n(&r->frontier, ppn + 1, __ATOMIC_RELEASE);
+        own_push(h, ppn);
+        return true;
+}
+
+static bool own_grow_split(struct root_page *r, struct cpu_heap *h)
+{
+        for (unsigned order = 0; order < RUN_ORDERS; order++) {
+                uint32_t ppn = r->run[order].framed;
+
+                if (!ppn)
+                        continue;
+                r->run[order].framed = record(ppn)->next;
+                __atomic_store_n(&r->run[order].nframed, r->run[order].nframed - 1, __ATOMIC_RELAXED);
+                for (uint32_t i = 0; i < 1u << order; i++) {
+                        record(ppn + i)->order = 0;
+                        own_push(h, ppn + i);
+                }
+                return true;
+        }
+        return false;
+}
+
+/* Fills the own list up to the credit, or as far as memory goes. */
+void pages_refill(struct cpu_heap *h)
+{
+        struct root_page *r = root();
+        uint32_t chain;
+        bool plenty;
+
+        space_lock();
+        plenty = persist_host->frames_free() > frames_floor() + CHAIN_PAGES;
+        while (h->nfree < CPU_CREDIT) {
+                chain = chain_pop(r);
+                if (chain) {
+                        own_push_chain(h, chain);
+                        continue;
+                }
+                if (!plenty && own_grow_split(r, h))
+                        continue;
+                /* A batch, so that the lock is not taken for every page of a program that grows. */
+                for (unsigned i = 0; i < (plenty ? CHAIN_PAGES : 1); i++)
+                        if (!own_grow_bare(r, h) && !own_grow_frontier(r, h))
+                                goto out;
+        }
+out:
+        space_unlock();
+        space_is_low = frames_available() < frames_floor() + 4 * CHAIN_PAGES;
+}
+
+bool space_room(uint64_t npages)
+{
+        const struct cpu_heap *h = section_this()->heap;
+        uint64_t need = npages + frames_floor(), frames;
+
+        if (likely_(h->nfree >= npages + CPU_CREDIT - SECTION_PAGES && !space_is_low))
+                return true;
+        space_is_low = frames_available() < frames_floor() + 4 * CHAIN_PAGES;
+        if (frames_available() < need)
+                return false;
+        frames = persist_host->frames_free();
+        if (frames < need) /* runs and page tables take frames from the host, not free pages */
+                space_trim(need - frames);
+        return true;
+}
+
+uint64_t space_trim(uint64_t npages)
+{
+        struct cpu_heap *h = section_this()->heap;
+        struct root_page *r = root();
+        uint64_t done = 0;
+        unsigned n;
+
+        while (done < npages) {
+                space_lock();
+                while (h->nfree >= CPU_CREDIT + CHAIN_PAGES)
+                        own_spill(h);
+                n = withdraw_some(r);
+                space_unlock();
+                if (!n)
+                        break;
+                done += n;
+        }
+        return done;
+}
+
+/* ---- single pages ---- */
+
+__attribute__((noinline, cold)) static ppn_t own_empty(struct cpu_heap *h)
+{
+        pages_refill(h);
+        must(h->free, "no page left after the first change: space_room() was not asked");
+        return h->free;
+}
+
+ppn_t space_page_alloc(enum page_kind kind)
+{
+        struct section *s = section_this();
+        struct cpu_heap *h = s->heap;
+        ppn_t ppn = h->free;
+        struct page_record *r;
+
+        must(s->changed, "P14: page allocated before section_changes");
+        if (unlikely_(!ppn))
+                ppn = own_empty(h);
+        r = record(ppn);
+        h->free = r->next;
+        h->nfree--;
+        h->count[kind]++;
+        *r = (struct page_record){ .refs = 1, .kind = kind };
+        return ppn;
+}
+
+ppn_t space_page_alloc_zeroed(enum page_kind kind)
+{
+        ppn_t ppn = space_page_alloc(kind);
+
+        space_page_dirty(ppn); /* cheaper than the fault that the first store would take */
+        zero16(space_page(ppn), PAGE_BYTES);
+        return ppn;
+}
+
+void space_page_ref(ppn_t ppn)
+{
+        must(__atomic_fetch_add(&record(ppn)->refs, 1, __ATOMIC_RELAXED), "reference taken to the free page %lx", ppn);
+}
+
+void space_page_unref(ppn_t ppn)
+{
+        uint32_t refs = __atomic_sub_fetch(&record(ppn)->refs, 1, __ATOMIC_ACQ_REL);
+
+        must(refs != UINT32_MAX, "page %lx released more often than referenced", ppn);
+        if (!refs)
+                defer_free(space_page(ppn));
+}
+
+uint32_t space_page_refs(ppn_t ppn)
+{
+        return __atomic_load_n(&record(ppn)->refs, __ATOMIC_RELAXED);
+}
+
+enum page_kind space_page_kind(ppn_t ppn)
+{
+        return ppn < DATA_PPN ? PAGE_META : record(ppn)->kind;
+}
+
+void page_free_now(struct cpu_heap *h, ppn_t ppn)
+{
+        struct page_record *r = record(ppn);
+
+        must(r->kind != PAGE_FREE && !r->refs, "page %lx freed: kind %u, %u references", ppn, r->kind, r->refs);
+        h->count[r->kind]--;
+        *r = (struct page_record){ 0 };
+        own_push(h, ppn);
+        if (unlikely_(h->nfree > CPU_SPILL)) {
+                space_lock();
+                while (h->nfree > CPU_SPILL - 2 * CHAIN_PAGES)
+                        own_spill(h);
+                space_unlock();
+        }
+}
+
+/* ---- runs ---- */
+
+/* Addresses for a run, framed or not. LOCK_SPACE held. */
+static ppn_t run_take(struct root_page *r, struct cpu_heap *h, unsigned order)
+{
+        uint32_t n = 1u << order;
+        ppn_t ppn = r->run[order].framed;
+
+        if (ppn) {
+                r->run[order].framed = record(ppn)->next;
+                __atomic_store_n(&r->run[order].nframed, r->run[order].nframed - 1, __ATOMIC_RELAXED);
+                return ppn;
+        }
+        ppn = r->run[order].bare;
+        if (ppn) {
+                r->run[order].bare = record(ppn)->next;
+                r->run[order].nbare--;
+        } else {
+                ppn = r->frontier;
+                must(ppn + n <= SPACE_PAGES, "the space has no addresses left");
+                while (records_extend(r, ppn + n))
+                        must(withdraw_some(r), "no frame left for page records: space_room() was not asked");
+                __atomic_store_n(&r->frontier, ppn + n, __ATOMIC_RELEASE);
+        }
+        for (uint32_t i = 0; i < n; i++) {
+                provide_surely(r, h, ppn + i);
+                page_dirtied(ppn + i);
+        }
+        return ppn;
+}
+
+ppn_t run_alloc(unsigned order)
+{
+        struct cpu_heap *h = section_this()->heap;
+        ppn_t ppn;
+
+        if (!order) {
+                ppn = space_page_alloc(PAGE_RUN);
+                return ppn;
+        }
+        must(section_this()->changed, "P14: run of pages allocated before section_changes");
+        space_lock();
+        ppn = run_take(root(), h, order);
+        space_unlock();
+        h->count[PAGE_RUN] += 1 << order;
+        *record(ppn) = (struct page_record){ .refs = 1, .kind = PAGE_RUN, .order = order };
+        for (uint32_t i = 1; i < 1u << order; i++)
+                *record(ppn + i) = (struct page_record){ .refs = 1, .kind = PAGE_RUN, .order = RUN_INNER };
+        return ppn;
+}
+
+void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order)
+{
+        struct root_page *r = root();
+        struct page_record *rec = record(ppn);
+
+        for (uint32_t i = 0; i < 1u << order; i++) {
+                must(rec[i].kind == PAGE_RUN, "run %lx freed: page %u is of kind %u", ppn, i, rec[i].kind);
+                rec[i] = (struct page_record){ .order = i ? RUN_INNER : order };
+        }
+        h->count[PAGE_RUN] -= 1 << order;
+        if (!order) {
+                own_push(h, ppn);
+                return;
+        }
+        space_lock();
+        rec->next = r->run[order].framed;
+        r->run[order].framed = (uint32_t)ppn;
+        __atomic_store_n(&r->run[order].nframed, r->run[order].nframed + 1, __ATOMIC_RELAXED);
+        space_unlock();
+}

@@ -1,0 +1,142 @@
+/*
+ * space.c - the space as a whole: creation, the root, faults on it, absent pages, statistics.
+ * Invariants: P4 (the first write to a page in an epoch comes through space_fault or space_page_dirty), P14 (an absent page is met only
+ * before the first change).
+ */
+#include "persist/engine.h"
+
+bool space_may_be_absent;
+bool space_checking;
+
+int space_create(void)
+{
+        struct root_page *r = root();
+
+        if (persist_host->page_provide(ROOT_PPN))
+                return -ENOMEM;
+        zero16(r, PAGE_BYTES);
+        r->magic = ROOT_MAGIC;
+        r->layout = LAYOUT_VERSION;
+        r->frontier = DATA_PPN;
+        r->records_end = DATA_PPN;
+        return 0;
+}
+
+/* The CPU's page, and its first credit. Boot: memory that is missing now is missing for good. */
+void space_cpu_create(unsigned cpu)
+{
+        struct root_page *r = root();
+        struct cpu_heap *h = space_page(CPU_PPN + cpu);
+
+        space_lock();
+        while (r->ncpus <= cpu) {
+                ppn_t ppn = CPU_PPN + r->ncpus;
+
+                must(!persist_host->page_provide(ppn), "no memory for CPU %u's page of the space", r->ncpus);
+                zero16(space_page(ppn), PAGE_BYTES);
+                r->ncpus++;
+        }
+        space_unlock();
+        pages_refill(h);
+        must(h->nfree >= CPU_CREDIT, "no memory for CPU %u's share of the space", cpu);
+}
+
+void *space_root_get(enum root_slot slot)
+{
+        return root()->slot[slot];
+}
+
+void space_root_set(enum root_slot slot, void *object)
+{
+        must(section_this()->changed, "P14: root set before section_changes");
+        root()->slot[slot] = object;
+}
+
+/* ---- faults ---- */
+
+__attribute__((noinline)) static bool fault_absent(uint64_t addr, ppn_t ppn)
+{
+        struct section *s = section_this();
+        struct page_record *r;
+
+        if (ppn < DATA_PPN || ppn >= root()->frontier)
+                return false;
+        r = record(ppn);
+        if (r->kind == PAGE_FREE || r->kind >= PAGE_KINDS)
+                return false;
+        if (space_checking)
+                return space_fetch(ppn) == 0;
+        if (!s || !s->active)
+                return false;
+        must(!s->changed, "P14: page %lx (kind %u, type %u) at %lx is absent after the first change", ppn, r->kind, r->type, addr);
+        s->pending = ppn;
+        section_abandon();
+        persist_host->abandon(s->retry, s->retry_arg);
+}
+
+bool space_fault(uint64_t addr, bool present, bool write)
+{
+        ppn_t ppn = (addr - SPACE_START) / PAGE_BYTES;
+        struct section *s = section_this();
+
+        if (!space_contains(addr))
+                return false;
+        if (!present)
+                return fault_absent(addr, ppn);
+        if (!write)
+                return false;
+        must(!s || !s->active || s->changed, "P14: store to %lx before section_changes", addr);
+        if (persist_host->page_note_dirty(ppn))
+                page_dirtied(ppn);
+        return true;
+}
+
+void space_page_dirty(ppn_t ppn)
+{
+        if (persist_host->page_note_dirty(ppn))
+                page_dirtied(ppn);
+}
+
+bool space_page_absent(ppn_t ppn)
+{
+        return !persist_host->page_present(ppn);
+}
+
+int space_fetch(ppn_t ppn)
+{
+        struct section *s = section_this();
+
+        persist_host->page_set_present(ppn, true);
+        if (s && s->npins < SECTION_PAGES)
+                s->pins[s->npins++] = ppn;
+        return 0;
+}
+
+ppn_t space_fetch_pending(void)
+{
+        return section_this()->pending;
+}
+
+/* ---- statistics ---- */
+
+void space_stats(struct space_stats *st)
+{
+        const struct root_page *r = root();
+        int64_t count[PAGE_KINDS] = { 0 };
+
+        *st = (struct space_stats){ .pages_top = r->frontier, .dirty_now = persist_host->dirty_count(), .epoch = snapshot_epoch() };
+        for (unsigned cpu = 0; cpu < r->ncpus; cpu++) {
+                const struct cpu_heap *h = space_page(CPU_PPN + cpu);
+
+                for (unsigned k = 0; k < PAGE_KINDS; k++)
+                        count[k] += __atomic_load_n(&h->count[k], __ATOMIC_RELAXED);
+                st->pages_cached += __atomic_load_n(&h->nfree, __ATOMIC_RELAXED);
+                st->deferred += __atomic_load_n(&h->ndeferred, __ATOMIC_RELAXED);
+        }
+        for (unsigned k = 0; k < PAGE_KINDS; k++)
+                st->pages[k] = count[k] > 0 ? (uint64_t)count[k] : 0;
+        st->pages[PAGE_META] += 1 + r->ncpus + (r->records_end - DATA_PPN) / RECORDS_PAGE;
+        st->pages[PAGE_FREE] = st->pages_cached + r->nfree;
+        for (unsigned order = 0; order < RUN_ORDERS; order++)
+                st->pages[PAGE_FREE] += (uint64_t)r->run[order].nframed << order;
+}
