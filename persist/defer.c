@@ -15,7 +15,7 @@
 #define DRAIN_BACKLOG 1024u /* above this, pieces are twice as large: the bag must not grow for ever */
 #define BATCHES       16u
 
-static uint64_t generation = 1; /* [a] */
+uint64_t persist_generation = 1;
 
 /* Position in the CPU's stream of frees: entries drained since boot; those in the bag follow. */
 static struct cpu_defer {
@@ -23,11 +23,6 @@ static struct cpu_defer {
         struct { uint64_t tag, end; } batch[BATCHES];
         unsigned first, n;
 } cpu_defer[PERSIST_CPUS]; /* [V] own CPU only */
-
-uint64_t defer_generation(void)
-{
-        return __atomic_load_n(&generation, __ATOMIC_RELAXED);
-}
 
 /* Makes room at the end of the bag. */
 __attribute__((noinline)) static void bag_make_room(struct cpu_heap *h)
@@ -143,7 +138,7 @@ void defer_drain(struct section *s)
                 if (d->n < BATCHES)
                         d->n++; /* else the newest batch grows: it goes later than it could */
                 last = (d->first + d->n - 1) % BATCHES;
-                d->batch[last].tag = __atomic_fetch_add(&generation, 1, __ATOMIC_SEQ_CST);
+                d->batch[last].tag = __atomic_fetch_add(&persist_generation, 1, __ATOMIC_SEQ_CST);
                 d->batch[last].end = end;
         }
         oldest = generation_oldest();

@@ -97,9 +97,9 @@ void slab_list_add(uint32_t *head, ppn_t ppn);
 void slab_pages(unsigned type, void (*fn)(ppn_t ppn, void *arg), void *arg);
 
 /* defer.c */
+extern uint64_t persist_generation; /* [V,a] raised when something was freed; each section carries the one it began with */
 void defer_free(void *p);
 void defer_drain(struct section *s);
-uint64_t defer_generation(void);
 void defer_each(void (*fn)(void *p)); /* all CPUs parked */
 
 /* space.c */

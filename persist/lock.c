@@ -8,26 +8,25 @@
  */
 #include "persist/engine.h"
 
-#define WORDS 128u
-
-static volatile uint32_t words[LOCK_RANKS][WORDS];
+static volatile uint32_t words[LOCK_RANKS * LOCK_WORDS];
 
 static const char *const rank_name[LOCK_RANKS] = {
         [LOCK_IPC] = "IPC",     [LOCK_RENAME] = "RENAME",     [LOCK_FDTABLE] = "FDTABLE", [LOCK_MM] = "MM",
         [LOCK_FILE] = "FILE",   [LOCK_INODE] = "INODE",       [LOCK_FLOCK] = "FLOCK",     [LOCK_NOTIFY] = "NOTIFY",
         [LOCK_SOCK] = "SOCK",   [LOCK_PIPE] = "PIPE",         [LOCK_TTY] = "TTY",         [LOCK_EVENT] = "EVENT",
         [LOCK_EPOLL] = "EPOLL", [LOCK_PROCTREE] = "PROCTREE", [LOCK_SIGNAL] = "SIGNAL",   [LOCK_TIMER] = "TIMER",
-        [LOCK_FUTEX] = "FUTEX", [LOCK_SPACE] = "SPACE",
+        [LOCK_FUTEX] = "FUTEX", [LOCK_NODE] = "NODE",         [LOCK_SPACE] = "SPACE",
 };
+_Static_assert(LOCK_RANKS == 20, "a new rank needs a name above");
 
-static inline volatile uint32_t *word_of(enum lock_rank rank, const void *object)
+static inline uint32_t index_of(enum lock_rank rank, const void *object)
 {
-        uint64_t h = (uint64_t)object >> 4;
+        uint32_t h = (uint32_t)((uint64_t)object >> 4) * 0x9e3779b1u;
 
-        return &words[rank][(h ^ h >> 7 ^ h >> 17) % WORDS];
+        return rank * LOCK_WORDS + h / (UINT32_MAX / LOCK_WORDS + 1);
 }
 
-static void word_wait(volatile uint32_t *word, uint32_t self)
+__attribute__((noinline)) static void word_wait(volatile uint32_t *word, uint32_t self)
 {
         uint32_t free = 0;
 
@@ -46,116 +45,110 @@ static inline void word_lock(volatile uint32_t *word, uint32_t self)
                 word_wait(word, self);
 }
 
-static inline void word_unlock(volatile uint32_t *word)
+static inline void word_unlock(uint32_t index)
 {
-        __atomic_store_n(word, 0, __ATOMIC_RELEASE);
-}
-
-static inline void held_push(struct section *s, volatile uint32_t *word, uint32_t rank)
-{
-        unsigned n = s->nheld;
-
-        must(n < SECTION_HELD_MAX, "section holds too many locks, wants %s", rank_name[rank]);
-        s->held[n].word = word;
-        s->held[n].rank = rank;
-        s->nheld = n + 1;
+        __atomic_store_n(&words[index], 0, __ATOMIC_RELEASE);
 }
 
 __attribute__((noinline, cold)) static void order_panic(const struct section *s, enum lock_rank rank)
 {
         if (!s->active)
                 persist_panic("lock %s outside a section", rank_name[rank]);
-        persist_panic("lock order: %s wanted while %s is held", rank_name[rank], rank_name[s->held[s->nheld - 1].rank]);
+        persist_panic("lock order: %s wanted while %s is held", rank_name[rank], rank_name[s->held[s->nheld] / LOCK_WORDS]);
 }
 
-static inline void order_check(const struct section *s, enum lock_rank rank)
-{
-        if (unlikely_(!s->active || (s->nheld && s->held[s->nheld - 1].rank >= rank)))
-                order_panic(s, rank);
-}
-
+/* The order leaves room for two entries a rank, which is what held[] has: it cannot overflow. */
 void lock(enum lock_rank rank, const void *object)
 {
         struct section *s = section_this();
-        volatile uint32_t *word = word_of(rank, object);
+        uint32_t n = s->nheld, index = index_of(rank, object);
 
-        order_check(s, rank);
-        word_lock(word, s->cpu + 1);
-        held_push(s, word, rank);
+        if (unlikely_(s->held[n] >= rank * LOCK_WORDS))
+                order_panic(s, rank);
+        word_lock(&words[index], s->cpu + 1);
+        s->held[n + 1] = index;
+        s->nheld = n + 1;
 }
 
-static void unlock_word(struct section *s, volatile uint32_t *word, enum lock_rank rank)
+/* Drops a word that is not the newest. The others keep their order, which lock() relies on. */
+__attribute__((noinline)) static void unlock_inner(struct section *s, uint32_t index)
 {
-        unsigned i = s->nheld;
+        uint32_t i = s->nheld;
 
-        while (i && s->held[i - 1].word != word)
+        while (i && s->held[i] != index)
                 i--;
-        must(i, "unlock of %s, which is not held", rank_name[rank]);
-        for (s->nheld--; i <= s->nheld; i++) /* the others keep their order, which order_check() relies on */
-                s->held[i - 1] = s->held[i];
-        word_unlock(word);
+        must(i, "unlock of %s, which is not held", rank_name[index / LOCK_WORDS]);
+        for (; i < s->nheld; i++)
+                s->held[i] = s->held[i + 1];
+        s->nheld--;
+        word_unlock(index);
 }
 
 void unlock(enum lock_rank rank, const void *object)
 {
-        unlock_word(section_this(), word_of(rank, object), rank);
+        struct section *s = section_this();
+        uint32_t n = s->nheld, index = s->held[n];
+
+        if (unlikely_(index / LOCK_WORDS != rank)) {
+                unlock_inner(s, index_of(rank, object));
+                return;
+        }
+        s->nheld = n - 1; /* one word a rank, so this is the one; two are given back by unlock2 */
+        word_unlock(index);
 }
 
 void lock2(enum lock_rank rank, const void *a, const void *b)
 {
         struct section *s = section_this();
-        volatile uint32_t *low = word_of(rank, a), *high = word_of(rank, b), *swap;
+        uint32_t n = s->nheld, ia = index_of(rank, a), ib = index_of(rank, b);
+        uint32_t low = ia < ib ? ia : ib, high = ia < ib ? ib : ia;
 
-        if (low > high) {
-                swap = low;
-                low = high;
-                high = swap;
+        if (unlikely_(s->held[n] >= rank * LOCK_WORDS))
+                order_panic(s, rank);
+        word_lock(&words[low], s->cpu + 1);
+        s->held[++n] = low;
+        if (low != high) {
+                word_lock(&words[high], s->cpu + 1);
+                s->held[++n] = high;
         }
-        order_check(s, rank);
-        word_lock(low, s->cpu + 1);
-        held_push(s, low, rank);
-        if (low == high)
-                return;
-        word_lock(high, s->cpu + 1);
-        held_push(s, high, rank);
+        s->nheld = n;
 }
 
 void unlock2(enum lock_rank rank, const void *a, const void *b)
 {
         struct section *s = section_this();
-        volatile uint32_t *wa = word_of(rank, a), *wb = word_of(rank, b);
+        uint32_t ia = index_of(rank, a), ib = index_of(rank, b);
 
-        unlock_word(s, wa, rank);
-        if (wa != wb)
-                unlock_word(s, wb, rank);
+        unlock_inner(s, ia);
+        if (ia != ib)
+                unlock_inner(s, ib);
 }
 
 bool lock_held(enum lock_rank rank, const void *object)
 {
-        return __atomic_load_n(word_of(rank, object), __ATOMIC_RELAXED) == section_this()->cpu + 1;
+        return __atomic_load_n(&words[index_of(rank, object)], __ATOMIC_RELAXED) == section_this()->cpu + 1;
 }
 
 void locks_release(struct section *s)
 {
-        for (unsigned i = s->nheld; i--;)
-                word_unlock(s->held[i].word);
+        for (uint32_t i = s->nheld; i; i--)
+                word_unlock(s->held[i]);
         s->nheld = 0;
 }
 
 void space_lock(void)
 {
-        word_lock(&words[LOCK_SPACE][0], section_this()->cpu + 1);
+        word_lock(&words[LOCK_SPACE * LOCK_WORDS], section_this()->cpu + 1);
 }
 
 void space_unlock(void)
 {
-        word_unlock(&words[LOCK_SPACE][0]);
+        word_unlock(LOCK_SPACE * LOCK_WORDS);
 }
 
 void locks_check_free(void)
 {
-        for (unsigned rank = 0; rank < LOCK_RANKS; rank++)
-                for (unsigned i = 0; i < WORDS; i++)
-                        must(!words[rank][i], "P3: lock %s, word %u is held by CPU %u at the barrier", rank_name[rank], i,
-                             words[rank][i] - 1);
+        for (unsigned i = 0; i < LOCK_RANKS * LOCK_WORDS; i++)
+                must(!words[i], "P3: lock %s, word %u, is held by CPU %u at the barrier", rank_name[i / LOCK_WORDS], i % LOCK_WORDS,
+                     words[i] - 1);
 }

@@ -16,7 +16,7 @@ _Thread_local struct section *persist_section;
 void section_cpu_init(struct section *s, unsigned cpu)
 {
         must(cpu < PERSIST_CPUS, "CPU %u: the space has places for %u", cpu, PERSIST_CPUS);
-        *s = (struct section){ .cpu = cpu, .heap = space_page(CPU_PPN + cpu) };
+        *s = (struct section){ .cpu = cpu, .heap = space_page(CPU_PPN + cpu), .held = { UINT32_MAX } };
         space_cpu_create(cpu);
         __atomic_store_n(&persist_sections[cpu], s, __ATOMIC_RELEASE);
         for (unsigned n = __atomic_load_n(&persist_ncpus, __ATOMIC_RELAXED); n <= cpu;)
@@ -28,15 +28,16 @@ void section_begin(void (*retry)(void *arg), void *arg)
         struct section *s = section_this();
 
         must(!s->active, "section begun inside a section");
-        if (unlikely_(s->heap->nfree < CPU_CREDIT))
-                pages_refill(s->heap);
-        s->dirtied = 0;
-        s->dirtied_meta = 0;
         s->retry = retry;
         s->retry_arg = arg;
+        s->dirtied = 0;
+        s->dirtied_meta = 0;
+        if (unlikely_(s->heap->nfree < CPU_CREDIT))
+                pages_refill(s->heap);
         s->active = true;
+        s->held[0] = 0;
         /* A full fence: who reclaims either sees this section, or this section sees what was unlinked. */
-        __atomic_exchange_n(&s->generation, defer_generation(), __ATOMIC_SEQ_CST);
+        __atomic_exchange_n(&s->generation, __atomic_load_n(&persist_generation, __ATOMIC_RELAXED), __ATOMIC_SEQ_CST);
 }
 
 /* Common to the normal end and abandonment. */
@@ -47,6 +48,7 @@ static inline void leave(struct section *s)
         s->active = false;
         s->changed = false;
         s->nundo = 0;
+        s->held[0] = UINT32_MAX; /* no lock outside a section */
         __atomic_store_n(&s->generation, 0, __ATOMIC_RELEASE);
 }
 

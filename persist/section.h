@@ -7,14 +7,42 @@
 #pragma once
 #include "persist/host.h"
 
-#define SECTION_HELD_MAX 12
+/*
+ * Locks: volatile words in one table per rank, hashed by object address. Taken in increasing rank; dropped at the section's end or earlier
+ * by unlock. Two objects of one rank only by lock2. Order violations panic. Interrupts stay on; interrupt handlers never take them.
+ */
+enum lock_rank {
+        LOCK_IPC = 1,   /* SysV and POSIX IPC registries */
+        LOCK_RENAME,    /* cross-directory renames: one for the file system */
+        LOCK_FDTABLE,   /* a process's descriptor table */
+        LOCK_MM,        /* areas and page tree of an address space */
+        LOCK_FILE,      /* open file: position, flags */
+        LOCK_INODE,     /* inode and its contents; lock2 for two directories */
+        LOCK_FLOCK,     /* file lock lists of an inode */
+        LOCK_NOTIFY,    /* inotify instances */
+        LOCK_SOCK,      /* AF_UNIX socket; lock2 for the two ends */
+        LOCK_PIPE,
+        LOCK_TTY,       /* a pty pair shares one word */
+        LOCK_EVENT,     /* eventfd, timerfd, signalfd */
+        LOCK_PROCTREE,  /* one word: pids, parents and children, groups, sessions, zombies */
+        LOCK_SIGNAL,    /* signal state of a process (its sighand) */
+        LOCK_TIMER,     /* POSIX timers and itimers of a process */
+        LOCK_FUTEX,     /* futex key */
+        LOCK_NODE,      /* a page-tree node, while one of two sharers lets go of it */
+        LOCK_EPOLL,     /* one word: all epoll sets; taken by wakers, whatever they hold */
+        LOCK_SPACE,     /* allocator; persist's own, last */
+        LOCK_RANKS
+};
+#define LOCK_WORDS 128u
+
 #define SECTION_UNDO_MAX 8
 #define SECTION_PAGES    64 /* pages one section may dirty */
 
 struct section {
         bool active;
         bool changed;
-        uint8_t nheld, nundo;
+        uint8_t nundo;
+        uint32_t nheld;
         uint32_t cpu;
         uint32_t dirtied;         /* pages that this section was the first to dirty in the epoch */
         uint32_t dirtied_meta;    /* the same for the allocator's own pages, which have a reserve of their own */
@@ -26,7 +54,11 @@ struct section {
         void (*retry)(void *arg); /* what to run, on an empty stack, when the section was abandoned */
         void *retry_arg;
         uint64_t abandoned;       /* how often, since boot (tests) */
-        struct { volatile uint32_t *word; uint32_t rank; } held[SECTION_HELD_MAX];
+        /*
+         * Lock words held: rank * LOCK_WORDS + place in the rank's table, ascending ranks, from held[1]. held[0] is 0 in a section, and
+         * outside one so great that no rank may follow.
+         */
+        uint32_t held[2 * LOCK_RANKS];
         struct { void (*fn)(void *arg); void *arg; } undo[SECTION_UNDO_MAX];
 };
 
@@ -65,32 +97,7 @@ void section_on_abandon(void (*fn)(void *arg), void *arg);
 /* Forget the newest entry with this arg (it was given back, or handed on). */
 void section_undo_forget(void *arg);
 
-/*
- * Locks: volatile words in one table per rank, hashed by object address. Taken in increasing rank; dropped at the section's end or earlier
- * by unlock. Two objects of one rank only by lock2. Order violations panic. Interrupts stay on; interrupt handlers never take them.
- */
-enum lock_rank {
-        LOCK_IPC = 1,   /* SysV and POSIX IPC registries */
-        LOCK_RENAME,    /* cross-directory renames: one for the file system */
-        LOCK_FDTABLE,   /* a process's descriptor table */
-        LOCK_MM,        /* areas and page tree of an address space */
-        LOCK_FILE,      /* open file: position, flags */
-        LOCK_INODE,     /* inode and its contents; lock2 for two directories */
-        LOCK_FLOCK,     /* file lock lists of an inode */
-        LOCK_NOTIFY,    /* inotify instances */
-        LOCK_SOCK,      /* AF_UNIX socket; lock2 for the two ends */
-        LOCK_PIPE,
-        LOCK_TTY,       /* a pty pair shares one word */
-        LOCK_EVENT,     /* eventfd, timerfd, signalfd */
-        LOCK_PROCTREE,  /* one word: pids, parents and children, groups, sessions, zombies */
-        LOCK_SIGNAL,    /* signal state of a process (its sighand) */
-        LOCK_TIMER,     /* POSIX timers and itimers of a process */
-        LOCK_FUTEX,     /* futex key */
-        LOCK_NODE,      /* a page-tree node, while one of two sharers lets go of it */
-        LOCK_EPOLL,     /* one word: all epoll sets; taken by wakers, whatever they hold */
-        LOCK_SPACE,     /* allocator; persist's own, last */
-        LOCK_RANKS
-};
+/* See enum lock_rank. What is still held at the section's end is dropped there. */
 void lock(enum lock_rank rank, const void *object);
 void unlock(enum lock_rank rank, const void *object);
 void lock2(enum lock_rank rank, const void *a, const void *b); /* word order; equal words once; unlock2 likewise */

@@ -1,0 +1,192 @@
+/*
+ * persist_host.c - the kernel's struct persist_host: frames and protection from arch/mmu.h, parking by NEED_PARK.
+ *
+ * Parking. Barriers are numbered. `asked` is the newest one asked for, `released` the newest one that is over; they differ while one is
+ * under way. A CPU that comes by park_if_asked() writes asked's number in its place and waits, interrupts on, until it is released. The
+ * numbers are what counts; NEED_PARK only makes a CPU come by.
+ * A CPU takes part from persist_cpu_online() on: first it is in the mask, then it looks whether a barrier is under way, while a leader
+ * first asks and then reads the mask; so one of them sees the other.
+ */
+#include "kernel/glue/persist_host.h"
+#include "kernel/glue/gate.h"
+#include "kernel/include/arch/mmu.h"
+#include "kernel/include/arch/thread_regs.h"
+#include "kernel/include/irq.h"
+#include "kernel/include/log.h"
+#include "kernel/include/mem.h"
+#include "kernel/lib/fmt.h"
+#include "persist/section.h"
+#include "persist/space.h"
+
+_Static_assert(SPACE_START == SPACE_BASE && SPACE_PAGES << PAGE_SHIFT == SPACE_MAX, "the space's place");
+
+static struct section sections[MAX_CPUS];
+static uint32_t participants;         /* [a] mask of CPUs */
+static uint64_t asked, released;      /* [a] */
+static uint64_t parked[MAX_CPUS];     /* [a] barrier for which the CPU waits, or waited last */
+
+/* ---- frames ---- */
+
+static int host_page_provide(ppn_t ppn)
+{
+        paddr_t pa = frame_alloc();
+
+        if (!pa)
+                return -ENOMEM;
+        if (arena_map(ppn, pa, true)) {
+                frame_free(pa);
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+static void host_pages_withdraw(const ppn_t *ppns, unsigned n)
+{
+        paddr_t pa[HOST_WITHDRAW_MAX];
+
+        for (unsigned i = 0; i < n; i++) {
+                pa[i] = arena_frame(ppns[i]);
+                arena_unmap(ppns[i]);
+        }
+        arena_flush();
+        for (unsigned i = 0; i < n; i++)
+                frame_free(pa[i]);
+}
+
+static bool host_page_present(ppn_t ppn)
+{
+        return arena_frame(ppn) != 0;
+}
+
+static uint64_t host_protect_all(void)
+{
+        uint64_t f = irq_save(), leaves = mmu_protect_all();
+
+        irq_restore(f);
+        return leaves;
+}
+
+bool persist_arena_fault(uint64_t addr, uint64_t err, struct frame *f)
+{
+        (void)f;
+        if (err & 16) /* instruction fetch */
+                return false;
+        return space_fault(addr, err & 1, err & 2);
+}
+
+/* ---- CPUs ---- */
+
+void park_if_asked(void)
+{
+        struct cpu *c = cpu_this();
+        uint64_t barrier;
+
+        if (c->need & NEED_PARK)
+                __atomic_fetch_and(&c->need, ~NEED_PARK, __ATOMIC_SEQ_CST);
+        while ((barrier = __atomic_load_n(&asked, __ATOMIC_SEQ_CST)) != __atomic_load_n(&released, __ATOMIC_ACQUIRE)) {
+                assert(section_quiet());
+                __atomic_store_n(&parked[c->id], barrier, __ATOMIC_RELEASE);
+                while (__atomic_load_n(&released, __ATOMIC_ACQUIRE) < barrier)
+                        cpu_relax();
+        }
+}
+
+static void host_park_others(void)
+{
+        unsigned self = cpu_this()->id;
+        uint64_t barrier = __atomic_add_fetch(&asked, 1, __ATOMIC_SEQ_CST);
+        uint32_t others = __atomic_load_n(&participants, __ATOMIC_SEQ_CST) & ~(1u << self);
+
+        for (uint32_t m = others; m; m &= m - 1) {
+                unsigned i = (unsigned)__builtin_ctz(m);
+
+                __atomic_fetch_or(&cpus[i].need, NEED_PARK, __ATOMIC_SEQ_CST);
+                ipi_resched(i);
+        }
+        for (uint32_t m = others; m; m &= m - 1)
+                while (__atomic_load_n(&parked[__builtin_ctz(m)], __ATOMIC_ACQUIRE) != barrier)
+                        cpu_relax();
+}
+
+static void host_release_others(void)
+{
+        __atomic_store_n(&released, asked, __ATOMIC_RELEASE);
+}
+
+static noreturn void host_abandon(void (*retry)(void *arg), void *arg)
+{
+        cpu_this()->in_user_fixup = false;
+        __asm__ volatile("sti" ::: "memory"); /* the fault came through an interrupt gate */
+        arch_stack_reset(retry, arg);
+}
+
+void persist_cpu_online(void)
+{
+        struct cpu *c = cpu_this();
+
+        __atomic_fetch_or(&participants, 1u << c->id, __ATOMIC_SEQ_CST);
+        park_if_asked();
+        c->section = &sections[c->id];
+        section_cpu_init(c->section, c->id);
+}
+
+/* ---- messages, scratch ---- */
+
+static void *host_scratch(size_t len)
+{
+        static void *area;
+        static size_t size;
+
+        if (len > size) {
+                vfree(area);
+                size = ALIGN_UP(len + len / 4, PAGE_SIZE);
+                area = vmalloc(size);
+                if (!area)
+                        size = 0;
+        }
+        return area;
+}
+
+static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)
+{
+        char line[200];
+        va_list ap;
+
+        va_start(ap, fmt);
+        vsnprintf(line, sizeof(line), fmt, ap);
+        va_end(ap);
+        klog(LOG_WARN, "%s", line);
+}
+
+static noreturn void __attribute__((format(printf, 1, 2))) host_panic(const char *fmt, ...)
+{
+        char line[200];
+        va_list ap;
+
+        va_start(ap, fmt);
+        vsnprintf(line, sizeof(line), fmt, ap);
+        va_end(ap);
+        panic("%s", line);
+}
+
+static const struct persist_host kernel_host = {
+        .page_provide = host_page_provide,
+        .pages_withdraw = host_pages_withdraw,
+        .page_present = host_page_present,
+        .page_set_present = arena_set_present,
+        .page_note_dirty = arena_note_dirty,
+        .dirty_count = arena_dirty_count,
+        .flush = arena_flush,
+        .protect_all = host_protect_all,
+        .check_tracking = mmu_check_p4,
+        .frames_free = frames_free,
+        .park_others = host_park_others,
+        .release_others = host_release_others,
+        .park_if_asked = park_if_asked,
+        .abandon = host_abandon,
+        .clock_ticks = rdtsc,
+        .scratch = host_scratch,
+        .log = host_log,
+        .panic = host_panic,
+};
+const struct persist_host *persist_host = &kernel_host;
