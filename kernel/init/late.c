@@ -1,10 +1,61 @@
 /*
- * late.c - from a machine that runs to a system: wires the layers and starts them.
+ * late.c - from a machine that runs to a system: wires the layers to each other, makes the persistent space, starts the personality.
+ * The order matters: hooks before anything can call up, drivers before what opens devices, all state in the space before other CPUs run threads.
  */
+#include "kernel/glue/gate.h"
+#include "kernel/glue/persist_host.h"
+#include "kernel/include/arch/machine.h"
+#include "kernel/include/arch/thread_regs.h"
+#include "kernel/include/boot.h"
+#include "kernel/include/drivers.h"
+#include "kernel/include/hooks.h"
 #include "kernel/include/log.h"
+#include "kernel/include/mem.h"
+#include "kernel/include/sched.h"
 #include "kernel/init/init.h"
+#include "posix/include/boot.h"
+#include "posix/include/thread.h"
+
+static void run_threads(void)
+{
+        persist_cpu_online();
+        sched_cpu_init();
+        arch_stack_reset(sched_loop, NULL);
+}
+
+static void wire(void)
+{
+        hooks.syscall = call_syscall_entry;
+        hooks.user_fault = call_user_fault_entry;
+        hooks.user_trap = call_user_trap_entry;
+        hooks.user_irq_return = call_user_irq_return;
+        hooks.arena_fault = persist_arena_fault;
+        hooks.cpu_start = run_threads;
+        sched_hooks.run = thread_run;
+        sched_hooks.resume = thread_resume;
+        sched_hooks.idle = gate_idle;
+        sched_hooks.gate = gate_run;
+}
 
 noreturn void kernel_main_late(void)
 {
-        panic("nothing to run yet");
+        int r;
+
+        wire();
+        drivers_init();
+        posix_types_register();
+        r = space_create();
+        if (r < 0)
+                panic("no memory for the persistent space: error %d", r);
+        persist_cpu_online();
+        r = posix_boot();
+        if (r < 0)
+                panic("the system cannot be started: error %d", r);
+        space_absent_per_mille = (uint32_t)boot_option_u64("absent", 0);
+        space_check_each_barrier = boot_option("check", NULL, 0);
+        barrier_set_rate((uint32_t)boot_option_u64("barrier", 0));
+        smp_release();
+        klog(LOG_INFO, "%u CPU%s, %lu MiB in use", cpu_count, cpu_count == 1 ? "" : "s", (frames_total() - frames_free()) >> 8);
+        run_threads();
+        __builtin_unreachable();
 }

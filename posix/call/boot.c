@@ -1,0 +1,53 @@
+/*
+ * boot.c - the personality from nothing: an empty space, its root, the file tree, pid 1. Each step opens sections of its own. No thread runs yet, and nothing is absent.
+ */
+#include "posix/include/boot.h"
+#include "posix/include/mm.h"
+#include "posix/call/call_internal.h"
+#include "kernel/include/boot.h"
+#include "kernel/include/log.h"
+
+static void no_retry(void *arg)
+{
+        panic("a page of a space that is being made is absent (%p)", arg);
+}
+
+static void walk_root(const struct space_visitor *v)
+{
+        struct posix_root *root = posix_root();
+
+        if (!root)
+                return;
+        v->object(root->init);
+        v->object(root->fs_root);
+}
+
+int posix_boot(void)
+{
+        static const struct { const char *what; int (*make)(void); } steps[] = {
+                { "address spaces", mm_boot },
+                { "vDSO", mm_create_vdso },
+                { "file tree", vfs_create },
+                { "files of the boot archive", fs_populate },
+                { "init", process_create_init },
+        };
+        struct posix_root *root;
+        int r;
+
+        section_begin(no_retry, NULL);
+        section_changes();
+        root = space_alloc_bytes(sizeof(*root));
+        space_root_set(ROOT_POSIX, root);
+        section_end();
+        space_ref_walker_register(walk_root, 0);
+        for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+                r = steps[i].make();
+                if (r < 0) {
+                        klog(LOG_ERR, "cannot make the %s: error %d", steps[i].what, r);
+                        return r;
+                }
+        }
+        vfs_boot();
+        chaos_per_mille = (uint32_t)boot_option_u64("chaos", 0);
+        return 0;
+}
