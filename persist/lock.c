@@ -15,9 +15,9 @@ static const char *const rank_name[LOCK_RANKS] = {
         [LOCK_FILE] = "FILE",   [LOCK_INODE] = "INODE",       [LOCK_FLOCK] = "FLOCK",     [LOCK_NOTIFY] = "NOTIFY",
         [LOCK_SOCK] = "SOCK",   [LOCK_PIPE] = "PIPE",         [LOCK_TTY] = "TTY",         [LOCK_EVENT] = "EVENT",
         [LOCK_EPOLL] = "EPOLL", [LOCK_PROCTREE] = "PROCTREE", [LOCK_SIGNAL] = "SIGNAL",   [LOCK_TIMER] = "TIMER",
-        [LOCK_FUTEX] = "FUTEX", [LOCK_NODE] = "NODE",         [LOCK_SPACE] = "SPACE",
+        [LOCK_FUTEX] = "FUTEX", [LOCK_NODE] = "NODE",       [LOCK_MAPPING] = "MAPPING",         [LOCK_SPACE] = "SPACE",
 };
-_Static_assert(LOCK_RANKS == 20, "a new rank needs a name above");
+_Static_assert(LOCK_RANKS == 21, "a new rank needs a name above");
 
 static inline uint32_t index_of(enum lock_rank rank, const void *object)
 {

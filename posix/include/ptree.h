@@ -47,3 +47,10 @@ bool ptree_shared_leaf(const struct ptree *t, uint64_t index);          /* leaf 
  * PTREE_COST_MAX pages). Before changes(): ptree_cost(t, index) to touch the path.
  */
 void ptree_split(struct ptree *t, uint64_t index, struct ptree *to);
+/*
+ * The reverse: all leaves of `from`, every one of which lies after (or before) all of t's, move into t; `from` is empty then. At most
+ * 2 * PTREE_COST_MAX pages. Before changes(): ptree_cost of the last index on one side and of the first on the other.
+ */
+void ptree_join(struct ptree *t, struct ptree *from);
+/* Leaf at index, and whether a node above it or it itself is shared: ptree_lookup and ptree_shared_leaf in one walk. */
+ppn_t ptree_look(const struct ptree *t, uint64_t index, bool *shared);

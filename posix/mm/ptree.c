@@ -45,6 +45,25 @@ ppn_t ptree_lookup(const struct ptree *t, uint64_t index)
         return p;
 }
 
+ppn_t ptree_look(const struct ptree *t, uint64_t index, bool *shared)
+{
+        ppn_t p = t->root;
+
+        *shared = false;
+        if (!p || !in_window(t, index))
+                return 0;
+        for (unsigned shift = LEVEL_BITS * t->height;;) {
+                if (space_page_refs(p) > 1)
+                        *shared = true;
+                if (!shift)
+                        return p;
+                shift -= LEVEL_BITS;
+                p = entries(p)[index >> shift & (FANOUT - 1)];
+                if (!p)
+                        return 0;
+        }
+}
+
 ppn_t ptree_next(const struct ptree *t, uint64_t *index)
 {
         unsigned top = LEVEL_BITS * t->height;
@@ -209,6 +228,17 @@ static uint64_t *own_node(uint64_t *slot)
         return from;
 }
 
+/* One level more: the window becomes 512 times as wide. */
+static void grow(struct ptree *t)
+{
+        ppn_t top = space_page_alloc_zeroed(PAGE_NODE);
+
+        entries(top)[t->base >> (LEVEL_BITS * t->height) & (FANOUT - 1)] = t->root;
+        t->root = top;
+        t->height++;
+        t->base &= ~((1ul << (LEVEL_BITS * t->height)) - 1);
+}
+
 /* Place of the leaf at index; the window grows to hold it, the path becomes this tree's own. */
 static uint64_t *own_slot(struct ptree *t, uint64_t index)
 {
@@ -219,14 +249,8 @@ static uint64_t *own_slot(struct ptree *t, uint64_t index)
                 t->base = index;
                 return slot;
         }
-        while (!in_window(t, index)) {
-                ppn_t top = space_page_alloc_zeroed(PAGE_NODE);
-
-                entries(top)[t->base >> (LEVEL_BITS * t->height) & (FANOUT - 1)] = t->root;
-                t->root = top;
-                t->height++;
-                t->base &= ~((1ul << (LEVEL_BITS * t->height)) - 1);
-        }
+        while (!in_window(t, index))
+                grow(t);
         for (unsigned shift = LEVEL_BITS * t->height; shift;) {
                 uint64_t *node = own_node(slot);
 
@@ -459,4 +483,40 @@ void ptree_split(struct ptree *t, uint64_t index, struct ptree *to)
         }
         prune_tree(t, index);
         prune_tree(to, index);
+}
+
+static void join_below(uint64_t *slot, uint64_t *from)
+{
+        uint64_t *to, *moved;
+
+        if (!*slot || !*from) {
+                *slot += *from;
+                *from = 0;
+                return;
+        }
+        to = own_node(slot);
+        moved = own_node(from);
+        for (unsigned i = 0; i < FANOUT; i++) {
+                if (moved[i])
+                        join_below(&to[i], &moved[i]);
+        }
+        space_page_unref(*from);
+        *from = 0;
+}
+
+void ptree_join(struct ptree *t, struct ptree *from)
+{
+        if (!from->root)
+                return;
+        if (!t->root) {
+                *t = *from;
+        } else {
+                while (!in_window(t, from->base) || t->height < from->height)
+                        grow(t);
+                while (from->height < t->height)
+                        grow(from);
+                join_below(&t->root, &from->root);
+                t->npages += from->npages;
+        }
+        ptree_init(from, from->kind);
 }

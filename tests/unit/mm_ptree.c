@@ -87,7 +87,7 @@ bool space_page_absent(ppn_t p)
 #define UNIVERSE 2048
 static uint64_t universe[UNIVERSE]; /* ascending indexes that are used at all */
 static uint64_t model[TREES][UNIVERSE];
-static struct ptree tree[TREES];
+static struct ptree tree[TREES + 1];
 static uint64_t seed;
 
 static uint64_t rnd(uint64_t n)
@@ -183,7 +183,11 @@ static void step(void)
         switch (rnd(12)) {
         default: {
                 ppn_t p;
-                bool shared = ptree_shared_leaf(&tree[t], universe[k]);
+                bool shared = ptree_shared_leaf(&tree[t], universe[k]), above;
+
+                p = ptree_look(&tree[t], universe[k], &above);
+                assert_int_equal(p, ptree_lookup(&tree[t], universe[k]));
+                assert_true(!p || above == shared);
 
                 cost = ptree_cost(&tree[t], universe[k]);
                 assert_true(cost && cost <= PTREE_COST_MAX);
@@ -236,6 +240,32 @@ static void step(void)
                         model[u][i] = i >= k ? model[t][i] : 0;
                         if (i >= k)
                                 model[t][i] = 0;
+                }
+                return;
+        case 4:
+                if (t == u)
+                        return;
+                /* whatever of u lies below the cut goes, and of t above it: then u's leaves follow t's */
+                drop_range(t, universe[k], ~0ul);
+                drop_range(u, 0, universe[k]);
+                from = universe[k] - (universe[k] != 0);
+                ptree_cost(&tree[t], from);
+                ptree_cost(&tree[u], universe[k]);
+                changing = true;
+                allocated = 0;
+                if (rnd(2)) {
+                        ptree_join(&tree[t], &tree[u]);
+                } else {
+                        ptree_join(&tree[u], &tree[t]);
+                        tree[TREES] = tree[t];
+                        tree[t] = tree[u];
+                        tree[u] = tree[TREES];
+                }
+                assert_true(allocated <= 2 * PTREE_COST_MAX);
+                changing = false;
+                for (unsigned i = 0; i < UNIVERSE; i++) {
+                        model[t][i] += model[u][i];
+                        model[u][i] = 0;
                 }
                 return;
         case 3:
