@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "kernel/include/types.h"
+#include "kernel/lib/rbtree.h"
 
 uint64_t time_mono_ns(void);
 uint64_t time_real_ns(void);               /* since 1970 */
@@ -18,7 +19,8 @@ void time_vdso_register(struct time_vdso *page); /* the data page: rewritten wit
 struct vtimer {
         uint64_t deadline_ns;
         void (*fn)(struct vtimer *);
-        uint32_t cpu, index;   /* owner's heap slot; index 0 = not armed */
+        uint32_t cpu, index;   /* owner; index 0 = not armed */
+        struct rb_node node;   /* in the owner's tree */
 };
 void vtimer_arm(struct vtimer *t, uint64_t deadline_ns);  /* re-arms if armed (from any CPU) */
 void vtimer_cancel(struct vtimer *t);                      /* after return fn is not running */

@@ -19,6 +19,9 @@ noreturn void boot_refuse(const char *fmt, ...) printf_like(1, 2);  /* this mach
 void cpu_init(unsigned id);               /* descriptor tables, control registers, MSRs of the CPU that calls */
 void cpu_require(void);                   /* boot CPU: what we cannot do without */
 void cpu_stacks_init(unsigned id);        /* stack and exception stacks with guard pages */
+void rng_init(void);
+void mmu_init(void);
+void mmu_cpu_init(void);
 void smp_init(void);                      /* starts the other CPUs; they wait until smp_release */
 void smp_release(void);                   /* hooks are set: they call hooks.cpu_start */
 void ipi_send(unsigned cpu, unsigned vector);
@@ -51,12 +54,20 @@ extern uint8_t *frame_state;
 /* Interrupts and time. */
 void irq_init(void);
 void irq_dispatch(unsigned vector);                  /* interrupts off */
-void irq_cpu_init(void);
 void irq_eoi(void);
-void time_init(void);
+#define IRQ_VECTOR_FIRST 0x30u
+#define IRQ_VECTORS      0xb0u
+void irq_local(unsigned vector);                     /* timer, IPIs, spurious ones; does its own end of interrupt */
+int irq_route_gsi(unsigned gsi, unsigned vector, bool level, bool active_low);  /* 0 or -ENODEV */
+void time_init(void);                                /* calibrates, reads the RTC */
+uint64_t tsc_calibrate(void);                        /* Hz */
+uint64_t tsc_refine(void);                           /* Hz over the time since tsc_calibrate; 0: no better than before */
+uint64_t rtc_read(void);                             /* seconds since 1970; 0: no clock */
+void timer_calibrate(void);
 void timer_cpu_init(void);
 void timer_interrupt(void);                          /* VECTOR_TIMER */
 void timer_program(uint64_t deadline_ns);            /* this CPU's one-shot; ~0: none */
+void vtimer_cpu_init(void);
 void tick_resume(void);                              /* leaving idle */
 void tlb_interrupt(void);                            /* VECTOR_TLB */
 

@@ -1,0 +1,219 @@
+/*
+ * tsc.c - how fast the TSC and the local APIC's timer run, and programming the latter.
+ *
+ * The reference is the HPET, else the PIT's channel 2. A sample is a reading of the reference between two of the TSC; of several the one with
+ * the smallest gap is taken, and the window is at least a thousand gaps long, so that a host that takes the processor away in
+ * between (TCG, loaded) costs time but not accuracy. Under QEMU's icount a gap is a few ns, so the window is its minimum and booting
+ * stays short. Within the error that is left the roundest number is taken: 1 GHz under icount.
+ */
+#include "kernel/arch/x86_64/apic.h"
+#include "kernel/arch/x86_64/features.h"
+#include "kernel/arch/x86_64/x86.h"
+#include "kernel/include/acpi.h"
+#include "kernel/include/arch/machine.h"
+#include "kernel/include/log.h"
+#include "kernel/include/mem.h"
+#include "kernel/include/time.h"
+
+#define PIT_HZ        1193182ul
+#define PIT_TICKS     5966u        /* 5 ms */
+#define SAMPLES       8
+#define TRIES         5
+#define WINDOW_GAPS   1000ul
+#define WINDOW_MIN_NS 200000ul
+#define WINDOW_MAX_NS 20000000ul
+
+struct sample {
+        uint64_t tsc, gap, ref; /* TSC in the middle, width of the bracket, reference's ticks */
+};
+
+static volatile uint64_t *hpet;
+static uint64_t hpet_period_fs, hpet_mask;
+static struct sample first;     /* tsc_refine measures from here */
+static uint64_t found_hz;
+static uint64_t timer_mult;     /* APIC timer ticks per ns, << 32 */
+
+static bool hpet_open(void)
+{
+        uint64_t caps;
+
+        if (!acpi.hpet)
+                return false;
+        hpet = mmio_map(acpi.hpet, PAGE_SIZE, false);
+        if (!hpet)
+                return false;
+        caps = hpet[0];
+        hpet_period_fs = caps >> 32;
+        hpet_mask = caps & 1 << 13 ? ~0ul : 0xffffffffu;
+        if (!hpet_period_fs || hpet_period_fs > 100000000) { /* the specification's bound: 100 ns */
+                hpet = NULL;
+                return false;
+        }
+        hpet[2] = (hpet[2] & ~2ul) | 1; /* run, without legacy routing */
+        return true;
+}
+
+static struct sample take_sample(void)
+{
+        struct sample best = {.gap = ~0ul};
+
+        for (unsigned i = 0; i < SAMPLES; i++) {
+                uint64_t before = rdtsc(), ref = hpet[30], after = rdtsc();
+                if (after - before < best.gap)
+                        best = (struct sample){before + (after - before) / 2, after - before, ref};
+        }
+        return best;
+}
+
+/* Frequency between two samples and how wrong it may be, both in Hz. False: too wrong to use. */
+static bool measure(const struct sample *a, const struct sample *b, uint64_t *hz, uint64_t *error)
+{
+        uint64_t ticks = (b->ref - a->ref) & hpet_mask, tsc = b->tsc - a->tsc;
+        uint64_t ns = (uint64_t)((unsigned __int128)ticks * hpet_period_fs / 1000000);
+
+        if (!ns || !tsc)
+                return false;
+        *hz = (uint64_t)((unsigned __int128)tsc * NSEC_PER_SEC / ns);
+        /* Half a gap at each end, one tick of the reference. */
+        *error = (uint64_t)((unsigned __int128)*hz * ((a->gap + b->gap) / 2 + 1) / tsc) + *hz / (ticks ? ticks : 1) + 1;
+        return *error < *hz / 1000;
+}
+
+static uint64_t round_within(uint64_t hz, uint64_t error)
+{
+        for (uint64_t step = 1000000000; step >= 1000000 && step > 50 * error; step /= 10) {
+                uint64_t near = (hz + step / 2) / step * step;
+                if (near && (near > hz ? near - hz : hz - near) <= error)
+                        return near;
+        }
+        return hz;
+}
+
+static uint64_t calibrate_hpet(void)
+{
+        uint64_t window_ns = WINDOW_MIN_NS, hz = 0, error = 0;
+
+        for (unsigned i = 0; i < TRIES; i++) {
+                struct sample a = take_sample(), b;
+                uint64_t wait = window_ns * 1000000 / hpet_period_fs;
+                while (((hpet[30] - a.ref) & hpet_mask) < wait)
+                        cpu_relax();
+                b = take_sample();
+                first = a;
+                if (measure(&a, &b, &hz, &error) && (b.gap + a.gap) * WINDOW_GAPS <= b.tsc - a.tsc)
+                        break;
+                window_ns = MIN(window_ns * 4, WINDOW_MAX_NS);
+        }
+        return hz ? round_within(hz, error) : 0;
+}
+
+/* Channel 2 counts down with its output read at port 0x61. The shortest of three is the least disturbed. */
+static uint64_t calibrate_pit(void)
+{
+        uint64_t best = ~0ul;
+
+        for (unsigned i = 0; i < 3; i++) {
+                uint64_t from, to;
+                outb(0x61, (inb(0x61) & ~2u) | 1);
+                outb(0x43, 0xb0); /* channel 2, both bytes, mode 0 */
+                outb(0x42, PIT_TICKS & 255);
+                outb(0x42, PIT_TICKS >> 8);
+                from = rdtsc();
+                for (unsigned spins = 0; !(inb(0x61) & 0x20); spins++) {
+                        if (spins > 10000000)
+                                return 0;
+                }
+                to = rdtsc();
+                best = MIN(best, to - from);
+        }
+        return (uint64_t)((unsigned __int128)best * PIT_HZ / PIT_TICKS);
+}
+
+uint64_t tsc_calibrate(void)
+{
+        uint64_t hz = 0;
+
+        if (hpet_open())
+                hz = calibrate_hpet();
+        if (!hz) {
+                hpet = NULL;
+                hz = calibrate_pit();
+        }
+        if (hz < 10000000) {
+                klog(LOG_WARN, "time: neither HPET nor PIT tells the TSC's speed: 1 GHz assumed");
+                hz = NSEC_PER_SEC;
+        }
+        found_hz = hz;
+        return hz;
+}
+
+uint64_t tsc_refine(void)
+{
+        struct sample now;
+        uint64_t hz, error;
+
+        if (!hpet)
+                return found_hz;
+        now = take_sample();
+        if (!measure(&first, &now, &hz, &error) || error > hz / 20000)
+                return 0;
+        hz = round_within(hz, error);
+        /* Far off the first value: the host stood still in one of the samples, or the reference wrapped. */
+        if ((hz > found_hz ? hz - found_hz : found_hz - hz) > found_hz / 100)
+                return 0;
+        return hz;
+}
+
+void timer_calibrate(void)
+{
+        uint64_t best_ns = 0, best_ticks = 0, gap = ~0ul;
+
+        if (cpu_features.tsc_deadline)
+                return;
+        lapic_timer_mode(false);
+        for (unsigned i = 0; i < 3; i++) {
+                uint64_t t0, t1, t2, t3;
+                uint32_t left;
+                t0 = time_mono_ns();
+                lapic_timer_start(~0u);
+                t1 = time_mono_ns();
+                while (time_mono_ns() - t1 < WINDOW_MIN_NS / 4)
+                        cpu_relax();
+                t2 = time_mono_ns();
+                left = lapic_timer_left();
+                t3 = time_mono_ns();
+                if (t1 - t0 + t3 - t2 >= gap)
+                        continue;
+                gap = t1 - t0 + t3 - t2;
+                best_ns = (t2 + t3) / 2 - (t0 + t1) / 2;
+                best_ticks = ~left;
+        }
+        lapic_timer_start(0);
+        if (!best_ticks)
+                panic("the local APIC's timer does not count");
+        timer_mult = (best_ticks << 32) / best_ns;
+}
+
+void timer_cpu_init(void)
+{
+        vtimer_cpu_init();
+        lapic_timer_mode(cpu_features.tsc_deadline);
+}
+
+void timer_program(uint64_t deadline_ns)
+{
+        uint64_t now = time_mono_ns(), delta = deadline_ns > now ? deadline_ns - now : 1;
+
+        if (cpu_features.tsc_deadline) {
+                uint64_t ticks = (uint64_t)((unsigned __int128)delta * (time_tsc_khz() * 1000) / NSEC_PER_SEC);
+                wrmsr(MSR_TSC_DEADLINE, deadline_ns == ~0ul ? 0 : rdtsc() + ticks + 1);
+                return;
+        }
+        if (deadline_ns == ~0ul) {
+                lapic_timer_start(0);
+                return;
+        }
+        delta = MIN(delta, NSEC_PER_SEC); /* a far deadline is taken up again on the way */
+        delta = (delta * timer_mult >> 32) + 1;
+        lapic_timer_start((uint32_t)MIN(delta, 0xfffffffful));
+}
