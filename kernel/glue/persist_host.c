@@ -88,6 +88,7 @@ void park_if_asked(void)
                 __atomic_store_n(&parked[c->id], barrier, __ATOMIC_RELEASE);
                 while (__atomic_load_n(&released, __ATOMIC_ACQUIRE) < barrier)
                         cpu_relax();
+                mmu_tlb_sync();
         }
 }
 

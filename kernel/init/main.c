@@ -34,6 +34,7 @@ noreturn void early_main(uint32_t info_pa)
              boot_info.uefi ? "UEFI" : "BIOS", boot_info.cmdline);
         irq_init();
         time_init();
+        rng_init();
         smp_init();
         arch_stack_reset(on_real_stack, NULL);
 }

@@ -140,7 +140,7 @@ static void refine(struct vtimer *t)
                 if (hz != tsc_hz)
                         set_rate(hz);
         } else if (++refine_tries < REFINE_TRIES) {
-                vtimer_arm(t, time_mono_ns() + REFINE_NS << refine_tries);
+                vtimer_arm(t, time_mono_ns() + (REFINE_NS << refine_tries));
         }
 }
 

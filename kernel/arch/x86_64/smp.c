@@ -10,10 +10,10 @@
 #include "kernel/arch/x86_64/x86.h"
 #include "kernel/include/acpi.h"
 #include "kernel/include/arch/machine.h"
-#include "kernel/include/arch/mmu.h"
 #include "kernel/include/arch/thread_regs.h"
 #include "kernel/include/boot.h"
 #include "kernel/include/hooks.h"
+#include "kernel/include/irq.h"
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/time.h"
@@ -65,7 +65,6 @@ static noreturn void ap_main(uint64_t id)
         cpu_init((unsigned)id);
         lapic_cpu_init();
         timer_cpu_init();
-        mmu_cpu_init();
         __atomic_fetch_or(&online_mask, 1u << id, __ATOMIC_RELEASE);
         arch_stack_reset(wait_for_release, NULL);
 }
@@ -120,7 +119,7 @@ static bool start_cpu(unsigned id, uint32_t apic_id)
 
 void smp_init(void)
 {
-        unsigned max = (unsigned)MIN(boot_option_u64("maxcpus", MAX_CPUS), MAX_CPUS);
+        unsigned max = (unsigned)MIN(boot_option_u64("maxcpus", MAX_CPUS), (uint64_t)MAX_CPUS);
 
         if (acpi.ncpus < 2 || max < 2)
                 return;

@@ -20,8 +20,6 @@ void cpu_init(unsigned id);               /* descriptor tables, control register
 void cpu_require(void);                   /* boot CPU: what we cannot do without */
 void cpu_stacks_init(unsigned id);        /* stack and exception stacks with guard pages */
 void rng_init(void);
-void mmu_init(void);
-void mmu_cpu_init(void);
 void smp_init(void);                      /* starts the other CPUs; they wait until smp_release */
 void smp_release(void);                   /* hooks are set: they call hooks.cpu_start */
 void ipi_send(unsigned cpu, unsigned vector);

@@ -43,3 +43,8 @@ uint64_t arena_dirty_count(void);                                     /* pages n
 uint64_t mmu_protect_all(void);
 /* P4 checker (tests): every user leaf with W has its arena leaf W; panics with the address when not. */
 void mmu_check_p4(void);
+/*
+ * mmu_protect_all flushes this CPU's TLB only. Every other CPU calls mmu_tlb_sync() when it is released and before it goes back to user mode or into
+ * a section; arch_idle and mmu_load do it themselves. Cheap when there was no barrier.
+ */
+void mmu_tlb_sync(void);

@@ -1,0 +1,319 @@
+/*
+ * arena.c - page tables of the arena, the kernel's mapping of the persistent space (arch/mmu.h).
+ *
+ * The second-level tables are all there from the start and shared by all address spaces (paging.c); below them tables are made when a
+ * page is first mapped and stay. Beside the hardware's tree stands a tree of descriptors of the same shape, so finding the
+ * descriptor of a leaf table is four loads. Writable leaves are exactly the pages noted dirty in this epoch, up to withheld tables (mmu.c).
+ *
+ * Locks: each leaf table's own (volatile, interrupts off: ring-0 faults on the space come in here); tree_lock while tables are made, innermost but
+ * for the allocators'. The list of dirty tables is pushed to without a lock, and emptied at the barrier alone.
+ */
+#include "kernel/arch/x86_64/mmu_leaf.h"
+#include "kernel/arch/x86_64/paging.h"
+#include "kernel/arch/x86_64/tlb.h"
+#include "kernel/include/arch/machine.h"
+#include "kernel/include/arch/mmu.h"
+#include "kernel/include/log.h"
+#include "kernel/include/mem.h"
+#include "kernel/lib/bitmap.h"
+#include "kernel/lib/string.h"
+
+#define PENDING_MAX 8
+
+struct arena_leaf {
+        struct leaf_table t;
+        struct spinlock lock;
+        struct arena_leaf *next_dirty;
+        bool queued;                 /* on the dirty list; by who raised nwritable from 0 */
+};
+
+/* ppn = 5 bits of PDPT, 9 of PD, 9 of leaf table, 9 of page */
+static struct arena_leaf ***directory[32];
+static struct spinlock tree_lock;
+static struct arena_leaf *dirty_list;  /* [a] */
+
+static struct {
+        uint64_t dirty;                /* pages noted in this epoch by this CPU */
+        unsigned npending;             /* unmapped since the last flush; > PENDING_MAX: too many to list */
+        uint64_t pending[PENDING_MAX];
+} __attribute__((aligned(64))) local[MAX_CPUS];
+
+static inline struct arena_leaf *leaf_find(ppn_t ppn)
+{
+        struct arena_leaf ***dir = __atomic_load_n(&directory[ppn >> 27 & 31], __ATOMIC_ACQUIRE);
+        struct arena_leaf **leaves = likely(dir) ? __atomic_load_n(&dir[ppn >> 18 & 511], __ATOMIC_ACQUIRE) : NULL;
+        return likely(leaves) ? __atomic_load_n(&leaves[ppn >> 9 & 511], __ATOMIC_ACQUIRE) : NULL;
+}
+
+static void *zeroed_frame(void)
+{
+        paddr_t pa = frame_alloc();
+        if (!pa)
+                return NULL;
+        return memset(direct(pa), 0, PAGE_SIZE);
+}
+
+/* tree_lock held. NULL: no memory; what was made meanwhile stays for the next try. */
+static struct arena_leaf *leaf_make_locked(ppn_t ppn)
+{
+        struct arena_leaf ***dir = directory[ppn >> 27 & 31], *l;
+        uint64_t *pd_entry = &arena_pdpt[ppn >> 27 & 31][ppn >> 18 & 511], *pd;
+
+        l = leaf_find(ppn);
+        if (l)
+                return l;
+        if (!*pd_entry) {
+                pd = zeroed_frame();
+                if (!pd)
+                        return NULL;
+                *pd_entry = direct_pa(pd) | PTE_P | PTE_W | PTE_A;
+        }
+        pd = direct(*pd_entry & PTE_PA);
+        if (!dir) {
+                dir = zeroed_frame();
+                if (!dir)
+                        return NULL;
+                __atomic_store_n(&directory[ppn >> 27 & 31], dir, __ATOMIC_RELEASE);
+        }
+        dir += ppn >> 18 & 511;
+        if (!*dir) {
+                struct arena_leaf **leaves = zeroed_frame();
+                if (!leaves)
+                        return NULL;
+                __atomic_store_n(dir, leaves, __ATOMIC_RELEASE);
+        }
+        l = kzalloc(sizeof(*l));
+        if (!l)
+                return NULL;
+        l->t.table = zeroed_frame();
+        if (!l->t.table) {
+                kfree(l);
+                return NULL;
+        }
+        l->t.va = SPACE_BASE + (ALIGN_DOWN(ppn, 512ul) << PAGE_SHIFT);
+        l->t.above = &pd[ppn >> 9 & 511];
+        *l->t.above = direct_pa(l->t.table) | PTE_P | PTE_W | PTE_A;
+        __atomic_store_n(&(*dir)[ppn >> 9 & 511], l, __ATOMIC_RELEASE);
+        return l;
+}
+
+static struct arena_leaf *leaf_make(ppn_t ppn)
+{
+        uint64_t f = spin_lock(&tree_lock);
+        struct arena_leaf *l = leaf_make_locked(ppn);
+        spin_unlock(&tree_lock, f);
+        return l;
+}
+
+/* Leaf lock held. True if the page was not noted yet. The entry's own W is the caller's. */
+static inline bool note(struct arena_leaf *l, unsigned i)
+{
+        if (unlikely(l->t.withheld))
+                leaf_push_down(&l->t);
+        if (bit_test(l->t.writable, i))
+                return false;
+        bit_set(l->t.writable, i);
+        l->t.nwritable++;
+        if (!l->queued) {
+                l->queued = true;
+                l->next_dirty = __atomic_load_n(&dirty_list, __ATOMIC_RELAXED);
+                while (!__atomic_compare_exchange_n(&dirty_list, &l->next_dirty, l, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+                        ;
+        }
+        local[cpu_this()->id].dirty++;
+        return true;
+}
+
+static inline void forget(struct arena_leaf *l, unsigned i)
+{
+        if (bit_test(l->t.writable, i)) {
+                bit_clear(l->t.writable, i);
+                l->t.nwritable--;
+        }
+}
+
+int arena_map(ppn_t ppn, paddr_t frame, bool writable)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+        unsigned i = ppn & 511;
+        uint64_t entry = frame | PTE_P | PTE_A | PTE_D | PTE_NX, f;
+
+        if (unlikely(!l)) {
+                l = leaf_make(ppn);
+                if (!l)
+                        return -ENOMEM;
+        }
+        f = spin_lock(&l->lock);
+        if (writable) {
+                note(l, i);
+                entry |= PTE_W;
+        } else {
+                forget(l, i);
+        }
+        WRITE_ONCE(l->t.table[i], entry);
+        spin_unlock(&l->lock, f);
+        return 0;
+}
+
+paddr_t arena_frame(ppn_t ppn)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+        uint64_t e = l ? READ_ONCE(l->t.table[ppn & 511]) : 0;
+
+        return e & PTE_P ? e & PTE_PA : 0;
+}
+
+static void flush_later(ppn_t ppn)
+{
+        unsigned id = cpu_this()->id;
+
+        if (local[id].npending < PENDING_MAX)
+                local[id].pending[local[id].npending] = SPACE_BASE + (ppn << PAGE_SHIFT);
+        local[id].npending++;
+}
+
+void arena_unmap(ppn_t ppn)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+        uint64_t f;
+
+        if (!l)
+                return;
+        f = spin_lock(&l->lock);
+        WRITE_ONCE(l->t.table[ppn & 511], 0);
+        forget(l, ppn & 511);
+        spin_unlock(&l->lock, f);
+        flush_later(ppn);
+}
+
+void arena_set_present(ppn_t ppn, bool present)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+        uint64_t f, *e;
+
+        if (!l)
+                return;
+        f = spin_lock(&l->lock);
+        e = &l->t.table[ppn & 511];
+        if (present && (*e & PTE_SET_ASIDE)) {
+                WRITE_ONCE(*e, (*e | PTE_P) & ~PTE_SET_ASIDE);
+        } else if (!present && (*e & PTE_P)) {
+                WRITE_ONCE(*e, (*e & ~PTE_P) | PTE_SET_ASIDE);
+                flush_later(ppn);
+        }
+        spin_unlock(&l->lock, f);
+}
+
+bool arena_note_dirty(ppn_t ppn)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+        bool new = false;
+        uint64_t f;
+
+        assert(l);
+        f = spin_lock(&l->lock);
+        assert(l->t.table[ppn & 511]);
+        if (note(l, ppn & 511)) {
+                l->t.table[ppn & 511] |= PTE_W;
+                new = true;
+        }
+        spin_unlock(&l->lock, f);
+        return new;
+}
+
+bool arena_is_dirty(ppn_t ppn)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+
+        return l && !l->t.withheld && bit_test(l->t.writable, ppn & 511);
+}
+
+/* Only what this CPU took away since its last flush needs to go; a flush that does not know what it is for takes all. */
+void arena_flush(void)
+{
+        unsigned id = cpu_this()->id, n = local[id].npending;
+
+        local[id].npending = 0;
+        if (n == 0 || n > PENDING_MAX) {
+                tlb_flush_local(0, TLB_ALL);
+                tlb_shoot(tlb_others(), NULL, 0, TLB_ALL);
+                return;
+        }
+        for (unsigned i = 0; i < n; i++)
+                tlb_flush_local(local[id].pending[i], 1);
+        if (n == 1)
+                tlb_shoot(tlb_others(), NULL, local[id].pending[0], 1);
+        else
+                tlb_shoot(tlb_others(), NULL, 0, TLB_ALL);
+}
+
+uint64_t arena_dirty_count(void)
+{
+        uint64_t n = 0;
+        for (unsigned i = 0; i < cpu_count; i++)
+                n += READ_ONCE(local[i].dirty);
+        return n;
+}
+
+uint64_t arena_protect_all(void)
+{
+        struct arena_leaf *l = dirty_list;
+        uint64_t cleared = 0;
+
+        dirty_list = NULL;
+        for (; l; l = l->next_dirty) {
+                l->queued = false;
+                cleared += l->t.nwritable;
+                leaf_protect(&l->t);
+        }
+        for (unsigned i = 0; i < cpu_count; i++)
+                local[i].dirty = 0;
+        return cleared;
+}
+
+/* ---- checking P4: a bitmap of the frames that are writable through the arena ---- */
+
+static uint64_t *dirty_frames;
+static uint64_t dirty_frames_max;
+
+static void check_leaf(struct arena_leaf *l)
+{
+        unsigned count = 0;
+
+        for (unsigned i = 0; i < 512; i++) {
+                uint64_t e = l->t.table[i];
+                bool noted = bit_test(l->t.writable, i);
+                count += noted;
+                if (noted != !!(e & PTE_W))
+                        panic("arena: writability of %#lx is not as noted", l->t.va + ((uint64_t)i << PAGE_SHIFT));
+                if (noted && !l->t.withheld && (e & PTE_PA) >> PAGE_SHIFT < dirty_frames_max)
+                        bit_set(dirty_frames, (e & PTE_PA) >> PAGE_SHIFT);
+        }
+        if (count != l->t.nwritable || !!(*l->t.above & PTE_W) == l->t.withheld)
+                panic("arena: leaf table of %#lx is not as noted", l->t.va);
+}
+
+void arena_check_begin(void)
+{
+        if (!dirty_frames) {
+                for (unsigned i = 0; i < ram_ranges; i++)
+                        dirty_frames_max = MAX(dirty_frames_max, ram_map[i].end >> PAGE_SHIFT);
+                dirty_frames = vmalloc(dirty_frames_max / 8 + 8);
+                if (!dirty_frames)
+                        panic("no memory to check P4");
+        }
+        memset(dirty_frames, 0, dirty_frames_max / 8 + 8);
+        for (unsigned a = 0; a < 32; a++) {
+                for (unsigned b = 0; directory[a] && b < 512; b++) {
+                        for (unsigned c = 0; directory[a][b] && c < 512; c++) {
+                                if (directory[a][b][c])
+                                        check_leaf(directory[a][b][c]);
+                        }
+                }
+        }
+}
+
+bool arena_frame_is_dirty(paddr_t pa)
+{
+        return pa >> PAGE_SHIFT < dirty_frames_max && bit_test(dirty_frames, pa >> PAGE_SHIFT);
+}

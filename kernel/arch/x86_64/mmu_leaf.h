@@ -1,0 +1,65 @@
+/*
+ * mmu_leaf.h - what leaf tables of user address spaces (mmu.c) and of the arena (arena.c) have in common: tracking of writable leaves and
+ * taking the write right away as a whole. See mmu.c.
+ */
+#pragma once
+#include "kernel/arch/x86_64/x86.h"
+#include "kernel/include/types.h"
+
+#define LEAF_SPAN  (512 * PAGE_SIZE)
+#define LEAF_WORDS 8
+
+/* Bits that the processor ignores. */
+#define PTE_UNTRACKED (1ul << 9)  /* device memory: no part in P4 */
+#define PTE_SET_ASIDE (1ul << 10) /* arena: made absent by the test knob, the frame is still here */
+
+#define WITHHOLD_MIN 24 /* more writable leaves than this: take W away above the table */
+
+struct leaf_table {
+        uint64_t va;
+        uint64_t *table;
+        uint64_t *above;              /* the entry that names it */
+        uint64_t writable[LEAF_WORDS];/* W is set in the entry */
+        uint16_t nwritable, nuntracked;
+        bool withheld;                /* W is clear in *above: none is writable in truth */
+};
+
+/* All W bits off, W above on again. */
+static inline void leaf_push_down(struct leaf_table *t)
+{
+        for (unsigned w = 0; w < LEAF_WORDS; w++) {
+                for (uint64_t bits = t->writable[w]; bits; bits &= bits - 1)
+                        t->table[w * 64 + (unsigned)__builtin_ctzl(bits)] &= ~PTE_W;
+                t->writable[w] = 0;
+        }
+        t->nwritable = 0;
+        if (t->withheld) {
+                t->withheld = false;
+                __atomic_fetch_or(t->above, PTE_W, __ATOMIC_RELEASE);
+        }
+}
+
+static inline void leaf_withhold(struct leaf_table *t)
+{
+        t->withheld = true;
+        *t->above &= ~PTE_W;
+}
+
+static inline bool leaf_may_withhold(const struct leaf_table *t)
+{
+        return t->nwritable > WITHHOLD_MIN && !t->nuntracked;
+}
+
+/* The barrier's step for one table: nothing in it is writable afterwards. TLBs are the caller's. */
+static inline void leaf_protect(struct leaf_table *t)
+{
+        if (leaf_may_withhold(t))
+                leaf_withhold(t);
+        else
+                leaf_push_down(t);
+}
+
+/* arena.c, for mmu.c. */
+uint64_t arena_protect_all(void);
+void arena_check_begin(void);
+bool arena_frame_is_dirty(paddr_t pa);

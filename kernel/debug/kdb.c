@@ -1,0 +1,2 @@
+#include "kernel/debug/debug.h"
+noreturn void kdb_enter(void){for(;;);}
