@@ -24,7 +24,8 @@ noreturn void early_main(uint32_t info_pa)
 {
         serial_early_init();
         cpu_init(0);          /* from here exceptions are reported */
-        boot_init(info_pa);   /* before it klog has no screen, before cpu_init no CPU */
+        boot_init(info_pa);
+        time_early_init(boot_info.entry_tsc);
         cpu_require();
         paging_init();
         frames_init();

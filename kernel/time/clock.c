@@ -93,7 +93,7 @@ static void set_rate(uint64_t hz)
 
         clk.mono_base_ns = mono_at(&clk, tsc);
         clk.tsc_base = tsc;
-        clk.mult = (uint64_t)(((unsigned __int128)NSEC_PER_SEC << SHIFT) / hz);
+        clk.mult = (NSEC_PER_SEC << SHIFT) / hz;
         tsc_hz = hz;
         clock_end(f);
 }
@@ -144,6 +144,11 @@ static void refine(struct vtimer *t)
         }
 }
 
+void time_early_init(uint64_t entry_tsc)
+{
+        clk.tsc_base = entry_tsc;
+}
+
 void time_init(void)
 {
         uint64_t f, hz, seconds;
@@ -153,7 +158,7 @@ void time_init(void)
         tsc_hz = hz;
         clk.tsc_base = boot_info.entry_tsc;
         clk.mono_base_ns = 0;
-        clk.mult = (uint64_t)(((unsigned __int128)NSEC_PER_SEC << SHIFT) / hz);
+        clk.mult = (NSEC_PER_SEC << SHIFT) / hz;
         clock_end(f);
         seconds = rtc_read();
         time_set_real_ns(seconds * NSEC_PER_SEC);

@@ -14,6 +14,7 @@
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/time.h"
+#include "kernel/lib/muldiv.h"
 
 #define PIT_HZ        1193182ul
 #define PIT_TICKS     5966u        /* 5 ms */
@@ -69,13 +70,13 @@ static struct sample take_sample(void)
 static bool measure(const struct sample *a, const struct sample *b, uint64_t *hz, uint64_t *error)
 {
         uint64_t ticks = (b->ref - a->ref) & hpet_mask, tsc = b->tsc - a->tsc;
-        uint64_t ns = (uint64_t)((unsigned __int128)ticks * hpet_period_fs / 1000000);
+        uint64_t ns = mul_div(ticks, hpet_period_fs, 1000000);
 
         if (!ns || !tsc)
                 return false;
-        *hz = (uint64_t)((unsigned __int128)tsc * NSEC_PER_SEC / ns);
+        *hz = mul_div(tsc, NSEC_PER_SEC, ns);
         /* Half a gap at each end, one tick of the reference. */
-        *error = (uint64_t)((unsigned __int128)*hz * ((a->gap + b->gap) / 2 + 1) / tsc) + *hz / (ticks ? ticks : 1) + 1;
+        *error = mul_div(*hz, (a->gap + b->gap) / 2 + 1, tsc) + *hz / (ticks ? ticks : 1) + 1;
         return *error < *hz / 1000;
 }
 
@@ -126,7 +127,7 @@ static uint64_t calibrate_pit(void)
                 to = rdtsc();
                 best = MIN(best, to - from);
         }
-        return (uint64_t)((unsigned __int128)best * PIT_HZ / PIT_TICKS);
+        return mul_div(best, PIT_HZ, PIT_TICKS);
 }
 
 uint64_t tsc_calibrate(void)
@@ -205,7 +206,7 @@ void timer_program(uint64_t deadline_ns)
         uint64_t now = time_mono_ns(), delta = deadline_ns > now ? deadline_ns - now : 1;
 
         if (cpu_features.tsc_deadline) {
-                uint64_t ticks = (uint64_t)((unsigned __int128)delta * (time_tsc_khz() * 1000) / NSEC_PER_SEC);
+                uint64_t ticks = mul_div(MIN(delta, 100 * NSEC_PER_SEC), time_tsc_khz(), 1000000);
                 wrmsr(MSR_TSC_DEADLINE, deadline_ns == ~0ul ? 0 : rdtsc() + ticks + 1);
                 return;
         }

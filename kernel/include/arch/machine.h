@@ -57,6 +57,7 @@ void irq_eoi(void);
 #define IRQ_VECTORS      0xb0u
 void irq_local(unsigned vector);                     /* timer, IPIs, spurious ones; does its own end of interrupt */
 int irq_route_gsi(unsigned gsi, unsigned vector, bool level, bool active_low);  /* 0 or -ENODEV */
+void time_early_init(uint64_t entry_tsc);            /* log lines before time_init: 1 GHz assumed */
 void time_init(void);                                /* calibrates, reads the RTC */
 uint64_t tsc_calibrate(void);                        /* Hz */
 uint64_t tsc_refine(void);                           /* Hz over the time since tsc_calibrate; 0: no better than before */
