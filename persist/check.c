@@ -308,3 +308,9 @@ void check_barrier(void)
         space_check_p1();
         space_check_p12();
 }
+
+void check_forget(void)
+{
+        nwalkers = 0;
+        walked_kinds = 0;
+}

@@ -116,7 +116,7 @@ static uint64_t generation_oldest(void)
         uint64_t oldest = UINT64_MAX, g;
         struct section *s;
 
-        for (unsigned i = 0; i < persist_ncpus; i++) {
+        for (unsigned i = 0, n = __atomic_load_n(&persist_ncpus, __ATOMIC_ACQUIRE); i < n; i++) {
                 s = __atomic_load_n(&persist_sections[i], __ATOMIC_ACQUIRE);
                 g = s ? __atomic_load_n(&s->generation, __ATOMIC_ACQUIRE) : 0;
                 if (g && g < oldest)
@@ -167,4 +167,11 @@ void defer_each(void (*fn)(void *p))
                 for (uint32_t i = h->bag_first; i < h->bag_end; i++)
                         fn(h->bag[i]);
         }
+}
+
+void defer_forget(void)
+{
+        persist_generation = 1;
+        for (unsigned cpu = 0; cpu < PERSIST_CPUS; cpu++)
+                cpu_defer[cpu] = (struct cpu_defer){ 0 };
 }

@@ -71,6 +71,14 @@ static inline void zero16(void *p, size_t n)
         }
 }
 
+/* What space_forget() calls in each file. */
+void lock_forget(void);
+void page_forget(void);
+void defer_forget(void);
+void section_forget(void);
+void snapshot_forget(void);
+void check_forget(void);
+
 /* lock.c */
 void space_lock(void); /* LOCK_SPACE, not in the section's list: held within one function of persist/ only */
 void space_unlock(void);

@@ -152,3 +152,9 @@ void locks_check_free(void)
                 must(!words[i], "P3: lock %s, word %u, is held by CPU %u at the barrier", rank_name[i / LOCK_WORDS], i % LOCK_WORDS,
                      words[i] - 1);
 }
+
+void lock_forget(void)
+{
+        for (unsigned i = 0; i < LOCK_RANKS * LOCK_WORDS; i++)
+                words[i] = 0;
+}

@@ -21,7 +21,7 @@ bool space_is_low;
 /* Frames that must stay for the sections of all CPUs, and for page tables. */
 static uint64_t frames_floor(void)
 {
-        return persist_ncpus * CPU_CREDIT + 64;
+        return __atomic_load_n(&persist_ncpus, __ATOMIC_RELAXED) * CPU_CREDIT + 64;
 }
 
 static uint64_t frames_available(void)
@@ -32,6 +32,11 @@ static uint64_t frames_available(void)
         for (unsigned order = 0; order < RUN_ORDERS; order++)
                 n += (uint64_t)__atomic_load_n(&r->run[order].nframed, __ATOMIC_RELAXED) << order;
         return n;
+}
+
+static void low_update(void)
+{
+        __atomic_store_n(&space_is_low, frames_available() < frames_floor() + 4 * CHAIN_PAGES, __ATOMIC_RELAXED);
 }
 
 void page_dirtied(ppn_t ppn)
@@ -242,7 +247,7 @@ void pages_refill(struct cpu_heap *h)
         }
 out:
         space_unlock();
-        space_is_low = frames_available() < frames_floor() + 4 * CHAIN_PAGES;
+        low_update();
 }
 
 bool space_room(uint64_t npages)
@@ -250,9 +255,9 @@ bool space_room(uint64_t npages)
         const struct cpu_heap *h = section_this()->heap;
         uint64_t need = npages + frames_floor(), frames;
 
-        if (likely_(h->nfree >= npages + CPU_CREDIT - SECTION_PAGES && !space_is_low))
+        if (likely_(h->nfree >= npages + CPU_CREDIT - SECTION_PAGES && !__atomic_load_n(&space_is_low, __ATOMIC_RELAXED)))
                 return true;
-        space_is_low = frames_available() < frames_floor() + 4 * CHAIN_PAGES;
+        low_update();
         if (frames_available() < need)
                 return false;
         frames = persist_host->frames_free();
@@ -346,6 +351,8 @@ void page_free_now(struct cpu_heap *h, ppn_t ppn)
         struct page_record *r = record(ppn);
 
         must(r->kind != PAGE_FREE && !r->refs, "page %lx freed: kind %u, %u references", ppn, r->kind, r->refs);
+        if (unlikely_(space_may_be_absent) && !persist_host->page_present(ppn))
+                persist_host->page_set_present(ppn, true); /* its contents do not matter, but free pages are present */
         h->count[r->kind]--;
         *r = (struct page_record){ 0 };
         own_push(h, ppn);
@@ -427,4 +434,9 @@ void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order)
         r->run[order].framed = (uint32_t)ppn;
         __atomic_store_n(&r->run[order].nframed, r->run[order].nframed + 1, __ATOMIC_RELAXED);
         space_unlock();
+}
+
+void page_forget(void)
+{
+        space_is_low = false;
 }

@@ -114,3 +114,10 @@ void section_undo_forget(void *arg)
         for (s->nundo--; i <= s->nundo; i++)
                 s->undo[i - 1] = s->undo[i];
 }
+
+void section_forget(void)
+{
+        for (unsigned cpu = 0; cpu < PERSIST_CPUS; cpu++)
+                persist_sections[cpu] = NULL;
+        persist_ncpus = 0;
+}

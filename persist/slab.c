@@ -49,14 +49,27 @@ static inline uint16_t *link_of(struct slab *b, uint32_t offset)
         return (uint16_t *)((char *)b + offset);
 }
 
+/*
+ * Live bits change by plain read and write, by whoever may change the slab; another CPU may look at the bit of an object it is freeing
+ * (which is set and stays so) while its neighbours change.
+ */
 static inline void live_set(struct slab *b, uint32_t offset)
 {
-        b->live[offset >> 10] |= 1ul << (offset >> 4 & 63);
+        uint64_t *word = &b->live[offset >> 10];
+
+        __atomic_store_n(word, *word | 1ul << (offset >> 4 & 63), __ATOMIC_RELAXED);
+}
+
+static inline void live_clear(struct slab *b, uint32_t offset)
+{
+        uint64_t *word = &b->live[offset >> 10];
+
+        __atomic_store_n(word, *word & ~(1ul << (offset >> 4 & 63)), __ATOMIC_RELAXED);
 }
 
 static inline bool live_test(const struct slab *b, uint32_t offset)
 {
-        return b->live[offset >> 10] >> (offset >> 4 & 63) & 1;
+        return __atomic_load_n(&b->live[offset >> 10], __ATOMIC_RELAXED) >> (offset >> 4 & 63) & 1;
 }
 
 static bool slab_has_room(const struct slab *b)
@@ -95,7 +108,7 @@ static void slab_list_remove(uint32_t *head, ppn_t ppn)
 /* The object's place becomes free. By the owner, or under LOCK_SPACE if there is none. */
 static void put_local(struct slab *b, uint32_t offset)
 {
-        b->live[offset >> 10] &= ~(1ul << (offset >> 4 & 63));
+        live_clear(b, offset);
         *link_of(b, offset) = b->free;
         b->free = offset;
         b->used--;

@@ -127,3 +127,12 @@ void snapshot_barrier(void)
         lead();
         __atomic_store_n(&leading, 0, __ATOMIC_RELEASE);
 }
+
+void snapshot_forget(void)
+{
+        epoch = 1;
+        leading = 0;
+        stats = (struct barrier_stats){ 0 };
+        space_absent_per_mille = 0;
+        space_check_each_barrier = false;
+}

@@ -41,6 +41,18 @@ void space_cpu_create(unsigned cpu)
         must(h->nfree >= CPU_CREDIT, "no memory for CPU %u's share of the space", cpu);
 }
 
+void space_forget(void)
+{
+        lock_forget();
+        page_forget();
+        defer_forget();
+        section_forget();
+        snapshot_forget();
+        check_forget();
+        space_may_be_absent = false;
+        space_checking = false;
+}
+
 void *space_root_get(enum root_slot slot)
 {
         return root()->slot[slot];
@@ -59,7 +71,7 @@ __attribute__((noinline)) static bool fault_absent(uint64_t addr, ppn_t ppn)
         struct section *s = section_this();
         struct page_record *r;
 
-        if (ppn < DATA_PPN || ppn >= root()->frontier)
+        if (ppn < DATA_PPN || ppn >= __atomic_load_n(&root()->frontier, __ATOMIC_ACQUIRE))
                 return false;
         r = record(ppn);
         if (r->kind == PAGE_FREE || r->kind >= PAGE_KINDS)

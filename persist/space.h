@@ -61,6 +61,8 @@ struct space_type {
 void space_types_register(const struct space_type *table, unsigned ntypes); /* before space_create; index = type number, 0 unused */
 int space_create(void);                                    /* a fresh, empty space. 0 or -ENOMEM */
 
+void space_forget(void);                                   /* all volatile state of persist/, as at power-off; outside sections, one CPU */
+
 /* Is there room for npages more? Counts what other CPUs' sections may still take. Before the change, in a section. */
 bool space_room(uint64_t npages);
 /*
