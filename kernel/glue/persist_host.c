@@ -125,6 +125,8 @@ void persist_cpu_online(void)
 {
         struct cpu *c = cpu_this();
 
+        if (c->section)
+                return;
         __atomic_fetch_or(&participants, 1u << c->id, __ATOMIC_SEQ_CST);
         park_if_asked();
         c->section = &sections[c->id];

@@ -1,6 +1,6 @@
 /*
  * persist_host.h - the kernel under persist/: what kernel/init calls, and the fault it wires into hooks.arena_fault.
- * Order at boot: types registered, space_create(), then persist_cpu_online() on each CPU before its first section.
+ * Order at boot: types registered, space_create(), then persist_cpu_online() on each CPU before its first section (again is nothing).
  */
 #pragma once
 #include "kernel/include/cpu.h"
