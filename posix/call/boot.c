@@ -3,6 +3,7 @@
  */
 #include "posix/include/boot.h"
 #include "posix/include/mm.h"
+#include "posix/include/tty.h"
 #include "posix/call/call_internal.h"
 #include "kernel/include/boot.h"
 #include "kernel/include/log.h"
@@ -29,6 +30,7 @@ int posix_boot(void)
                 { "vDSO", mm_create_vdso },
                 { "file tree", vfs_create },
                 { "files of the boot archive", fs_populate },
+                { "terminals", tty_boot },
                 { "init", process_create_init },
         };
         struct posix_root *root;
