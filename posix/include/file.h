@@ -62,9 +62,11 @@ static inline void poll_register(struct poll_table *pt, const void *key)
                 pt->add(pt, key);
 }
 
+#define POS_CURRENT (~0ul)   /* c->pos of read, write, readv, writev */
+
 struct file_ops {
         const char *name;
-        /* c->io says where; c->pos is the offset when `positional` (pread...), else f->pos is used and moved by the op. */
+        /* c->io says where; c->pos is the offset, or POS_CURRENT: then f->pos is used and moved by the op. */
         long (*read)(struct call *c, struct file *f);
         long (*write)(struct call *c, struct file *f);
         uint32_t (*poll)(struct file *f, struct poll_table *pt);   /* NULL: always readable and writable */
@@ -78,18 +80,41 @@ struct file_ops {
         void (*release)(struct file *f);    /* last reference: own section, after changes() */
         int (*set_flags)(struct file *f, uint32_t flags);
         int (*show_path)(struct file *f, char *buf, size_t len);   /* "pipe:[12]" ...; NULL: by inode's path */
+        void (*touch)(struct file *f);      /* before changes(): reads all that release will write */
 };
 extern const struct file_ops *const file_ops_table[FILE_TYPES];
 static inline const struct file_ops *file_ops(const struct file *f) { return file_ops_table[f->ops_type]; }
 
-/* Descriptor tables: paged arrays grown on demand, bitmap of used and close-on-exec. LOCK_FDTABLE. */
-struct fdtable;
+/*
+ * Descriptor tables: a radix tree of fan-out 32. The first chunk of 32 is inline, the others hang on nodes; chunks and nodes are counted objects that fork shares
+ * copy-on-write. A lookup reads without a lock: what was found stays readable to the section's end. Changes hold LOCK_FDTABLE.
+ */
+#define FD_CHUNK 32u
+#define FD_MAX   (FD_CHUNK * FD_CHUNK * FD_CHUNK)      /* no table grows past this: the ceiling of RLIMIT_NOFILE */
+struct fdchunk { struct object obj; uint32_t used, cloexec; struct file *file[FD_CHUNK]; /* FIELD_REF */ };
+struct fdnode { struct object obj; struct fdchunk *chunk[FD_CHUNK]; /* FIELD_REF */ };
+struct fdtable {
+        struct object obj;
+        uint32_t nchunks;          /* [l] chunks that were ever made lie below this number */
+        uint32_t first_free;       /* [l] no free number in chunks below this one */
+        uint32_t cursor;           /* [l] close in pieces: next chunk to look at */
+        uint32_t pad;
+        struct fdnode *node[FD_CHUNK];  /* [l] FIELD_REF: chunk k >= 1 is node[k / 32]->chunk[k % 32] */
+        struct fdchunk first;      /* chunk 0; its header is not used */
+};
 struct file *fd_lookup(struct call *c, uint64_t fd);        /* borrows; NULL: -EBADF; O_PATH files too */
 struct file *fd_lookup_io(struct call *c, uint64_t fd);     /* not O_PATH */
+struct file *fdtable_get(const struct fdtable *t, uint64_t fd);  /* any process's table; borrows */
+uint64_t fdtable_next(const struct fdtable *t, uint64_t fd);     /* first used number at or after fd; ~0: none */
 /* Two steps, so that nothing fails after the change: find and lock (before), install (after changes()). */
 int fd_reserve(struct call *c, int min);                    /* number, table locked until the section ends; -EMFILE, -ENOMEM */
+int fd_reserve_next(struct call *c, int reserved);          /* a second one (pipe2, socketpair), above the first */
 void fd_install(struct call *c, int fd, struct file *f, bool cloexec);  /* takes the reference */
 struct file *file_new(enum file_type type, uint32_t mode, uint32_t flags, struct inode *inode, void *priv); /* refs 1; gets inode and priv; after changes() */
-void fdtable_close_all_piece(struct fdtable *t);            /* exit: 64 a piece */
+/* exec: one chunk in the caller's section, which has not changed anything yet. True: call again (next section). Exit just puts the table. */
+bool fdtable_close_piece(struct fdtable *t, bool cloexec_only);
+bool fdtable_close_all_piece(struct fdtable *t);            /* the same for all of them */
 /* An inode without a name for pipes, sockets, event descriptors: S_IFIFO, S_IFSOCK, 0600... After changes(). */
 struct inode *inode_anonymous(uint32_t mode, const char *kind);
+/* Touches what a last object_put of f will read: before the changes() of a section that may drop it. */
+void file_touch(struct file *f);

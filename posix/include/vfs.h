@@ -24,7 +24,7 @@ struct inode {
         int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
         struct ptree data;         /* pages of a regular file */
         void *dir;                 /* FIELD_OWN: directory's index; posix/fs */
-        struct inode *parent;      /* directories: FIELD_BORROW (a directory is held by its name) */
+        struct inode *parent;      /* FIELD_BORROW: directory of the name given last, NULL when that name is gone */
         struct object *priv;       /* FIELD_REF: fifo's pipe, bound socket, shm */
         void *locks;               /* FIELD_OWN: flock and POSIX lock lists; LOCK_FLOCK */
         void *xattrs;              /* FIELD_OWN */
@@ -36,7 +36,10 @@ struct inode {
         uint64_t proc_key[2];      /* computed kinds: what it shows */
         char *symlink;             /* FIELD_OWN */
         uint64_t generation;       /* of the mapping: bumped by truncate so that faults look again */
-        uint64_t spare[4];
+        struct inode *held;        /* FIELD_REF to itself while a name (or a mount) holds it: names are counted by nlink alone */
+        uint64_t nentries;         /* directories: names in it, without . and .. */
+        uint64_t name_key;         /* cookie of that name in `parent` */
+        uint64_t spare[2];
 };
 
 /* Path walk. Results borrow. flags: */
@@ -44,12 +47,21 @@ struct inode {
 #define WALK_PARENT    2u  /* stop at the parent: result.dir and result.last */
 #define WALK_DIRECTORY 4u
 #define WALK_EMPTY     8u  /* AT_EMPTY_PATH */
+#define WALK_BENEATH   16u /* openat2's RESOLVE_* */
+#define WALK_IN_ROOT   32u
+#define WALK_NO_MAGIC  64u
+#define WALK_NO_LINKS  128u
+#define WALK_NO_XDEV   256u
+#define WALK_NO_LOOKUP 512u /* with WALK_PARENT: the last name is not looked up */
+#define WALK_REAL_IDS  1024u /* access(2): search permission by the real ids */
+enum walk_last { LAST_NAME, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
 struct walk {
         struct inode *dir;         /* parent (WALK_PARENT, or of the result) */
         struct inode *inode;       /* result; NULL with WALK_PARENT when the last name is not there */
         struct file *magic;        /* /proc/self/fd link resolved to an open file */
         const char *last; uint32_t last_len;   /* into the call's path buffer */
         bool trailing_slash;
+        uint8_t last_type;         /* enum walk_last */
 };
 /* Copies the path from user memory into a volatile buffer of this section (undo list) and walks from dirfd. 0, -Exxx or CALL_FAULT (return it). */
 long path_walk(struct call *c, int dirfd, uint64_t user_path, unsigned flags, struct walk *w);
