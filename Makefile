@@ -81,7 +81,7 @@ KERNEL_CPPFLAGS := -I. -I$(OUT)/gen -nostdinc -isystem $(shell $(CC) -print-file
 KERNEL_MACHINE := -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie \
         -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-common -fcf-protection=none \
         -fno-asynchronous-unwind-tables
-KERNEL_CFLAGS := -std=gnu17 -O2 -g $(KERNEL_MACHINE) -Wall -Wextra -Werror -Wstrict-prototypes -Wvla
+KERNEL_CFLAGS := -std=gnu17 -O2 -g $(KERNEL_MACHINE) -Wall -Wextra -Werror -Wstrict-prototypes -Wvla -Wno-missing-field-initializers
 KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments --build-id=none
 
 kernel: $(OUT)/kernel.elf ## build the kernel alone

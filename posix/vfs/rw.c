@@ -183,3 +183,10 @@ long sys_lseek(struct call *c)
                 return -ESPIPE;
         return file_ops(f)->seek(c, f, (int64_t)c->arg[1], (int)c->arg[2]);
 }
+
+void send_sigxfsz(void)
+{
+        siginfo_t info = { .si_signo = SIGXFSZ, .si_code = SI_KERNEL };
+
+        signal_send_thread(thread_current(), SIGXFSZ, &info);
+}
