@@ -73,6 +73,7 @@ size_t mm_write_other(struct mm *m, uint64_t va, const void *buf, size_t len);
 bool mm_inode_mapped_writable(const struct inode *i);
 int mm_boot(void);                         /* every boot: volatile tables, vDSO data page. 0 or -ENOMEM */
 int mm_create_vdso(void);                  /* first boot, in a section: vDSO code pages into the space. 0 or -ENOMEM */
+uint64_t mm_map_vdso(struct mm *m);        /* exec: maps it and its data page; after changes(), LOCK_MM held. Returns its address, 0: there is none */
 long exec_start(struct call *c);           /* NR_START_INIT: execve with kernel strings; see posix/exec/README.md */
 extern const struct posix_type mm_types[];
 
