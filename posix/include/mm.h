@@ -72,8 +72,7 @@ size_t mm_write_other(struct mm *m, uint64_t va, const void *buf, size_t len);
 /* Some address space may write the inode through a shared mapping (F_SEAL_WRITE). */
 bool mm_inode_mapped_writable(const struct inode *i);
 int mm_boot(void);                         /* every boot: volatile tables, vDSO data page. 0 or -ENOMEM */
-int mm_create_vdso(void);                  /* first boot, in a section: vDSO code pages into the space. 0 or -ENOMEM */
-uint64_t mm_map_vdso(struct mm *m);        /* exec: maps it and its data page; after changes(), LOCK_MM held. Returns its address, 0: there is none */
+int mm_create_vdso(void);                  /* first boot, no section open: vDSO code pages into the space. 0 or -ENOMEM */
 long exec_start(struct call *c);           /* NR_START_INIT: execve with kernel strings; see posix/exec/README.md */
 extern const struct posix_type mm_types[];
 
@@ -93,6 +92,8 @@ void mm_area_stats(struct vma *v, struct area_stats *s);
  */
 long mm_enter(struct call *c, struct mm *m);
 #define MM_AREA_ROOM 4u
+uint64_t mm_map_vdso(struct mm *m);        /* [vvar] and [vdso]: posix/exec/vdso_area.c */
+#define MM_VDSO_ROOM 8u
 /* Free range of len bytes (a page multiple), `align` a power of two: address, 0: none. LOCK_MM held. */
 uint64_t mm_gap(struct mm *m, uint64_t len, uint64_t align);
 bool mm_range_free(struct mm *m, uint64_t va, uint64_t len);
