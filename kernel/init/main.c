@@ -17,6 +17,8 @@ static noreturn void on_real_stack(void *unused)
         (void)unused;
         /* Boot page tables and boot stack are behind us. */
         frames_add((paddr_t)init_bss_start - KIMAGE_BASE, (paddr_t)image_end - KIMAGE_BASE);
+        if (boot_option("selftest", NULL, 0))
+                selftest_run();
         kernel_main_late();
 }
 

@@ -12,6 +12,7 @@ int user_load32(uint64_t addr, uint32_t *value);
 int user_load64(uint64_t addr, uint64_t *value);
 int user_exchange32(uint64_t addr, uint32_t expect, uint32_t desired, uint32_t *old);
 int probe_load64(uint64_t addr, uint64_t *value);
+int probe_touch(uint64_t addr);
 
 #define FAULT_WRITE 2u
 #define FAULT_USER  4u
@@ -96,6 +97,20 @@ bool safe_read64(uint64_t addr, uint64_t *value)
         c->probing = true;
         barrier();
         r = probe_load64(addr, value);
+        barrier();
+        c->probing = before;
+        return r == 0;
+}
+
+bool probe_write(uint64_t addr)
+{
+        struct cpu *c = cpu_this();
+        bool before = c->probing;
+        int r;
+
+        c->probing = true;
+        barrier();
+        r = probe_touch(addr);
         barrier();
         c->probing = before;
         return r == 0;

@@ -78,4 +78,6 @@ int serial_early_getc(void);                         /* -1: nothing there */
 /* Traps. */
 noreturn void panic_trap(struct frame *f, const char *what, uint64_t addr);
 bool safe_read64(uint64_t addr, uint64_t *value);    /* any address; false if it cannot be read */
+bool probe_write(uint64_t addr);                     /* can the byte be written? It keeps its value */
+noreturn void selftest_run(void);                    /* kernel/debug/selftest.c */
 const char *vector_name(unsigned vector);

@@ -1,0 +1,662 @@
+/*
+ * selftest.c - the machine layer tests itself when the command line says `selftest`: memory, page tables, traps, user mode, time, other
+ * CPUs. Runs before there is anything above; prints one line for each failure, figures (TSC ticks: instructions under icount), and
+ * `SELFTEST n passed, n failed`, then leaves QEMU. It runs on a stack of its own, because entries from user mode start at
+ * the top of the CPU's.
+ */
+#include "kernel/debug/debug.h"
+#include "kernel/include/acpi.h"
+#include "kernel/include/arch/machine.h"
+#include "kernel/include/arch/mmu.h"
+#include "kernel/include/arch/thread_regs.h"
+#include "kernel/include/boot.h"
+#include "kernel/include/hooks.h"
+#include "kernel/include/irq.h"
+#include "kernel/include/mem.h"
+#include "kernel/include/power.h"
+#include "kernel/include/rng.h"
+#include "kernel/include/time.h"
+#include "kernel/include/uaccess.h"
+#include "kernel/lib/string.h"
+
+#define CODE_VA  0x400000ul
+#define DATA_VA  0x600000ul
+#define STACK_VA 0x800000ul
+#define USER_CS  0x33
+#define USER_SS  0x2b
+
+noreturn void stack_switch(uint64_t rsp, void (*fn)(void *), void *arg);
+
+static unsigned passed, failed;
+
+static void check(bool ok, const char *what, unsigned line)
+{
+        if (ok) {
+                passed++;
+        } else {
+                failed++;
+                klog(LOG_ERR, "SELFTEST failed: line %u: %s", line, what);
+        }
+}
+#define CHECK(c) check(c, #c, __LINE__)
+
+static void figure(const char *what, uint64_t ticks)
+{
+        klog(LOG_INFO, "SELFTEST figure: %s: %lu", what, ticks);
+}
+
+/* TSC ticks of the statement, the fewest of five times. */
+#define TICKS(...)                                                                                                     \
+        ({                                                                                                             \
+                uint64_t _best = ~0ul;                                                                                 \
+                for (unsigned _i = 0; _i < 5; _i++) {                                                                  \
+                        uint64_t _t = rdtsc();                                                                         \
+                        __VA_ARGS__;                                                                                   \
+                        _t = rdtsc() - _t;                                                                             \
+                        _best = MIN(_best, _t);                                                                        \
+                }                                                                                                      \
+                _best;                                                                                                 \
+        })
+
+/* ---- memory ---- */
+
+static void test_frames(void)
+{
+        static paddr_t pa[200];
+        uint64_t before = frames_free();
+        paddr_t run;
+
+        for (unsigned i = 0; i < 200; i++) {
+                pa[i] = frame_alloc();
+                CHECK(pa[i] && !(pa[i] & (PAGE_SIZE - 1)));
+                memset(direct(pa[i]), (int)i, PAGE_SIZE);
+        }
+        CHECK(frames_free() == before - 200);
+        for (unsigned i = 0; i < 200; i++) {
+                CHECK(*(uint8_t *)direct(pa[i]) == (uint8_t)i);
+                frame_free(pa[i]);
+        }
+        CHECK(frames_free() == before);
+        run = frame_alloc_contig(5, 0);
+        CHECK(run && !(run & (8 * PAGE_SIZE - 1)));
+        CHECK(frames_free() == before - 5);
+        frame_free_contig(run, 5);
+        CHECK(frames_free() == before);
+        run = frame_alloc_contig(4, 16ul << 20);
+        CHECK(!run || run + 4 * PAGE_SIZE <= 16ul << 20);
+        if (run)
+                frame_free_contig(run, 4);
+        CHECK(frame_alloc_contig(1ul << 40, 0) == 0);
+        figure("frame_alloc + frame_free", TICKS(frame_free(frame_alloc())));
+}
+
+static void test_heap(void)
+{
+        static void *p[300];
+        uint64_t before = 0;
+
+        for (unsigned round = 0; round < 10; round++) {
+                if (round == 2)
+                        before = frames_free();
+                for (unsigned i = 0; i < 300; i++) {
+                        size_t size = i * 13 + 1;
+                        p[i] = kmalloc(size);
+                        CHECK(p[i] && !((uint64_t)p[i] & 15));
+                        memset(p[i], (int)i, size);
+                }
+                for (unsigned i = 0; i < 300; i++) {
+                        size_t size = i * 13 + 1;
+                        CHECK(((uint8_t *)p[i])[0] == (uint8_t)i && ((uint8_t *)p[i])[size - 1] == (uint8_t)i);
+                        kfree(p[i]);
+                }
+        }
+        CHECK(frames_free() + 16 >= before); /* later rounds find what the first ones left */
+        p[0] = kmalloc(100000);
+        CHECK(p[0] != NULL);
+        kfree(p[0]);
+        kfree(NULL);
+        p[1] = vmalloc(5 * PAGE_SIZE);
+        CHECK(p[1] != NULL);
+        memset(p[1], 1, 5 * PAGE_SIZE);
+        vfree(p[1]);
+        CHECK(!safe_read64((uint64_t)p[1], &before));
+        figure("kmalloc + kfree", TICKS(kfree(kmalloc(64))));
+}
+
+static void test_wx(void)
+{
+        extern char text_start[], rodata_start[];
+        uint64_t v;
+
+        CHECK(safe_read64((uint64_t)text_start, &v));
+        CHECK(!safe_read64(0xdead000000000000ul, &v)); /* not canonical */
+        CHECK(!safe_read64(0xffffb07000000000ul, &v));
+        CHECK(!probe_write((uint64_t)text_start));
+        CHECK(!probe_write((uint64_t)rodata_start));
+        CHECK(!probe_write(DIRECT_BASE + (uint64_t)text_start - KIMAGE_BASE));
+        CHECK(probe_write((uint64_t)&passed));
+}
+
+/* ---- user mode ---- */
+
+extern const char selftest_user[], selftest_user_end[], user_registers[], user_syscall_cost[], user_fault[], user_single_step[],
+        user_spin[];
+
+static void *back[5];
+static struct { uint64_t value, addr, err; unsigned vector; struct frame frame; } event;
+enum { CAME_EXIT = 1, CAME_FAULT, CAME_TRAP, CAME_IRQ };
+static volatile unsigned came;
+static bool fault_resolve;
+static struct mmu *space;
+static paddr_t data_frame;
+
+static noreturn void leave(unsigned how, struct frame *f)
+{
+        came = how;
+        event.frame = *f;
+        __builtin_longjmp(back, 1);
+}
+
+static void on_syscall(struct frame *f)
+{
+        if ((uint32_t)f->nr == 39) {
+                f->rax = 7;
+                arch_return_to_user(f);
+        }
+        event.value = f->rdi;
+        leave(CAME_EXIT, f);
+}
+
+static void on_user_fault(struct frame *f, uint64_t addr, uint64_t err)
+{
+        event.addr = addr;
+        event.err = err;
+        if (fault_resolve) {
+                CHECK(mmu_map(space, addr, data_frame, MMU_U | MMU_W) == 0);
+                arch_return_to_user(f);
+        }
+        leave(CAME_FAULT, f);
+}
+
+static void on_user_trap(struct frame *f, unsigned vector, uint64_t err)
+{
+        event.vector = vector;
+        event.err = err;
+        leave(CAME_TRAP, f);
+}
+
+static void on_user_irq(struct frame *f)
+{
+        cpu_this()->need = 0;
+        leave(CAME_IRQ, f);
+}
+
+/* Runs a program of selftest_user.S until it comes back; says how. */
+static unsigned run_user(uint64_t rip, uint64_t rdi, uint64_t rflags)
+{
+        struct frame f = {.rip = rip, .rdi = rdi, .cs = USER_CS, .ss = USER_SS, .rflags = rflags | 0x202, .rsp = STACK_VA + PAGE_SIZE};
+
+        came = 0;
+        if (!__builtin_setjmp(back))
+                arch_return_to_user(&f);
+        irq_restore(0x200);
+        return came;
+}
+
+static uint64_t program(const char *at)
+{
+        return CODE_VA + (uint64_t)(at - selftest_user);
+}
+
+static void test_user(void)
+{
+        paddr_t code = frame_alloc(), stack = frame_alloc();
+        unsigned prot;
+
+        hooks.syscall = on_syscall;
+        hooks.user_fault = on_user_fault;
+        hooks.user_trap = on_user_trap;
+        hooks.user_irq_return = on_user_irq;
+        data_frame = frame_alloc();
+        memcpy(direct(code), selftest_user, (size_t)(selftest_user_end - selftest_user));
+        space = mmu_create();
+        CHECK(space != NULL);
+        CHECK(mmu_map(space, CODE_VA, code, MMU_U | MMU_X) == 0);
+        CHECK(mmu_map(space, STACK_VA, stack, MMU_U | MMU_W) == 0);
+        CHECK(mmu_lookup(space, CODE_VA, &prot) == code && prot == (MMU_U | MMU_X));
+        CHECK(mmu_lookup(space, DATA_VA, &prot) == 0);
+        mmu_load(space);
+
+        CHECK(run_user(program(user_registers), 0, 0) == CAME_EXIT && event.value == 85);
+        CHECK(run_user(program(user_syscall_cost), 0, 0) == CAME_EXIT);
+        CHECK(run_user(program(user_syscall_cost), 0, 0) == CAME_EXIT);
+        figure("system call, entry + exit + trivial handler", event.value);
+
+        fault_resolve = false;
+        CHECK(run_user(program(user_fault), DATA_VA, 0) == CAME_FAULT && event.addr == DATA_VA && event.err == 6);
+        CHECK(event.frame.rip == program(user_fault) && (event.frame.nr >> 32) == 1);
+        CHECK(run_user(program(user_fault), CODE_VA, 0) == CAME_FAULT && event.err == 7);
+        CHECK(run_user(program(user_fault), DIRECT_BASE, 0) == CAME_FAULT && event.err == 7);
+        CHECK(run_user(STACK_VA, 0, 0) == CAME_FAULT && event.err == 0x15); /* not executable */
+        CHECK(run_user(program(user_fault), 0x8000000000000000ul, 0) == CAME_TRAP && event.vector == 13);
+        fault_resolve = true;
+        CHECK(run_user(program(user_fault), DATA_VA, 0) == CAME_EXIT && event.value == 42);
+        fault_resolve = false;
+        CHECK(*(uint64_t *)direct(data_frame) == 42);
+
+        /* Frames that cannot be returned to: the fault is the program's. */
+        CHECK(run_user(0x8000000000000000ul, 0, 0) == CAME_TRAP && event.vector == 13 && event.frame.rip == 0x8000000000000000ul);
+        CHECK(run_user(0x0000800000000000ul, 0, 0) == CAME_TRAP && event.vector == 13);
+        CHECK(run_user(0x00007ffffffffffful, 0, 0) == CAME_FAULT);
+        CHECK(run_user(program(user_single_step), 0, 0) == CAME_TRAP && event.vector == 1);
+        CHECK(run_user(program(user_registers), 0, 0x100) == CAME_TRAP && event.vector == 1);
+        CHECK(run_user(program(user_registers), 0, 0) == CAME_EXIT && event.value == 85);
+}
+
+static void irq_need(struct vtimer *t)
+{
+        (void)t;
+        cpu_this()->need = NEED_RESCHED;
+}
+
+static void test_user_irq(void)
+{
+        struct vtimer t = {.fn = irq_need};
+
+        vtimer_arm(&t, time_mono_ns() + 2000000);
+        CHECK(run_user(program(user_spin), 0, 0) == CAME_IRQ);
+        CHECK(event.frame.rdi > 100);
+        /* need set before the return: it must not be lost. */
+        cpu_this()->need = NEED_RESCHED;
+        CHECK(run_user(program(user_spin), 0, 0) == CAME_IRQ);
+}
+
+static void test_uaccess(void)
+{
+        char buf[64];
+        uint64_t v;
+        uint32_t w, old;
+        char *page = direct(data_frame);
+
+        CHECK(mmu_map(space, DATA_VA, data_frame, MMU_U | MMU_W) == 0);
+        mmu_unmap(space, DATA_VA + PAGE_SIZE, PAGE_SIZE);
+        for (unsigned i = 0; i < PAGE_SIZE; i++)
+                page[i] = (char)i;
+        CHECK(user_copy_in(buf, DATA_VA + 3, 61) == 0 && !memcmp(buf, page + 3, 61));
+        CHECK(user_copy_in(buf, DATA_VA + PAGE_SIZE - 21, 64) == 43);
+        CHECK(cpu_this()->fault_addr == DATA_VA + PAGE_SIZE && !memcmp(buf, page + PAGE_SIZE - 21, 21));
+        CHECK(user_copy_out(DATA_VA + PAGE_SIZE - 5, buf, 13) == 8 && cpu_this()->fault_err == 2);
+        CHECK(user_copy_in(buf, USER_TOP - 8, 16) == 16 && cpu_this()->fault_addr == USER_TOP);
+        CHECK(user_copy_in(buf, DIRECT_BASE, 16) == 16);
+        CHECK(user_copy_in(buf, ~0ul, 16) == 16);
+        CHECK(user_copy_in(buf, 0x8000000000000000ul, 1) == 1);
+        CHECK(user_copy_in(buf, DATA_VA, 0) == 0);
+        CHECK(user_zero(DATA_VA + PAGE_SIZE - 9, 20) == 11 && page[PAGE_SIZE - 1] == 0 && page[PAGE_SIZE - 9] == 0);
+        memcpy(page + PAGE_SIZE - 6, "hello", 6);
+        CHECK(user_copy_string(buf, DATA_VA + PAGE_SIZE - 6, 64) == 5 && !strcmp(buf, "hello"));
+        CHECK(user_copy_string(buf, DATA_VA + PAGE_SIZE - 6, 5) == -ENAMETOOLONG);
+        page[PAGE_SIZE - 1] = 'x';
+        CHECK(user_copy_string(buf, DATA_VA + PAGE_SIZE - 6, 64) == -EFAULT);
+        CHECK(cpu_this()->fault_addr == DATA_VA + PAGE_SIZE);
+        CHECK(user_copy_string(buf, USER_TOP, 64) == -EFAULT);
+        *(uint32_t *)page = 5;
+        CHECK(user_cmpxchg32(DATA_VA, 5, 6, &old) == 0 && old == 5 && *(uint32_t *)page == 6);
+        CHECK(user_cmpxchg32(DATA_VA, 5, 7, &old) == 0 && old == 6 && *(uint32_t *)page == 6);
+        CHECK(user_cmpxchg32(DATA_VA + PAGE_SIZE, 5, 7, &old) == -EFAULT);
+        CHECK(user_read32(DATA_VA, &w) == 0 && w == 6);
+        CHECK(user_read64(DATA_VA + PAGE_SIZE, &v) == -EFAULT);
+        CHECK(mmu_map(space, DATA_VA, data_frame, MMU_U) == 0); /* read-only: CR0.WP counts */
+        CHECK(user_copy_out(DATA_VA, buf, 8) == 8 && cpu_this()->fault_err == 3);
+        CHECK(user_copy_in(buf, DATA_VA, 8) == 0);
+        figure("user_copy_in, 64 bytes", TICKS(user_copy_in(buf, DATA_VA, 64)));
+        figure("user_copy_in, 4096 bytes", TICKS(user_copy_in(page, DATA_VA, 4096)));
+}
+
+/* ---- page tables ---- */
+
+static bool writable(uint64_t va)
+{
+        return user_zero(va, 1) == 0;
+}
+
+static void test_mmu(void)
+{
+        uint64_t base = 0x10000000, before;
+        unsigned prot;
+        struct mmu *m, *many[12];
+        paddr_t pa = data_frame;
+
+        for (unsigned i = 0; i < 12; i++) { /* stocks filled and emptied */
+                many[i] = mmu_create();
+                for (unsigned k = 0; k < 6; k++)
+                        CHECK(mmu_map(many[i], base + k * 0x40200000ul, pa, MMU_U) == 0);
+        }
+        for (unsigned i = 0; i < 12; i++)
+                mmu_destroy(many[i]);
+        before = frames_free();
+        for (unsigned i = 0; i < 3; i++) {
+                m = mmu_create();
+                CHECK(mmu_map(m, base, pa, MMU_U) == 0);
+                CHECK(mmu_lookup(m, base + 0x200000, NULL) == 0);
+                mmu_destroy(m);
+        }
+        CHECK(frames_free() == before);
+
+        m = mmu_create();
+        mmu_load(m);
+        for (unsigned i = 0; i < 600; i++)
+                CHECK(mmu_map(m, base + i * PAGE_SIZE, pa, MMU_U | MMU_W) == 0);
+        CHECK(writable(base) && writable(base + 511 * PAGE_SIZE));
+        mmu_protect(m, base, 4 * PAGE_SIZE); /* single leaves */
+        CHECK(!writable(base) && writable(base + 4 * PAGE_SIZE));
+        CHECK(mmu_map(m, base, pa, MMU_U | MMU_W) == 0 && writable(base));
+        mmu_protect(m, base, 600 * PAGE_SIZE); /* one table withheld, one not */
+        CHECK(!writable(base) && !writable(base + 100 * PAGE_SIZE) && !writable(base + 599 * PAGE_SIZE));
+        CHECK(mmu_lookup(m, base, &prot) == pa && prot == MMU_U);
+        CHECK(mmu_map(m, base + 7 * PAGE_SIZE, pa, MMU_U | MMU_W) == 0); /* pushes down */
+        CHECK(writable(base + 7 * PAGE_SIZE) && !writable(base + 8 * PAGE_SIZE) && !writable(base));
+        for (unsigned i = 0; i < 600; i++)
+                CHECK(mmu_map(m, base + i * PAGE_SIZE, pa, MMU_U | MMU_W) == 0);
+        CHECK(mmu_map(m, base - PAGE_SIZE, pa, MMU_U | MMU_W | MMU_DEVICE) == 0);
+        before = mmu_protect_all();
+        CHECK(before >= 600);
+        CHECK(!writable(base) && !writable(base + 599 * PAGE_SIZE) && writable(base - PAGE_SIZE));
+        CHECK(mmu_protect_all() == 0);
+        CHECK(mmu_map(m, base + 9 * PAGE_SIZE, pa, MMU_U | MMU_W) == 0 && writable(base + 9 * PAGE_SIZE));
+        CHECK(mmu_protect_all() == 1 && !writable(base + 9 * PAGE_SIZE));
+        CHECK(mmu_map(m, base + PAGE_SIZE, pa, MMU_U | MMU_W | MMU_DEVICE) == 0); /* into a withheld table */
+        CHECK(writable(base + PAGE_SIZE) && !writable(base + 2 * PAGE_SIZE));
+        mmu_set_x(m, base, PAGE_SIZE, true);
+        CHECK(mmu_lookup(m, base, &prot) == pa && (prot & MMU_X));
+        CHECK(mmu_accessed_clear(m, base) && !mmu_accessed_clear(m, base));
+        mmu_unmap(m, base + 5 * PAGE_SIZE, 10 * PAGE_SIZE);
+        CHECK(mmu_lookup(m, base + 5 * PAGE_SIZE, NULL) == 0 && mmu_lookup(m, base + 15 * PAGE_SIZE, NULL) == pa);
+        mmu_unmap(m, 0, USER_TOP);
+        CHECK(mmu_lookup(m, base, NULL) == 0 && !writable(base));
+        CHECK(mmu_map(m, base, pa, MMU_U | MMU_W) == 0 && writable(base));
+        figure("mmu_map, leaf table there", TICKS(mmu_map(m, base + PAGE_SIZE, pa, MMU_U | MMU_W)));
+        figure("mmu_map, read-only to writable",
+               ({ uint64_t n = ~0ul; for (int i = 0; i < 3; i++) { mmu_map(m, base + PAGE_SIZE, pa, MMU_U); uint64_t t = rdtsc(); mmu_map(m, base + PAGE_SIZE, pa, MMU_U | MMU_W); t = rdtsc() - t; n = MIN(n, t); } n; }));
+        figure("mmu_map + mmu_unmap, one page", TICKS(mmu_map(m, base, pa, MMU_U | MMU_W), mmu_unmap(m, base, PAGE_SIZE)));
+        mmu_load(NULL);
+        mmu_destroy(m);
+        figure("mmu_create + mmu_destroy, empty", TICKS(mmu_destroy(mmu_create())));
+        figure("mmu_create + 4 pages in 3 tables + mmu_destroy",
+               TICKS(m = mmu_create(), mmu_map(m, CODE_VA, pa, MMU_U), mmu_map(m, CODE_VA + PAGE_SIZE, pa, MMU_U | MMU_W),
+                     mmu_map(m, 0x7ffff0000000, pa, MMU_U | MMU_W), mmu_map(m, 0x7fffe0000000, pa, MMU_U), mmu_destroy(m)));
+        figure("mmu_load, two of them", TICKS(mmu_load(space), mmu_load(NULL)));
+        mmu_load(space);
+}
+
+/* ---- the arena ---- */
+
+static unsigned arena_faults;
+
+static bool on_arena_fault(uint64_t addr, uint64_t err, struct frame *f)
+{
+        ppn_t ppn = (addr - SPACE_BASE) >> PAGE_SHIFT;
+
+        (void)f;
+        arena_faults++;
+        if (err & 1)
+                CHECK(arena_note_dirty(ppn));
+        else
+                arena_set_present(ppn, true);
+        return true;
+}
+
+static void test_arena(void)
+{
+        ppn_t ppn = 0x12345;
+        volatile uint64_t *p = (void *)(SPACE_BASE + (ppn << PAGE_SHIFT));
+        paddr_t pa = frame_alloc();
+        uint64_t v, t;
+
+        hooks.arena_fault = on_arena_fault;
+        mmu_protect_all();
+        CHECK(arena_frame(ppn) == 0);
+        CHECK(arena_map(ppn, pa, true) == 0 && arena_frame(ppn) == pa && arena_is_dirty(ppn));
+        CHECK(arena_dirty_count() == 1 && !arena_note_dirty(ppn));
+        *p = 1;
+        CHECK(arena_faults == 0);
+        CHECK(mmu_protect_all() == 1 && !arena_is_dirty(ppn) && arena_dirty_count() == 0);
+        v = *p;
+        CHECK(v == 1 && arena_faults == 0);
+        t = rdtsc();
+        *p = 2;
+        t = rdtsc() - t;
+        CHECK(arena_faults == 1 && arena_is_dirty(ppn) && *(uint64_t *)direct(pa) == 2);
+        figure("first store to a page of the space, fault included", t);
+        arena_set_present(ppn, false);
+        arena_flush();
+        CHECK(arena_frame(ppn) == 0 && !safe_read64((uint64_t)p, &v));
+        v = *p;
+        CHECK(v == 2 && arena_faults == 2 && arena_frame(ppn) == pa);
+        CHECK(!safe_read64((uint64_t)p + PAGE_SIZE, &v));
+
+        /* P4: a user leaf may be writable only while its page is noted dirty. The data page plays a page of the space. */
+        CHECK(arena_map(ppn + 1, data_frame, true) == 0);
+        mmu_unmap(space, 0, USER_TOP);
+        CHECK(mmu_map(space, DATA_VA, data_frame, MMU_U | MMU_W) == 0);
+        mmu_check_p4();
+        mmu_protect_all();
+        mmu_check_p4();
+        CHECK(!writable(DATA_VA));
+
+        /* Many: tables withheld and pushed down. */
+        for (unsigned i = 0; i < 400; i++)
+                CHECK(arena_map(ppn + 0x1000 + i, pa, true) == 0);
+        CHECK(arena_dirty_count() == 400);
+        figure("mmu_protect_all, 400 pages in one table", ({ uint64_t s = rdtsc(); mmu_protect_all(); rdtsc() - s; }));
+        mmu_check_p4();
+        CHECK(!arena_is_dirty(ppn + 0x1000));
+        CHECK(arena_note_dirty(ppn + 0x1001) && arena_is_dirty(ppn + 0x1001) && !arena_is_dirty(ppn + 0x1000));
+        mmu_check_p4();
+        for (unsigned i = 0; i < 16; i++)
+                CHECK(arena_note_dirty(ppn + 0x1000 + 2 * i));
+        figure("mmu_protect_all, 17 pages in one table", ({ uint64_t s = rdtsc(); mmu_protect_all(); rdtsc() - s; }));
+        for (unsigned i = 0; i < 400; i++)
+                arena_unmap(ppn + 0x1000 + i);
+        arena_flush();
+        CHECK(arena_frame(ppn + 0x1000) == 0);
+        arena_unmap(ppn);
+        arena_unmap(ppn + 1);
+        arena_flush();
+        frame_free(pa);
+}
+
+/* ---- vector state, randomness, time ---- */
+
+static void test_fpu(void)
+{
+        void *area = kzalloc(fpu_size() + 64), *area2 = kzalloc(fpu_size() + 64);
+        void *a = (void *)ALIGN_UP((uint64_t)area, 64ul), *b = (void *)ALIGN_UP((uint64_t)area2, 64ul);
+        uint64_t v = 0x1122334455667788;
+
+        CHECK(fpu_size() >= 512 && (fpu_features() & 3) == 3);
+        fpu_init_area(a);
+        fpu_init_area(b);
+        CHECK(fpu_sanitize(a));
+        fpu_restore(a);
+        __asm__ volatile("movq %0, %%xmm3" ::"r"(v));
+        fpu_save(a);
+        fpu_restore(b);
+        __asm__ volatile("movq %%xmm3, %0" : "=r"(v));
+        CHECK(v == 0);
+        fpu_restore(a);
+        __asm__ volatile("movq %%xmm3, %0" : "=r"(v));
+        CHECK(v == 0x1122334455667788);
+        ((uint32_t *)b)[6] = ~0u; /* MXCSR */
+        CHECK(!fpu_sanitize(b));
+        fpu_init_area(b);
+        if (fpu_size() > 512) {
+                ((uint64_t *)b)[64] = 1ul << 62;
+                CHECK(!fpu_sanitize(b));
+                ((uint64_t *)b)[64] = 0;
+                ((uint64_t *)b)[66] = 1;
+                CHECK(!fpu_sanitize(b));
+        }
+        figure("fpu_save + fpu_restore", TICKS(fpu_save(a), fpu_restore(a)));
+        kfree(area);
+        kfree(area2);
+}
+
+static void test_rng(void)
+{
+        uint8_t a[100] = {0}, b[100] = {0};
+        unsigned same = 0;
+
+        rng_bytes(a, sizeof(a));
+        rng_bytes(b, sizeof(b));
+        for (unsigned i = 0; i < 100; i++)
+                same += a[i] == b[i];
+        CHECK(same < 20);
+        rng_bytes(a, 5);
+        rng_bytes(b, 5);
+        CHECK(memcmp(a, b, 5));
+}
+
+static volatile unsigned fired;
+static uint64_t fired_order[4];
+
+static void on_timer(struct vtimer *t)
+{
+        if (fired < 4)
+                fired_order[fired] = t->deadline_ns;
+        fired++;
+}
+
+static void test_time(void)
+{
+        struct vtimer t[3] = {{.fn = on_timer}, {.fn = on_timer}, {.fn = on_timer}};
+        uint64_t from = time_mono_ns(), last = from, now;
+        struct time_vdso v = {0};
+
+        for (unsigned i = 0; i < 1000; i++) {
+                now = time_mono_ns();
+                CHECK(now >= last);
+                last = now;
+        }
+        vtimer_arm(&t[0], from + 150000000);
+        vtimer_arm(&t[1], from + 50000000);
+        vtimer_arm(&t[2], from + 100000000);
+        vtimer_arm(&t[0], from + 200000000); /* again */
+        vtimer_cancel(&t[2]);
+        CHECK(t[0].index && !t[2].index);
+        while (fired < 2 && time_mono_ns() < from + 2 * NSEC_PER_SEC)
+                arch_idle();
+        CHECK(fired == 2 && fired_order[0] == from + 50000000 && fired_order[1] == from + 200000000);
+        CHECK(time_mono_ns() >= from + 200000000);
+        vtimer_cancel(&t[2]);
+        time_vdso_fill(&v);
+        now = v.mono_base_ns + (uint64_t)((unsigned __int128)(rdtsc() - v.tsc_base) * v.mult >> v.shift);
+        CHECK(now - time_mono_ns() + 100000000 < 200000000);
+        CHECK(time_real_ns() > 1600000000ul * NSEC_PER_SEC);
+        now = time_real_ns();
+        time_set_mono_base(1000 * NSEC_PER_SEC);
+        CHECK(time_mono_ns() - 1000 * NSEC_PER_SEC < NSEC_PER_SEC && time_real_ns() - now < NSEC_PER_SEC);
+        figure("time_mono_ns", TICKS(time_mono_ns()));
+        figure("vtimer_arm + vtimer_cancel", TICKS(vtimer_arm(&t[0], ~0ul >> 1), vtimer_cancel(&t[0])));
+}
+
+/* ---- other CPUs ---- */
+
+static volatile unsigned up, stale, reads;
+static volatile unsigned turn; /* odd: the page is not mapped */
+static volatile bool quit;
+static volatile unsigned quitted;
+static struct spinlock count_lock;
+static uint64_t locked_count;
+
+static void other_cpu(void)
+{
+        __atomic_fetch_add(&up, 1, __ATOMIC_SEQ_CST);
+        mmu_load(space);
+        while (!quit) {
+                unsigned before = turn;
+                uint32_t v;
+                barrier();
+                if (user_read32(DATA_VA, &v) == 0) {
+                        reads++;
+                        if ((before & 1) && turn == before)
+                                stale++;
+                }
+                kfree(kmalloc(100));
+                frame_free(frame_alloc());
+                uint64_t f = spin_lock(&count_lock);
+                locked_count++;
+                spin_unlock(&count_lock, f);
+        }
+        mmu_load(NULL);
+        __atomic_fetch_add(&quitted, 1, __ATOMIC_SEQ_CST);
+        for (;;)
+                arch_idle();
+}
+
+static void test_smp(void)
+{
+        unsigned others = cpu_count - 1;
+        uint64_t end, t = 0;
+
+        hooks.cpu_start = other_cpu;
+        smp_release();
+        end = time_mono_ns() + 10 * NSEC_PER_SEC;
+        while (up < others && time_mono_ns() < end)
+                cpu_relax();
+        CHECK(up == others);
+        if (!others)
+                return;
+        for (unsigned i = 0; i < 100; i++) {
+                unsigned r = reads;
+                if (i)
+                        turn++;
+                CHECK(mmu_map(space, DATA_VA, data_frame, MMU_U) == 0);
+                end = time_mono_ns() + 10 * NSEC_PER_SEC;
+                while (reads == r && time_mono_ns() < end)
+                        cpu_relax();
+                t -= rdtsc();
+                mmu_unmap(space, DATA_VA, PAGE_SIZE);
+                t += rdtsc();
+                turn++;
+                for (unsigned k = 0; k < 100; k++)
+                        cpu_relax();
+                arena_flush();
+        }
+        CHECK(stale == 0);
+        figure("mmu_unmap, one page, with shoot-down (mean)", t / 100);
+        quit = true;
+        while (quitted < others && time_mono_ns() < end + 10 * NSEC_PER_SEC)
+                cpu_relax();
+        CHECK(quitted == others && locked_count > 0);
+        vfree(vmalloc(PAGE_SIZE)); /* while the others sleep */
+}
+
+static void selftest_main(void *unused)
+{
+        (void)unused;
+        irq_restore(0x200);
+        test_frames();
+        test_heap();
+        test_wx();
+        test_user();
+        test_user_irq();
+        test_uaccess();
+        test_mmu();
+        test_arena();
+        test_fpu();
+        test_rng();
+        test_time();
+        test_smp();
+        mmu_load(NULL);
+        klog(LOG_INFO, "SELFTEST %u passed, %u failed", passed, failed);
+        power_test_exit(failed ? 1 : 0);
+        power_off();
+        panic("the machine does not switch off");
+}
+
+noreturn void selftest_run(void)
+{
+        char *stack = vmalloc(32768);
+
+        stack_switch((uint64_t)stack + 32768, selftest_main, NULL);
+}
