@@ -86,6 +86,11 @@ void klog_set_console_level(int level)
         console_level = level;
 }
 
+bool klog_panicking(void)
+{
+        return unlocked;
+}
+
 void klog_enter_panic(void)
 {
         unlocked = true;
@@ -118,14 +123,16 @@ uint64_t klog_end(void)
         return READ_ONCE(end);
 }
 
-void klog_console_register(struct klog_console *c)
+/* What the ring holds and the console should have shown, without the "<n>" at the start of each line. */
+static void replay(struct klog_console *c)
 {
-        uint64_t f = log_lock(), from = end > RING_SIZE ? end - RING_SIZE : 0;
-        bool in_level = false;
+        uint64_t from = end > RING_SIZE ? end - RING_SIZE : 0;
+        char text[LINE_MAX];
+        size_t n = 0;
+        bool in_level = false, start = true;
         char level = 0;
 
-        /* What it missed, without the "<n>" at the start of each line. */
-        for (bool start = true; from < end; from++) {
+        for (; from < end; from++) {
                 char ch = ring[from % RING_SIZE];
                 if (start && ch == '<') {
                         in_level = true;
@@ -135,10 +142,34 @@ void klog_console_register(struct klog_console *c)
                         else
                                 level = ch;
                 } else if (level - '0' <= console_level) {
-                        c->write(c, &ch, 1);
+                        text[n++] = ch;
                 }
                 start = ch == '\n';
+                if (n == sizeof(text) || (start && n)) {
+                        c->write(c, text, n);
+                        n = 0;
+                }
         }
+}
+
+static void remove_console(struct klog_console *c)
+{
+        for (struct klog_console **p = &consoles; *p; p = &(*p)->next) {
+                if (*p == c) {
+                        *p = c->next;
+                        break;
+                }
+        }
+}
+
+void klog_console_register(struct klog_console *c)
+{
+        uint64_t f = log_lock();
+
+        if (c->replaces_serial)
+                remove_console(&serial);
+        else
+                replay(c);
         c->next = consoles;
         consoles = c;
         log_unlock(f);
@@ -147,11 +178,7 @@ void klog_console_register(struct klog_console *c)
 void klog_console_unregister(struct klog_console *c)
 {
         uint64_t f = log_lock();
-        for (struct klog_console **p = &consoles; *p; p = &(*p)->next) {
-                if (*p == c) {
-                        *p = c->next;
-                        break;
-                }
-        }
+
+        remove_console(c);
         log_unlock(f);
 }

@@ -16,23 +16,18 @@ void klog_set_console_level(int level);
 size_t klog_read(uint64_t from, char *buf, size_t len, uint64_t *next); /* copies out ring bytes from sequence `from` */
 /*
  * A console gets text as it is logged, and at registration what the ring still holds. write is called with interrupts off, from any context,
- * and must not log. COM1 (polled) is one from the start.
+ * and must not log; while klog_panicking() it takes no lock and has everything out when it returns. COM1 (polled) is one from the
+ * start; a console that sends to COM1 itself takes its place (replaces_serial) and gets nothing repeated.
  */
-struct klog_console { void (*write)(struct klog_console *, const char *text, size_t len); struct klog_console *next; };
+struct klog_console {
+        void (*write)(struct klog_console *, const char *text, size_t len);
+        bool replaces_serial;
+        struct klog_console *next;
+};
+bool klog_panicking(void);
 void klog_console_register(struct klog_console *c);
 void klog_console_unregister(struct klog_console *c);
 uint64_t klog_end(void);                                                /* sequence number after the newest byte */
-/*
- * Where lines at or below the console level go. Until a sink with `replaces_early` is added klog writes to COM1 itself, by polling.
- * write() is called with interrupts as they are, in any context, with whole lines; it is quick and does not call klog. In a
- * panic it takes no lock that may be held and has everything out when it returns.
- */
-struct klog_sink {
-        void (*write)(struct klog_sink *s, const char *bytes, size_t len, bool panicking);
-        bool replaces_early;
-        struct klog_sink *next;   /* klog's */
-};
-void klog_sink_add(struct klog_sink *s);   /* for ever; earlier lines are not repeated (klog_read has them) */
 noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 void backtrace_print(uint64_t rbp);
 

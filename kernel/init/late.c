@@ -23,6 +23,11 @@ static void run_threads(void)
         arch_stack_reset(sched_loop, NULL);
 }
 
+static void mark_changes(void)
+{
+        section_changes();
+}
+
 static void wire(void)
 {
         hooks.syscall = call_syscall_entry;
@@ -31,6 +36,7 @@ static void wire(void)
         hooks.user_irq_return = call_user_irq_return;
         hooks.arena_fault = persist_arena_fault;
         hooks.cpu_start = run_threads;
+        hooks.changes = mark_changes;
         sched_hooks.run = thread_run;
         sched_hooks.resume = thread_resume;
         sched_hooks.idle = gate_idle;

@@ -47,6 +47,7 @@ enum { UART_DATA, UART_IER, UART_IIR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UA
 #define UART_FIFO        16u
 #define RING_SIZE        4096u /* a power of two */
 #define RX_BATCH         64
+#define LOG_SPINS        1000000
 #define HANDLER_ROUNDS   256 /* bound for a device that never falls silent */
 
 struct uart {
@@ -255,30 +256,56 @@ static void line_interrupt(void *arg)
         }
 }
 
-/* Log lines, with carriage returns, on ttyS0. A full ring is emptied by polling: a line of the log is never lost. */
-static void log_write(struct klog_sink *sink, const char *bytes, size_t len, bool panicking)
+/* The whole ring by polling; gives up on a transmitter that takes nothing. */
+static void send_all(struct uart *u)
 {
-        struct uart *u = &uarts[0];
-        uint64_t flags = panicking ? irq_save() : spin_lock(&u->lock);
+        for (unsigned spin = 0; ring_used(u) && spin < LOG_SPINS; spin++)
+                if (reg_read(u, UART_LSR) & LSR_THR_EMPTY) {
+                        fill_fifo(u);
+                        spin = 0;
+                }
+        if (ring_used(u))
+                u->tail = u->head;
+}
 
-        (void)sink;
+static void log_part(struct uart *u, const char *bytes, size_t len)
+{
         while (len) {
                 size_t n = ring_put(u, bytes, len);
 
                 bytes += n;
                 len -= n;
-                while (ring_used(u) && (len || panicking))
-                        if (reg_read(u, UART_LSR) & LSR_THR_EMPTY)
-                                fill_fifo(u);
+                if (len)
+                        send_all(u);
         }
-        start_sending(u);
-        if (panicking)
-                irq_restore(flags);
-        else
-                spin_unlock(&u->lock, flags);
 }
 
-static struct klog_sink log_sink = {.write = log_write, .replaces_early = true};
+/* Log lines on ttyS0. A full ring is emptied by polling: a line of the log is not lost. */
+static void log_write(struct klog_console *c, const char *text, size_t len)
+{
+        struct uart *u = &uarts[0];
+        bool panicking = klog_panicking();
+        uint64_t flags = panicking ? irq_save() : spin_lock(&u->lock);
+        const char *end = text + len, *line = text;
+
+        (void)c;
+        for (; text < end; text++)
+                if (*text == '\n') {
+                        log_part(u, line, text - line);
+                        log_part(u, "\r\n", 2);
+                        line = text + 1;
+                }
+        log_part(u, line, text - line);
+        if (panicking) {
+                send_all(u);
+                irq_restore(flags);
+        } else {
+                start_sending(u);
+                spin_unlock(&u->lock, flags);
+        }
+}
+
+static struct klog_console log_console = {.write = log_write, .replaces_serial = true};
 
 /* A port that is not there reads as all ones, or keeps nothing in its scratch register; what is left must answer in loop-back. */
 static bool probe(const struct uart *u)
@@ -342,5 +369,5 @@ void uart_init(void)
                         klog(LOG_INFO, "ttyS%u: 16550 at %#x, irq %u", i, u->base, u->isa_irq);
         }
         if (uarts[0].present)
-                klog_sink_add(&log_sink);
+                klog_console_register(&log_console);
 }
