@@ -844,7 +844,7 @@ static void listen(struct term *t)
         vterm_state_set_callbacks(t->state, &state_callbacks, t);
 }
 
-void term_create(struct term *t, struct console_block *b, uint32_t ring_size, bool has_alt, unsigned rows, unsigned cols)
+static void make_head(struct console_block *b, uint32_t ring_size, bool has_alt, unsigned rows, unsigned cols)
 {
         b->magic = CONSOLE_MAGIC;
         b->version = CONSOLE_VERSION;
@@ -854,7 +854,11 @@ void term_create(struct term *t, struct console_block *b, uint32_t ring_size, bo
         b->has_alt = has_alt;
         for (unsigned row = 0; row < rows; row++)
                 b->screen[0].slot[row] = b->screen[1].slot[row] = row;
+}
 
+void term_create(struct term *t, struct console_block *b, uint32_t ring_size, bool has_alt, unsigned rows, unsigned cols)
+{
+        make_head(b, ring_size, has_alt, rows, cols);
         t->b = b;
         make_emulator(t);
         listen(t);
@@ -958,21 +962,20 @@ void term_reshape(struct console_block *b, unsigned rows, unsigned cols, struct 
         b->cols = cols;
 }
 
-void term_copy(struct term *to, const struct term *from)
+void term_copy(struct console_block *to, struct console_block *from)
 {
-        struct console_block *a = from->b, *b = to->b;
         struct console_cell line[CONSOLE_COLS_MAX];
 
-        for (unsigned i = scrollback_lines(a); i-- > 0;)
-                if (scrollback_read(a, i, line, a->cols, term_width))
-                        scrollback_push(b, line, a->cols);
-        b->screen[0] = a->screen[0];
-        for (unsigned row = 0; row < a->rows; row++)
-                memcpy(b->cells + row * b->cols, a->cells + row * a->cols, a->screen[0].used[row] * sizeof(*b->cells));
-        b->emu = a->emu;
-        b->parser = a->parser;
-        load(to);
-        mark_all(to);
+        make_head(to, CONSOLE_RING, true, from->rows, from->cols);
+        for (unsigned i = scrollback_lines(from); i-- > 0;)
+                if (scrollback_read(from, i, line, from->cols, term_width))
+                        scrollback_push(to, line, from->cols);
+        to->screen[0] = from->screen[0];
+        for (unsigned slot = 0; slot < from->rows; slot++)
+                memcpy(to->cells + slot * to->cols, from->cells + slot * from->cols,
+                       from->screen[0].used[slot] * sizeof(*to->cells));
+        to->emu = from->emu;
+        to->parser = from->parser;
 }
 
 /* ---- use ---- */
@@ -993,6 +996,14 @@ void term_touch(const struct term *t)
                 (void)ring[(t->b->ring_head + at) % t->b->ring_size];
                 (void)ring[(t->b->ring_tail + at) % t->b->ring_size]; /* lengths of lines that are dropped */
         }
+}
+
+void term_touch_all(const struct console_block *b)
+{
+        const volatile uint8_t *p = (const volatile uint8_t *)b;
+
+        for (size_t at = 0; at < console_block_bytes(b->ring_size, b->has_alt); at += PAGE_SIZE)
+                (void)p[at];
 }
 
 size_t term_write(struct term *t, const char *bytes, size_t len)

@@ -33,10 +33,11 @@ void term_create(struct term *t, struct console_block *b, uint32_t ring_size, bo
 int term_restore(struct term *t, struct console_block *b, unsigned rows, unsigned cols);
 /* Turn a block that term_restore refused with -ERANGE into one of this size; scratch has CONSOLE_CELLS_MAX cells. */
 void term_reshape(struct console_block *b, unsigned rows, unsigned cols, struct console_cell *scratch);
-/* What is on `from`'s normal screen and in its scrollback, into the new terminal `to` of the same size. */
-void term_copy(struct term *to, const struct term *from);
-/* Reads every page of the block that term_write may touch. */
+/* A whole terminal in the zero-filled block `to`, with all that is on `from`'s normal screen and in its scrollback; term_restore goes on there. */
+void term_copy(struct console_block *to, struct console_block *from);
+/* Reads every page of the block that term_write may touch; the block's every page. */
 void term_touch(const struct term *t);
+void term_touch_all(const struct console_block *b);
 /* Interprets bytes. Returns how many: fewer than len when a section should not dirty more pages. */
 size_t term_write(struct term *t, const char *bytes, size_t len);
 

@@ -1,0 +1,18 @@
+/*
+ * init.c - probes every device once, in the order in which they need each other: what shows the log first, then what others are found on.
+ */
+#include "kernel/drivers/bus/pci.h"
+#include "kernel/drivers/bus/virtio.h"
+#include "kernel/drivers/input/i8042.h"
+#include "kernel/drivers/tty/uart.h"
+#include "kernel/drivers/video/console.h"
+#include "kernel/include/drivers.h"
+
+void drivers_init(void)
+{
+        console_init();
+        uart_init();
+        i8042_init();
+        pci_init();
+        virtio_init();
+}
