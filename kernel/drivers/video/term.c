@@ -81,6 +81,17 @@ static void split_wide(struct term *t, unsigned row, unsigned from, unsigned to)
                 cells[to].ch = (cells[to].ch & ~(CELL_TAIL | CELL_CODE)) | ' ';
 }
 
+/* Before cells at both sides of this edge part: a wide character across it becomes two blanks (T3). */
+static void break_wide(struct term *t, unsigned row, unsigned col)
+{
+        struct console_cell *c = row_cells(t, row) + col;
+
+        if (col == 0 || col >= *row_used(t, row) || !(c->ch & CELL_TAIL))
+                return;
+        c[-1].ch = (c[-1].ch & ~(CELL_WIDE | CELL_CODE)) | ' ';
+        c[0].ch = (c[0].ch & ~(CELL_TAIL | CELL_CODE)) | ' ';
+}
+
 static void put_cell(struct term *t, unsigned row, unsigned col, uint32_t code, unsigned width)
 {
         struct console_cell *c;
@@ -109,7 +120,8 @@ static void clear_cells(struct term *t, unsigned row, unsigned from, unsigned to
 
         if (from >= to)
                 return;
-        split_wide(t, row, from, to);
+        break_wide(t, row, from);
+        break_wide(t, row, to);
         if (!selective && blank.bg == COLOUR_DEFAULT && to >= *used) {
                 *used = MIN(*used, (uint16_t)from);
         } else {
@@ -170,8 +182,10 @@ static void move_row_part(struct term *t, unsigned to, unsigned from, unsigned l
 {
         extend(t, from, right);
         extend(t, to, right);
-        split_wide(t, to, left, right);
-        split_wide(t, from, left, right);
+        break_wide(t, to, left);
+        break_wide(t, to, right);
+        break_wide(t, from, left);
+        break_wide(t, from, right);
         memcpy(row_cells(t, to) + left, row_cells(t, from) + left, (right - left) * sizeof(struct console_cell));
         mark(t, to);
 }
@@ -198,13 +212,14 @@ static void shift_row(struct term *t, unsigned row, unsigned left, unsigned righ
         unsigned width = right - left, by = MIN((unsigned)(n < 0 ? -n : n), width);
 
         extend(t, row, right);
-        split_wide(t, row, left, right);
+        break_wide(t, row, left);
+        break_wide(t, row, right);
         if (n > 0) {
-                split_wide(t, row, left + by, right);
+                break_wide(t, row, left + by);
                 memmove(cells + left, cells + left + by, (width - by) * sizeof(*cells));
                 clear_cells(t, row, right - by, right, false);
         } else {
-                split_wide(t, row, left, right - by);
+                break_wide(t, row, right - by);
                 memmove(cells + left + by, cells + left, (width - by) * sizeof(*cells));
                 clear_cells(t, row, left, left + by, false);
         }
@@ -616,6 +631,10 @@ static void on_csi_sequence(void *arg, char leader, const uint32_t *args, unsign
 
         if (!own_csi(t, leader, args, nargs, intermed, final))
                 give_csi(t, leader, args, nargs, intermed, final);
+        if (t->state->scrollregion_left >= t->state->cols) { /* margins with nothing between them */
+                t->state->scrollregion_left = 0;
+                t->state->scrollregion_right = -1;
+        }
         take_pen(t);
 }
 
