@@ -84,4 +84,10 @@ void gate_idle(void)
 {
         if (cpu_this()->mmu)
                 mmu_load(NULL);
+        park_idle_begin();
+}
+
+void gate_awake(void)
+{
+        park_idle_end();
 }

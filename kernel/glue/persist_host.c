@@ -3,9 +3,12 @@
  *
  * Parking. Barriers are numbered. `asked` is the newest one asked for, `released` the newest one that is over; they differ while one is
  * under way. A CPU that comes by park_if_asked() writes asked's number in its place and waits, interrupts on, until it is released. The
- * numbers are what counts; NEED_PARK only makes a CPU come by.
- * A CPU takes part from persist_cpu_online() on: first it is in the mask, then it looks whether a barrier is under way, while a leader
- * first asks and then reads the mask; so one of them sees the other.
+ * numbers are what counts; NEED_PARK only makes a CPU come by. A CPU takes part from persist_cpu_online() on.
+ * An idle CPU is not asked: it is in the mask `idle`, and looks whether a barrier is under way when it leaves that. In both cases,
+ * joining and leaving idle, the CPU first writes its mask bit and then reads `asked`, the leader first writes `asked` and then reads
+ * the masks; so one of them sees the other.
+ * A parked CPU spins for a while, since barriers are short, and then halts: under an emulator, or a hypervisor with fewer CPUs than the
+ * guest, the leader may be waiting for the very processor that the spinning takes.
  */
 #include "kernel/glue/persist_host.h"
 #include "kernel/glue/gate.h"
@@ -22,6 +25,9 @@ _Static_assert(SPACE_START == SPACE_BASE && SPACE_PAGES << PAGE_SHIFT == SPACE_M
 
 static struct section sections[MAX_CPUS];
 static uint32_t participants;         /* [a] mask of CPUs */
+static uint32_t idle;                 /* [a] mask of CPUs that touch nothing of the space */
+static uint32_t halted;               /* [a] mask of CPUs that want an IPI: parked ones at the release, the leader when another parks */
+static uint32_t leader;               /* CPU of the barrier under way */
 static uint64_t asked, released;      /* [a] */
 static uint64_t parked[MAX_CPUS];     /* [a] barrier for which the CPU waits, or waited last */
 
@@ -76,6 +82,51 @@ bool persist_arena_fault(uint64_t addr, uint64_t err, struct frame *f)
 
 /* ---- CPUs ---- */
 
+#define SPINS 2000
+
+/* Waits until done(barrier); whoever makes that true calls prod() afterwards. */
+static void wait_until(bool (*done)(uint64_t barrier), uint64_t barrier)
+{
+        uint32_t self = 1u << cpu_this()->id;
+
+        for (unsigned i = 0; i < SPINS; i++) {
+                if (done(barrier))
+                        return;
+                cpu_relax();
+        }
+        __atomic_fetch_or(&halted, self, __ATOMIC_SEQ_CST);
+        for (;;) {
+                __asm__ volatile("cli" ::: "memory");
+                if (done(barrier))
+                        break;
+                __asm__ volatile("sti; hlt" ::: "memory"); /* an IPI that came since cli is taken now and ends the hlt */
+        }
+        __asm__ volatile("sti" ::: "memory");
+        __atomic_fetch_and(&halted, ~self, __ATOMIC_SEQ_CST);
+}
+
+static void prod(uint32_t mask)
+{
+        for (mask &= __atomic_load_n(&halted, __ATOMIC_SEQ_CST); mask; mask &= mask - 1)
+                ipi_resched((unsigned)__builtin_ctz(mask));
+}
+
+static bool is_released(uint64_t barrier)
+{
+        return __atomic_load_n(&released, __ATOMIC_SEQ_CST) >= barrier;
+}
+
+/* All others are parked for the barrier, or idle. */
+static bool all_parked(uint64_t barrier)
+{
+        uint32_t m = __atomic_load_n(&participants, __ATOMIC_SEQ_CST) & ~(1u << cpu_this()->id);
+
+        for (m &= ~__atomic_load_n(&idle, __ATOMIC_SEQ_CST); m; m &= m - 1)
+                if (__atomic_load_n(&parked[__builtin_ctz(m)], __ATOMIC_SEQ_CST) != barrier)
+                        return false;
+        return true;
+}
+
 void park_if_asked(void)
 {
         struct cpu *c = cpu_this();
@@ -85,33 +136,48 @@ void park_if_asked(void)
                 __atomic_fetch_and(&c->need, ~NEED_PARK, __ATOMIC_SEQ_CST);
         while ((barrier = __atomic_load_n(&asked, __ATOMIC_SEQ_CST)) != __atomic_load_n(&released, __ATOMIC_ACQUIRE)) {
                 assert(section_quiet());
-                __atomic_store_n(&parked[c->id], barrier, __ATOMIC_RELEASE);
-                while (__atomic_load_n(&released, __ATOMIC_ACQUIRE) < barrier)
-                        cpu_relax();
+                __atomic_store_n(&parked[c->id], barrier, __ATOMIC_SEQ_CST);
+                prod(1u << leader);
+                wait_until(is_released, barrier);
                 mmu_tlb_sync();
         }
 }
 
+void park_idle_begin(void)
+{
+        __atomic_fetch_or(&idle, 1u << cpu_this()->id, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&asked, __ATOMIC_SEQ_CST) != __atomic_load_n(&released, __ATOMIC_ACQUIRE))
+                prod(1u << leader);
+}
+
+void park_idle_end(void)
+{
+        __atomic_fetch_and(&idle, ~(1u << cpu_this()->id), __ATOMIC_SEQ_CST);
+        park_if_asked();
+        mmu_tlb_sync();
+}
+
 static void host_park_others(void)
 {
-        unsigned self = cpu_this()->id;
-        uint64_t barrier = __atomic_add_fetch(&asked, 1, __ATOMIC_SEQ_CST);
-        uint32_t others = __atomic_load_n(&participants, __ATOMIC_SEQ_CST) & ~(1u << self);
+        uint64_t barrier;
+        uint32_t m;
 
-        for (uint32_t m = others; m; m &= m - 1) {
+        leader = cpu_this()->id;
+        barrier = __atomic_add_fetch(&asked, 1, __ATOMIC_SEQ_CST);
+        m = __atomic_load_n(&participants, __ATOMIC_SEQ_CST) & ~(1u << leader);
+        for (m &= ~__atomic_load_n(&idle, __ATOMIC_SEQ_CST); m; m &= m - 1) {
                 unsigned i = (unsigned)__builtin_ctz(m);
 
                 __atomic_fetch_or(&cpus[i].need, NEED_PARK, __ATOMIC_SEQ_CST);
                 ipi_resched(i);
         }
-        for (uint32_t m = others; m; m &= m - 1)
-                while (__atomic_load_n(&parked[__builtin_ctz(m)], __ATOMIC_ACQUIRE) != barrier)
-                        cpu_relax();
+        wait_until(all_parked, barrier);
 }
 
 static void host_release_others(void)
 {
-        __atomic_store_n(&released, asked, __ATOMIC_RELEASE);
+        __atomic_store_n(&released, asked, __ATOMIC_SEQ_CST);
+        prod(~0u);
 }
 
 static noreturn void host_abandon(void (*retry)(void *arg), void *arg)

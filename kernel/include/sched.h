@@ -98,7 +98,8 @@ uint64_t sched_runtime(struct sched_thread *st, uint64_t *user_ns); /* since fol
 struct sched_hooks {
         void (*run)(struct thread *t);
         void (*resume)(struct thread *t);  /* after an abandoned work item on top of t: go on with it. Never returns. */
-        void (*idle)(void);                /* nothing to run: drop the address space */
+        void (*idle)(void);                /* nothing to run: drop the address space; counts as parked from here */
+        void (*awake)(void);               /* after idle, before anything of the space is touched */
         void (*gate)(void);                /* NEED_PARK or NEED_WORK is set and no thread is current: park, run work. Returns, or enters sched_loop anew. */
 };
 extern struct sched_hooks sched_hooks;

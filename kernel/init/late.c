@@ -40,6 +40,7 @@ static void wire(void)
         sched_hooks.run = thread_run;
         sched_hooks.resume = thread_resume;
         sched_hooks.idle = gate_idle;
+        sched_hooks.awake = gate_awake;
         sched_hooks.gate = gate_run;
 }
 

@@ -547,6 +547,7 @@ noreturn void sched_loop(void *unused)
                 if (!cpu->need && !q->nready)
                         arch_idle();
                 irq_restore(f2);
+                sched_hooks.awake();
                 q->idle = false;
         }
 }
