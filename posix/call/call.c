@@ -321,23 +321,29 @@ noreturn void call_dispatch(struct call *c)
                 case CALL_AGAIN:
                         call_save(c);
                         section_end();
-                        while (t->dying)
+                        while (t->dying) {
                                 drain_one(t, call_redo);
+                                gate(t); /* a big address space takes many pieces */
+                        }
                         gate(t);
                         section_begin(call_redo, NULL);
                         c->why = call_why(c);
                         break;
                 case CALL_FAULT: {
+                        uint64_t addr = c->fault_addr, err = c->fault_err;
                         int signo, code;
 
                         if (section_this()->changed)
                                 call_save(c);
-                        section_end();
-                        if (resolve(c, c->fault_addr, c->fault_err, &signo, &code) != 0)
-                                c->fault_failed = 1;
-                        section_begin(call_redo, NULL);
                         if (!c->saved)
                                 call_rewind(c);
+                        section_end();
+                        r = resolve(c, addr, err, &signo, &code);
+                        if (r == CALL_WAIT) /* memory is short: the call is in its record */
+                                sched_leave();
+                        if (r != 0 && r != CALL_RETRY)
+                                c->fault_failed = 1;
+                        section_begin(call_redo, NULL);
                         break;
                 }
                 case CALL_EXIT:
@@ -522,6 +528,8 @@ noreturn void thread_return(void)
         for (;;) {
                 if (t->dying) {
                         drain_one(t, return_redo);
+                        if (cpu->need & ~NEED_SIGNAL)
+                                gate(t);
                         continue;
                 }
                 if (cpu->need & NEED_SIGNAL || t->pending_result || t->has_restore_mask) {

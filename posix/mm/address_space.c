@@ -94,19 +94,28 @@ struct mm *mm_new(void)
         return m;
 }
 
+/*
+ * A CPU that has just left the last thread may still have the tables in CR3 until it finds something else to do. Then they stay with the slot, empty, and serve the
+ * next address space there.
+ */
 static void volatile_drop(struct mm *m)
 {
         struct mm_volatile *mv = mm_volatile_peek(m);
+        struct mmu *tables;
 
         if (!mv)
                 return;
         mapping_leave_all(mv);
-        if (mv->mmu) {
-                if (cpu_this()->mmu == mv->mmu)
-                        mmu_load(NULL);
-                mmu_destroy(mv->mmu);
+        tables = mv->mmu;
+        if (tables && cpu_this()->mmu == tables)
+                mmu_load(NULL);
+        if (tables && !mmu_is_loaded(tables)) {
+                mmu_destroy(tables);
+                tables = NULL;
         }
-        memset(mv, 0, sizeof(*mv));
+        if (tables)
+                mmu_unmap(tables, 0, USER_TOP);
+        *mv = (struct mm_volatile){ .mmu = tables };
 }
 
 /* What may write the program again. Set by execve, kept over fork. */

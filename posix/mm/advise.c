@@ -2,7 +2,6 @@
  * advise.c - madvise, msync, mincore and the mlock family: calls over a range of areas that leave the areas in place.
  */
 #include "posix/mm/mm_internal.h"
-#include <linux/membarrier.h>
 #include <linux/resource.h>
 
 /* ---- madvise --------------------------------------------------------------------------------------------------------------- */

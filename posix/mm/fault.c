@@ -9,7 +9,7 @@
  *      shared              the inode's page; a hole is filled by the first touch, read or write, so that all see the same page
  *      page of the tree    read: as it is; write: copied first when it or a node above is shared with a relative
  *
- * Invariants: P4, P14. A page that another CPU may still read through a stale translation is unmapped everywhere before another takes its place.
+ * Invariants: P4, P14. mmu_map flushes everywhere when a page takes another's place.
  */
 #include "posix/mm/mm_internal.h"
 #include "kernel/include/mem.h"
@@ -56,6 +56,8 @@ static int private_page(struct vma *v, uint64_t index, bool write, struct page_v
         int r;
 
         if (p) {
+                if (v->inode && index >= (READ_ONCE(v->inode->size) + PAGE_SIZE - 1) >> PAGE_SHIFT)
+                        return -EOVERFLOW; /* truncated: the copy is gone with the page, as on Linux */
                 page_touch(p);
                 if (!write) {
                         if (!shared && v->prot & PROT_WRITE && arena_is_dirty(p))
@@ -172,23 +174,19 @@ static void map_around(struct mm_volatile *mv, struct vma *v, uint64_t va)
         uint64_t low = MAX(ALIGN_DOWN(va, AROUND * PAGE_SIZE), v->start);
         uint64_t high = MIN(ALIGN_DOWN(va, AROUND * PAGE_SIZE) + AROUND * PAGE_SIZE, v->end);
         uint64_t index = vma_index(v, low), limit = (v->inode->size + PAGE_SIZE - 1) >> PAGE_SHIFT;
-        unsigned n = (unsigned)((high - low) >> PAGE_SHIFT), prot = area_prot(v);
-        ppn_t pages[AROUND];
+        unsigned n = (unsigned)((high - low) >> PAGE_SHIFT);
+        ppn_t pages[AROUND], own[AROUND];
 
         if (index + n > limit)
                 n = (unsigned)(limit - index);
         ptree_lookup_run(&v->inode->data, index, n, pages);
-        for (unsigned i = 0; i < n; i++, low += PAGE_SIZE) {
-                paddr_t pa;
-
-                if (!pages[i] || low == va)
-                        continue;
-                pa = arena_frame(pages[i]);
-                if (!pa || (v->anon.root && ptree_lookup(&v->anon, index + i)))
-                        continue;
-                if (mmu_lookup(mv->mmu, low, &(unsigned){ 0 }) || mmu_map(mv->mmu, low, pa, prot) < 0)
-                        continue;
+        if (v->anon.root)
+                ptree_lookup_run(&v->anon, index, n, own);
+        for (unsigned i = 0; i < n; i++) {
+                if (pages[i])
+                        pages[i] = v->anon.root && own[i] ? 0 : arena_frame(pages[i]);
         }
+        mmu_map_absent(mv->mmu, low, pages, n, area_prot(v));
 }
 
 int area_grow_down(struct mm *m, struct vma *v, uint64_t va)
@@ -248,10 +246,8 @@ long mm_fault(struct call *c, uint64_t addr, uint64_t err, int *signo, int *code
         addr = ALIGN_DOWN(addr, PAGE_SIZE);
         r = area_page(m, v, addr, write, false, &pv);
         if (likely(r == 0)) {
-                if (pv.fresh && err & FAULT_PRESENT)
-                        mmu_unmap(mv->mmu, addr, PAGE_SIZE);
                 r = page_map(mv, v, addr, &pv);
-                if (!write && v->inode && pv.ppn && r == 0 && lock_held(LOCK_INODE, v->inode))
+                if (!write && v->inode && pv.ppn && r == 0 && !section_this()->changed && lock_held(LOCK_INODE, v->inode))
                         map_around(mv, v, addr);
                 if (section_this()->changed)
                         c->thread->minflt++;
@@ -301,11 +297,8 @@ long mm_populate_piece(struct call *c, struct mm *m, uint64_t *at, uint64_t to, 
                 if (mmu_lookup(mv->mmu, *at, &prot) && (!write || prot & MMU_W))
                         continue;
                 r = area_page(m, v, *at, write, false, &pv);
-                if (r == 0) {
-                        if (pv.fresh)
-                                mmu_unmap(mv->mmu, *at, PAGE_SIZE);
+                if (r == 0)
                         r = page_map(mv, v, *at, &pv);
-                }
                 if (v->inode && lock_held(LOCK_INODE, v->inode))
                         unlock(LOCK_INODE, v->inode);
                 if (r < 0)

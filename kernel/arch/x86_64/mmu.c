@@ -481,6 +481,21 @@ void mmu_load(struct mmu *m)
                 __atomic_fetch_and(&old->loaded, ~self, __ATOMIC_RELEASE);
 }
 
+bool mmu_is_loaded(const struct mmu *m)
+{
+        return __atomic_load_n(&m->loaded, __ATOMIC_ACQUIRE) != 0;
+}
+
+void mmu_sync(struct mmu *m)
+{
+        uint32_t others;
+
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        others = __atomic_load_n(&m->loaded, __ATOMIC_RELAXED) & ~(1u << cpu_this()->id);
+        if (others)
+                tlb_shoot(others, m, 0, 1);
+}
+
 void mmu_tlb_sync(void)
 {
         struct stock *s = stock_this();
@@ -538,6 +553,23 @@ int mmu_map(struct mmu *m, uint64_t va, paddr_t pa, unsigned prot)
                 flush(m, &g);
         }
         return 0;
+}
+
+void mmu_map_absent(struct mmu *m, uint64_t va, const paddr_t *pa, unsigned n, unsigned prot)
+{
+        uint64_t f = spin_lock(&m->lock), flags = make_entry(0, prot & ~MMU_W);
+        struct leaf *l = leaf_find(m, va);
+        unsigned i = va >> PAGE_SHIFT & 511;
+
+        if (!l)
+                l = leaf_make(m, va);
+        for (; l && n; n--, i++, pa++) {
+                if (!*pa || l->t.table[i])
+                        continue;
+                bit_set(l->present, i);
+                WRITE_ONCE(l->t.table[i], flags | *pa);
+        }
+        spin_unlock(&m->lock, f);
 }
 
 paddr_t mmu_lookup(struct mmu *m, uint64_t va, unsigned *prot)

@@ -27,6 +27,13 @@ paddr_t mmu_lookup(struct mmu *m, uint64_t va, unsigned *prot);       /* 0 if no
 void mmu_unmap(struct mmu *m, uint64_t va, uint64_t len);
 void mmu_protect(struct mmu *m, uint64_t va, uint64_t len);           /* clear W of all leaves; whole upper levels when dense */
 void mmu_set_x(struct mmu *m, uint64_t va, uint64_t len, bool executable);
+/*
+ * Maps n pages from va, all in one leaf table (2 MiB), with the same read-only protection: those with a frame (pa not 0) that are not mapped yet. Nothing to
+ * flush. Without memory for the table nothing is mapped.
+ */
+void mmu_map_absent(struct mmu *m, uint64_t va, const paddr_t *pa, unsigned n, unsigned prot);
+bool mmu_is_loaded(const struct mmu *m);                              /* some CPU has it: it must not be destroyed */
+void mmu_sync(struct mmu *m);                                         /* every other CPU that has m loaded takes an interrupt before return */
 bool mmu_accessed_clear(struct mmu *m, uint64_t va);                  /* test and clear the accessed bit */
 
 /* The arena. Present pages are mapped in the shared kernel half; W tells "noted dirty in this epoch". */
