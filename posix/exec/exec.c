@@ -28,6 +28,8 @@ enum { PHASE_NAME, PHASE_ENV, PHASE_ARGS, PHASE_PREFIX, PHASE_END };
 #define INODE_MAIN c->inode
 #define INODE_LDSO c->inode2
 #define SCRIPTS_MAX 4
+#define STACK_HEADROOM (16 * PAGE_SIZE) /* [vvar] and [vdso] stand above the stack */
+#define STACK_SLACK    (128ul << 10)    /* below the first stack pointer, as in Linux: the rest comes by growth */
 
 struct exec_args { uint64_t path, argv, envp; int dirfd; unsigned flags; };
 
@@ -253,7 +255,11 @@ static uint64_t strings_limit(void)
         return MIN(MAX(quarter, EXEC_STRING), 6ul << 20);
 }
 
-struct gather { char *block; size_t size, low; };  /* strings stand in [low, size) */
+/*
+ * Strings stand in [low, size) of the block. phase and index are how far this section has come: they go to the plan with the strings (lay_down), after the change. Were
+ * they kept in the plan, which is in the space once the call was saved, a fault in the middle of a piece would lose what was gathered before it.
+ */
+struct gather { char *block; size_t size, low; uint32_t phase, index; };
 
 /* One string to the front of what was gathered. 0, -ENAMETOOLONG: does not fit in what is left, or what user_fault gave. */
 static long gather_user(struct call *c, struct gather *g, uint64_t string)
@@ -298,60 +304,60 @@ static long gather_name(struct call *c, const struct exec_args *a, struct gather
         return gather_kernel(g, at, (size_t)snprintf(at, sizeof(at), "/dev/fd/%d/", a->dirfd));
 }
 
-/* The string that comes next, going down. p->phase, p->index move when it was taken. */
+/* The string that comes next, going down. g->phase, g->index move when it was taken. */
 static long gather_next(struct call *c, const struct exec_args *a, struct gather *g)
 {
         struct exec_plan *p = plan_of(c);
         uint64_t string;
         long r;
 
-        switch (p->phase) {
+        switch (g->phase) {
         case PHASE_NAME:
                 r = gather_name(c, a, g);
                 if (r)
                         return r;
-                p->phase = PHASE_ENV;
-                p->index = p->envc;
+                g->phase = PHASE_ENV;
+                g->index = p->envc;
                 return 0;
         case PHASE_ENV:
                 if (p->from_kernel) {
                         r = gather_kernel(g, init_env, sizeof(init_env) - 1);
-                        p->index = 0;
-                } else if (p->index) {
-                        if (user_read64(a->envp + 8ul * (p->index - 1), &string) < 0)
+                        g->index = 0;
+                } else if (g->index) {
+                        if (user_read64(a->envp + 8ul * (g->index - 1), &string) < 0)
                                 return user_fault(c);
                         r = gather_user(c, g, string);
                         if (r)
                                 return r;
-                        p->index--;
+                        g->index--;
                 }
-                if (!p->index) {
-                        p->phase = PHASE_ARGS;
-                        p->index = p->argc;
+                if (!g->index) {
+                        g->phase = PHASE_ARGS;
+                        g->index = p->argc;
                 }
                 return 0;
         case PHASE_ARGS:
                 /* argv[0] of a script gives way to the prefix and the script's name; a program without arguments is given an empty one. */
-                if (p->index == 1 && (p->is_script || p->from_kernel || p->no_args)) {
+                if (g->index == 1 && (p->is_script || p->from_kernel || p->no_args)) {
                         r = p->is_script || p->from_kernel ? gather_name(c, a, g) : gather_kernel(g, "", 1);
                         if (r)
                                 return r;
-                        p->index = 0;
-                } else if (p->index) {
-                        if (user_read64(a->argv + 8ul * (p->index - 1), &string) < 0)
+                        g->index = 0;
+                } else if (g->index) {
+                        if (user_read64(a->argv + 8ul * (g->index - 1), &string) < 0)
                                 return user_fault(c);
                         r = gather_user(c, g, string);
                         if (r)
                                 return r;
-                        p->index--;
+                        g->index--;
                 }
-                if (!p->index)
-                        p->phase = PHASE_PREFIX;
+                if (!g->index)
+                        g->phase = PHASE_PREFIX;
                 return 0;
         default:
                 r = gather_kernel(g, p->prefix, p->prefix_len);
                 if (!r)
-                        p->phase = PHASE_END;
+                        g->phase = PHASE_END;
                 return r;
         }
 }
@@ -400,6 +406,8 @@ static void lay_down(struct call *c, const struct gather *g)
         else if (!lock_held(LOCK_MM, new_mm(c)))
                 lock(LOCK_MM, new_mm(c));
         p->p -= len;
+        p->phase = g->phase;
+        p->index = g->index;
         stack_write(new_mm(c), p->p, g->block + g->low, len);
 }
 
@@ -415,7 +423,9 @@ static long copy_strings(struct call *c, const struct exec_args *a, struct gathe
         if (!g->block)
                 return -ENOMEM;
         g->low = g->size;
-        while (p->phase != PHASE_END) {
+        g->phase = p->phase;
+        g->index = p->index;
+        while (g->phase != PHASE_END) {
                 long r = gather_next(c, a, g);
 
                 if (r == -ENAMETOOLONG && (!large || g->low < g->size)) {
@@ -453,13 +463,27 @@ static long begin_strings(struct call *c, const struct exec_args *a)
                 p->no_args = p->argc == 0;
                 p->argc += p->no_args;
         }
-        p->stack_top = USER_TOP - random_pages(12);
+        p->stack_top = USER_TOP - STACK_HEADROOM - random_pages(12);
         p->p = p->stack_top - 8;
         p->phase = PHASE_NAME;
         return 0;
 }
 
 /* ---- POINTERS and the rest ---- */
+
+/* The stack was made as large as strings may become: what the program does not need now comes by growth. Nothing below was touched. */
+static void trim_stack(struct mm *m, uint64_t sp)
+{
+        struct vma *v = mm_find(m, sp);
+        uint64_t start = ALIGN_DOWN(sp, PAGE_SIZE) - STACK_SLACK, n;
+
+        if (start <= v->start)
+                return;
+        n = (start - v->start) >> PAGE_SHIFT;
+        v->start = start;
+        v->pgoff += n;
+        m->total_pages -= n;
+}
 
 static uint32_t string_count(const struct exec_plan *p)
 {
@@ -670,6 +694,7 @@ static void swap(struct call *c)
         place(c, &at, exe);
         cr = credentials(c, &secure);
         write_aux(c, &at, cr, secure);
+        trim_stack(m, words_at(p));
         __atomic_sub_fetch(&INODE_MAIN->writers, 1, __ATOMIC_RELAXED);
         object_get(INODE_MAIN);
         m->exe = INODE_MAIN;

@@ -229,6 +229,8 @@ long mm_fault(struct call *c, uint64_t addr, uint64_t err, int *signo, int *code
         mv = mm_volatile(m);
         if (unlikely(!mv || !mm_tables(m)))
                 return oom_act(c);
+        if (unlikely(cpu_this()->mmu != mv->mmu)) /* there was no memory for tables when the thread was entered */
+                mmu_load(mv->mmu);
         v = mv->hit;
         if (!v || addr < v->start || addr >= v->end) {
                 v = mm_find_next(m, addr);
