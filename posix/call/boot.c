@@ -23,6 +23,19 @@ static void walk_root(const struct space_visitor *v)
         v->object(root->fs_root);
 }
 
+static int start_init(void)
+{
+        int r = thread_reserve();
+
+        if (r < 0)
+                return r;
+        section_begin(no_retry, NULL);
+        section_changes();
+        r = process_create_init();
+        section_end();
+        return r;
+}
+
 int posix_boot(void)
 {
         static const struct { const char *what; int (*make)(void); } steps[] = {
@@ -31,7 +44,6 @@ int posix_boot(void)
                 { "file tree", vfs_create },
                 { "files of the boot archive", fs_populate },
                 { "terminals", tty_boot },
-                { "init", process_create_init },
         };
         struct posix_root *root;
         int r;
@@ -50,6 +62,11 @@ int posix_boot(void)
                 }
         }
         vfs_boot();
+        r = start_init();
+        if (r < 0) {
+                klog(LOG_ERR, "cannot make init: error %d", r);
+                return r;
+        }
         chaos_per_mille = (uint32_t)boot_option_u64("chaos", 0);
         return 0;
 }

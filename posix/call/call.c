@@ -312,6 +312,8 @@ noreturn void call_dispatch(struct call *c)
                 if (likely(r > CALL_WAIT))
                         call_end(c, r);
                 switch (r) {
+                case CALL_DONE:
+                        call_end(c, r);
                 case CALL_WAIT:
                         section_end();
                         sched_leave();
