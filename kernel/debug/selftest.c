@@ -139,7 +139,7 @@ static void test_wx(void)
 
 /* ---- user mode ---- */
 
-extern const char selftest_user[], selftest_user_end[], user_registers[], user_syscall_cost[], user_fault[], user_single_step[],
+extern const char selftest_user[], selftest_user_end[], user_registers[], user_syscall_cost[], selftest_user_fault[], user_single_step[],
         user_spin[];
 
 static void *back[5];
@@ -214,7 +214,7 @@ static void test_user(void)
         unsigned prot;
 
         hooks.syscall = on_syscall;
-        hooks.user_fault = on_user_fault;
+        hooks.selftest_user_fault = on_user_fault;
         hooks.user_trap = on_user_trap;
         hooks.user_irq_return = on_user_irq;
         data_frame = frame_alloc();
@@ -233,14 +233,14 @@ static void test_user(void)
         figure("system call, entry + exit + trivial handler", event.value);
 
         fault_resolve = false;
-        CHECK(run_user(program(user_fault), DATA_VA, 0) == CAME_FAULT && event.addr == DATA_VA && event.err == 6);
-        CHECK(event.frame.rip == program(user_fault) && (event.frame.nr >> 32) == 1);
-        CHECK(run_user(program(user_fault), CODE_VA, 0) == CAME_FAULT && event.err == 7);
-        CHECK(run_user(program(user_fault), DIRECT_BASE, 0) == CAME_FAULT && event.err == 7);
+        CHECK(run_user(program(selftest_user_fault), DATA_VA, 0) == CAME_FAULT && event.addr == DATA_VA && event.err == 6);
+        CHECK(event.frame.rip == program(selftest_user_fault) && (event.frame.nr >> 32) == 1);
+        CHECK(run_user(program(selftest_user_fault), CODE_VA, 0) == CAME_FAULT && event.err == 7);
+        CHECK(run_user(program(selftest_user_fault), DIRECT_BASE, 0) == CAME_FAULT && event.err == 7);
         CHECK(run_user(STACK_VA, 0, 0) == CAME_FAULT && event.err == 0x15); /* not executable */
-        CHECK(run_user(program(user_fault), 0x8000000000000000ul, 0) == CAME_TRAP && event.vector == 13);
+        CHECK(run_user(program(selftest_user_fault), 0x8000000000000000ul, 0) == CAME_TRAP && event.vector == 13);
         fault_resolve = true;
-        CHECK(run_user(program(user_fault), DATA_VA, 0) == CAME_EXIT && event.value == 42);
+        CHECK(run_user(program(selftest_user_fault), DATA_VA, 0) == CAME_EXIT && event.value == 42);
         fault_resolve = false;
         CHECK(*(uint64_t *)direct(data_frame) == 42);
 

@@ -4,7 +4,7 @@
  */
         .section .rodata
         .globl  selftest_user, selftest_user_end
-        .globl  user_registers, user_fault, user_single_step, user_spin, user_syscall_cost
+        .globl  user_registers, selftest_user_fault, user_single_step, user_spin, user_syscall_cost
 
 selftest_user:
 /* All registers survive a system call, but rax, rcx, r11. */
@@ -64,7 +64,7 @@ user_syscall_cost:
         syscall
 
 /* Stores to the address in %rdi. */
-user_fault:
+selftest_user_fault:
         movq    $42, (%rdi)
         mov     (%rdi), %rdi
         mov     $1000, %eax
