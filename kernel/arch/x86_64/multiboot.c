@@ -77,7 +77,8 @@ static void take_memory(const struct tag_memory *t)
 
 static void take_framebuffer(const struct tag_framebuffer *t)
 {
-        if (t->tag.size < sizeof(*t) || t->type != 1 || (t->bpp != 32 && t->bpp != 24 && t->bpp != 16))
+        /* The struct is padded to 40 bytes, the tag has 38. */
+        if (t->tag.size < offsetof(struct tag_framebuffer, blue_size) + 1 || t->type != 1 || (t->bpp != 32 && t->bpp != 24 && t->bpp != 16))
                 return;
         boot_info.fb.pa = t->addr;
         boot_info.fb.width = t->width;

@@ -38,6 +38,7 @@
 #define DRAW_NS        (NSEC_PER_SEC / 60)
 #define DRAW_SHARE     10     /* the next drawing waits that many times as long as the last took */
 #define DRAW_NS_MAX    (NSEC_PER_SEC / 4)
+#define PANIC_ROWS     16
 #define ROOM           4096
 #define LOG_RING       8192u  /* a power of two */
 #define LOG_BATCH      512u
@@ -103,7 +104,7 @@ static struct console_cell *shown_row(unsigned row)
 static struct fb_cell look(const struct console_cell *c, unsigned cursor_shape)
 {
         struct fb_cell f = {
-                .code = c->ch & CELL_CODE,
+                .code = c->ch & CELL_CODE ? c->ch & CELL_CODE : ' ',
                 .fg = palette_rgb(c->fg, PALETTE_FG, c->ch & CELL_BOLD),
                 .bg = palette_rgb(c->bg, PALETTE_BG, false),
                 .columns = c->ch & CELL_WIDE ? 2 : 1,
@@ -439,11 +440,39 @@ int console_reshape(struct tty_port *p, void *state)
 
 /* ---- the kernel's log on tty1 ---- */
 
-/* Straight to the screen, from its top, in colours that nothing else has. */
+static bool row_is_empty(unsigned row)
+{
+        const struct console_cell *c = shown_row(row);
+        unsigned col = 0;
+
+        while (col < cols() && draws_blank(&c[col]))
+                col++;
+        return col == cols();
+}
+
+/* Below what is shown, if there is room for a good part of it, else from the top. */
+static void panic_begin(void)
+{
+        struct vt *vt = &vts[0];
+        unsigned row = rows();
+
+        if (vt->usable && !vt->attached)
+                draw_now(vt); /* lines of the log that were to be drawn a little later; a volatile block */
+        while (row > 0 && row_is_empty(row - 1))
+                row--;
+        screen.panic_row = row + PANIC_ROWS <= rows() ? row : 0;
+}
+
+/* Straight to the screen, in colours that nothing else has. */
 static void panic_write(const char *text, size_t len)
 {
         static struct fb_cell c = {.fg = 0xffffff, .bg = 0x800000, .columns = 1};
+        static bool begun;
 
+        if (!begun) {
+                begun = true;
+                panic_begin();
+        }
         for (; len; text++, len--) {
                 if (screen.panic_col == 0)
                         fb_blank(screen.panic_row, 0, cols(), c.bg);
