@@ -214,7 +214,7 @@ static void test_user(void)
         unsigned prot;
 
         hooks.syscall = on_syscall;
-        hooks.selftest_user_fault = on_user_fault;
+        hooks.user_fault = on_user_fault;
         hooks.user_trap = on_user_trap;
         hooks.user_irq_return = on_user_irq;
         data_frame = frame_alloc();
