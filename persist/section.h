@@ -19,6 +19,7 @@ enum lock_rank {
         LOCK_FILE,      /* open file: position, flags */
         LOCK_INODE,     /* inode and its contents; lock2 for two directories */
         LOCK_MAPPING,   /* volatile register of the address spaces that map an inode */
+        LOCK_CHILD,     /* directory that gets a name, or that goes: after its own or its parent's LOCK_INODE; lock2 for both */
         LOCK_FLOCK,     /* file lock lists of an inode */
         LOCK_NOTIFY,    /* inotify instances */
         LOCK_SOCK,      /* AF_UNIX socket; lock2 for the two ends */

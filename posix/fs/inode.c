@@ -30,18 +30,37 @@ struct inode *inode_new(uint32_t dev, enum inode_kind kind, uint32_t mode, uint3
         return i;
 }
 
+/* Names of one inode come and go under the locks of different directories: the counter is atomic, and who moves it from or to zero sees to `held`. */
 void inode_link(struct inode *i)
 {
-        i->nlink++;
-        if (!i->held) {
+        if (__atomic_add_fetch(&i->nlink, 1, __ATOMIC_RELAXED) == 1) {
                 i->held = i;
                 object_get(i);
         }
 }
 
+/* One more name for an inode that has one; false: it has none any more. */
+bool inode_link_again(struct inode *i)
+{
+        uint32_t n = READ_ONCE(i->nlink);
+
+        do {
+                if (n == 0)
+                        return false;
+        } while (!__atomic_compare_exchange_n(&i->nlink, &n, n + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+        return true;
+}
+
 void inode_unlink(struct inode *i)
 {
-        if (--i->nlink == 0 && i->held) {
+        if (__atomic_sub_fetch(&i->nlink, 1, __ATOMIC_RELAXED) == 0)
+                inode_nameless(i);
+}
+
+void inode_nameless(struct inode *i)
+{
+        i->nlink = 0;
+        if (i->held) {
                 i->held = NULL;
                 object_put(i);
         }

@@ -260,13 +260,13 @@ static long open_at(struct call *c, struct open_args *a)
         if (!inode_ops(w.dir)->changeable)
                 return -EACCES;
         lock(LOCK_INODE, w.dir);
+        lock(LOCK_CHILD, w.dir);
         if (!w.dir->nlink)
                 return -ENOENT;
         dir_find(w.dir, w.last, w.last_len, &p);
         if (unlikely(p.found)) { /* made by another CPU since the walk */
                 if (flags & O_EXCL)
                         return -EEXIST;
-                unlock(LOCK_INODE, w.dir);
                 section_step();
                 return open_at(c, a);
         }

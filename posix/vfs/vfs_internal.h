@@ -60,6 +60,8 @@ void dir_free(struct inode *dir);        /* the last block of an empty directory
 struct inode *inode_new(uint32_t dev, enum inode_kind kind, uint32_t mode, uint32_t uid, uint32_t gid);  /* nlink 0, refs 1; after changes() */
 void inode_link(struct inode *i);        /* one more name; the first takes a reference of its own */
 void inode_unlink(struct inode *i);      /* one name less */
+bool inode_link_again(struct inode *i);  /* unless the last name is gone */
+void inode_nameless(struct inode *i);    /* the last name went */
 static inline bool inode_is_volatile(const struct inode *i) { return (uint64_t)i < SPACE_BASE || (uint64_t)i >= SPACE_BASE + SPACE_MAX; }
 void inode_set_symlink(struct inode *i, const char *target, unsigned len);  /* after changes() */
 struct inode *inode_hold(struct inode *i);       /* a counted reference to it, or to its real copy; after changes(), 1 page */
@@ -87,6 +89,7 @@ struct inode_ops {
         int (*path)(struct inode *i, char *buf, size_t len); /* name below the mount's root, "/a/b"; NULL: by parents' entries */
         bool changeable;                 /* names may be made and removed, modes changed */
         void (*refresh)(struct inode *i); /* before stat: computed sizes, owners; may be NULL */
+        void (*changed)(struct inode *i); /* mode, owner or times of a computed inode were set: keep them where it comes from. NULL: -EPERM */
 };
 extern const struct inode_ops *const inode_ops_table[INODE_KINDS];
 static inline const struct inode_ops *inode_ops(const struct inode *i) { return inode_ops_table[i->kind]; }
@@ -177,6 +180,7 @@ uint32_t device_seekable(enum file_type type);                   /* FMODE_PREAD 
 long block_open_check(uint32_t rdev, uint32_t flags);            /* 0, -ENXIO (gone), -EROFS, -EBUSY */
 
 /* ---- file locks (posix/vfs/locks.c) ---- */
+long flock_fcntl(struct call *c, struct file *f, unsigned cmd, uint64_t arg);     /* F_{GET,SET}LK*, F_OFD_* */
 void flock_posix_close(struct file *f, struct fdtable *t);
 void flock_file_release(struct file *f); /* last reference: flock and OFD locks */
 void flock_touch(struct inode *i);       /* all lock records of i */
@@ -204,6 +208,10 @@ int inode_permission_as(const struct cred *cr, struct inode *i, unsigned may);
 void cred_real(struct cred *as);
 /* Room for the objects a small change makes (inodes, files, list pages): asked by every call that allocates a few objects. */
 #define SMALL_CHANGE 8u
+
+struct statfs;
+void statfs_fill(struct inode *i, struct statfs *s);
+#define ENOIOCTLCMD 515
 
 /* Signals that files raise. After changes(). */
 void send_sigxfsz(void);
