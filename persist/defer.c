@@ -64,21 +64,13 @@ void defer_free(void *p)
         h->ndeferred++;
 }
 
-static void *bag_take(struct cpu_heap *h)
+/* The oldest entry of the pages of older frees. */
+__attribute__((noinline)) static void *chain_take(struct cpu_heap *h)
 {
-        struct bag_page *b;
         uint32_t ppn = h->chain_first;
-        void *p;
+        struct bag_page *b = space_page(ppn);
+        void *p = b->entry[b->first++];
 
-        h->ndeferred--;
-        if (!ppn) {
-                p = h->bag[h->bag_first++];
-                if (h->bag_first == h->bag_end)
-                        h->bag_first = h->bag_end = 0;
-                return p;
-        }
-        b = space_page(ppn);
-        p = b->entry[b->first++];
         if (b->first == b->end) {
                 h->chain_first = record(ppn)->next;
                 if (!h->chain_first)
@@ -87,27 +79,6 @@ static void *bag_take(struct cpu_heap *h)
                 page_free_now(h, ppn);
         }
         return p;
-}
-
-static void free_now(struct cpu_heap *h, void *p)
-{
-        ppn_t ppn = space_ppn(p);
-        struct page_record *r = record(ppn);
-
-        switch (r->kind) {
-        case PAGE_SLAB:
-                if (space_may_be_absent && !persist_host->page_present(ppn))
-                        space_fetch(ppn);
-                slab_free_now(h, p);
-                break;
-        case PAGE_RUN:
-                must(r->order < RUN_ORDERS && p == space_page(ppn), "%p freed: the middle of a run", p);
-                run_free_now(h, ppn, r->order);
-                break;
-        default:
-                page_free_now(h, ppn);
-                break;
-        }
 }
 
 /* The oldest generation a running section began with. */
@@ -125,32 +96,69 @@ static uint64_t generation_oldest(void)
         return oldest;
 }
 
-/* After a section's end: nothing is held, this CPU counts as outside. */
-void defer_drain(struct section *s)
+/* What was freed since the last call becomes a batch, and what may go is found out. */
+static inline void advance(struct cpu_defer *d, uint64_t end)
 {
-        struct cpu_heap *h = s->heap;
-        struct cpu_defer *d = &cpu_defer[s->cpu];
-        uint64_t end = d->drained + h->ndeferred, oldest;
-        unsigned last, piece = h->ndeferred > DRAIN_BACKLOG ? 2 * DRAIN_PIECE : DRAIN_PIECE;
+        uint64_t tag = 0, oldest;
+        unsigned last;
+        bool more = end != d->closed;
 
-        if (end != d->closed) {
-                d->closed = end;
+        d->closed = end;
+        if (more)
+                tag = __atomic_fetch_add(&persist_generation, 1, __ATOMIC_SEQ_CST);
+        oldest = generation_oldest();
+        if (oldest == UINT64_MAX) { /* nobody else is in a section */
+                d->safe = end;
+                d->n = 0;
+                return;
+        }
+        if (more) {
                 if (d->n < BATCHES)
                         d->n++; /* else the newest batch grows: it goes later than it could */
                 last = (d->first + d->n - 1) % BATCHES;
-                d->batch[last].tag = __atomic_fetch_add(&persist_generation, 1, __ATOMIC_SEQ_CST);
+                d->batch[last].tag = tag;
                 d->batch[last].end = end;
         }
-        oldest = generation_oldest();
         while (d->n && d->batch[d->first].tag < oldest) {
                 d->safe = d->batch[d->first].end;
                 d->first = (d->first + 1) % BATCHES;
                 d->n--;
         }
-        for (; piece && d->drained < d->safe; piece--) {
-                d->drained++;
-                free_now(h, bag_take(h));
+}
+
+/* After a section's end: nothing is held, this CPU counts as outside. */
+void defer_drain(struct section *s)
+{
+        struct cpu_heap *h = s->heap;
+        struct cpu_defer *d = &cpu_defer[s->cpu];
+        uint64_t n, piece = h->ndeferred > DRAIN_BACKLOG ? 2 * DRAIN_PIECE : DRAIN_PIECE;
+
+        advance(d, d->drained + h->ndeferred);
+        n = d->safe - d->drained;
+        if (n > piece)
+                n = piece;
+        d->drained += n;
+        h->ndeferred -= n;
+        for (; n; n--) {
+                void *p = h->chain_first ? chain_take(h) : h->bag[h->bag_first++];
+                ppn_t ppn = space_ppn(p);
+                struct page_record *r = record(ppn);
+
+                if (r->kind == PAGE_SLAB) {
+                        if (unlikely_(space_may_be_absent) && !persist_host->page_present(ppn))
+                                space_fetch(ppn);
+                        slab_free_now(h, p);
+                } else if (r->kind == PAGE_RUN) {
+                        must(r->order < RUN_ORDERS, "%p freed: the middle of a run", p);
+                        run_free_now(h, ppn, r->order);
+                } else {
+                        page_free_now(h, ppn);
+                }
         }
+        if (h->bag_first == h->bag_end)
+                h->bag_first = h->bag_end = 0;
+        if (unlikely_(h->nfree > CPU_SPILL))
+                pages_spill(h);
 }
 
 void defer_each(void (*fn)(void *p))

@@ -58,15 +58,25 @@ static inline bool space_contains(uint64_t addr)
 /* n bytes, a multiple of 16, at a 16-aligned address. Plain stores: nothing is faster without vector registers. */
 static inline void zero16(void *p, size_t n)
 {
-        uint64_t *q = p, *end = (uint64_t *)((char *)p + (n & ~(size_t)127));
+        uint64_t *q = p, *end = (uint64_t *)((char *)p + (n & ~(size_t)63));
 
-        for (; q < end; q += 16) {
+        for (; q < end; q += 8) {
                 q[0] = q[1] = q[2] = q[3] = q[4] = q[5] = q[6] = q[7] = 0;
-                q[8] = q[9] = q[10] = q[11] = q[12] = q[13] = q[14] = q[15] = 0;
                 __asm__ volatile("" ::: "memory"); /* else the compiler makes it a call of memset */
         }
         for (end = (uint64_t *)((char *)p + n); q < end; q += 2) {
                 q[0] = q[1] = 0;
+                __asm__ volatile("" ::: "memory");
+        }
+}
+
+static inline void zero_page(void *p)
+{
+        for (uint64_t *q = p, *end = q + PAGE_BYTES / sizeof(*q); q < end; q += 32) {
+                q[0] = q[1] = q[2] = q[3] = q[4] = q[5] = q[6] = q[7] = 0;
+                q[8] = q[9] = q[10] = q[11] = q[12] = q[13] = q[14] = q[15] = 0;
+                q[16] = q[17] = q[18] = q[19] = q[20] = q[21] = q[22] = q[23] = 0;
+                q[24] = q[25] = q[26] = q[27] = q[28] = q[29] = q[30] = q[31] = 0;
                 __asm__ volatile("" ::: "memory");
         }
 }
@@ -85,13 +95,29 @@ void space_unlock(void);
 void locks_release(struct section *s);
 void locks_check_free(void); /* P3, all CPUs parked */
 
+extern bool space_may_be_absent; /* [V] set for good when a page was made absent (space.c) */
+
 /* page.c */
 extern bool space_is_low; /* [V] memory is short: space_room takes a closer look */
 void pages_refill(struct cpu_heap *h);
-void page_free_now(struct cpu_heap *h, ppn_t ppn);                /* a single page, grace period over */
+void pages_spill(struct cpu_heap *h);                             /* the own list is longer than CPU_SPILL */
 void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order); /* takes LOCK_SPACE */
 ppn_t run_alloc(unsigned order);                                  /* refs 1, kind PAGE_RUN; contents undefined */
 void page_dirtied(ppn_t ppn);                                     /* accounts one more dirty page to the running section */
+
+/* A single page whose grace period is over goes to the own list. The caller sees to pages_spill() in the end. */
+static inline void page_free_now(struct cpu_heap *h, ppn_t ppn)
+{
+        struct page_record *r = record(ppn);
+
+        must(r->kind != PAGE_FREE && !r->refs, "page %lx freed: kind %u, %u references", ppn, r->kind, r->refs);
+        if (unlikely_(space_may_be_absent) && !persist_host->page_present(ppn))
+                persist_host->page_set_present(ppn, true); /* its contents do not matter, but free pages are present */
+        h->count[r->kind]--;
+        *r = (struct page_record){ .next = h->free };
+        h->free = (uint32_t)ppn;
+        h->nfree++;
+}
 
 /* slab.c */
 struct type_info {
@@ -111,7 +137,6 @@ void defer_drain(struct section *s);
 void defer_each(void (*fn)(void *p)); /* all CPUs parked */
 
 /* space.c */
-extern bool space_may_be_absent; /* [V] set for good when a page was made absent */
 extern bool space_checking;      /* [V] checkers run: an absent page they meet is brought back */
 void space_cpu_create(unsigned cpu);
 

@@ -174,7 +174,7 @@ static int records_extend(struct root_page *r, ppn_t end)
 
                 if (r->records_end >= SPACE_PAGES || persist_host->page_provide(ppn))
                         return -ENOMEM;
-                zero16(space_page(ppn), PAGE_BYTES);
+                zero_page(space_page(ppn));
                 r->records_end += RECORDS_PAGE;
         }
         return 0;
@@ -318,7 +318,7 @@ ppn_t space_page_alloc_zeroed(enum page_kind kind)
         ppn_t ppn = space_page_alloc(kind);
 
         space_page_dirty(ppn); /* cheaper than the fault that the first store would take */
-        zero16(space_page(ppn), PAGE_BYTES);
+        zero_page(space_page(ppn));
         return ppn;
 }
 
@@ -346,22 +346,12 @@ enum page_kind space_page_kind(ppn_t ppn)
         return ppn < DATA_PPN ? PAGE_META : record(ppn)->kind;
 }
 
-void page_free_now(struct cpu_heap *h, ppn_t ppn)
+void pages_spill(struct cpu_heap *h)
 {
-        struct page_record *r = record(ppn);
-
-        must(r->kind != PAGE_FREE && !r->refs, "page %lx freed: kind %u, %u references", ppn, r->kind, r->refs);
-        if (unlikely_(space_may_be_absent) && !persist_host->page_present(ppn))
-                persist_host->page_set_present(ppn, true); /* its contents do not matter, but free pages are present */
-        h->count[r->kind]--;
-        *r = (struct page_record){ 0 };
-        own_push(h, ppn);
-        if (unlikely_(h->nfree > CPU_SPILL)) {
-                space_lock();
-                while (h->nfree > CPU_SPILL - 2 * CHAIN_PAGES)
-                        own_spill(h);
-                space_unlock();
-        }
+        space_lock();
+        while (h->nfree > CPU_SPILL - 2 * CHAIN_PAGES)
+                own_spill(h);
+        space_unlock();
 }
 
 /* ---- runs ---- */

@@ -13,6 +13,8 @@
  */
 #include "persist/engine.h"
 
+#define FRESH_BATCH 8u /* objects never used before that are linked into the free list at once */
+
 struct type_info type_info[SPACE_TYPES];
 
 static const uint16_t class_size[BYTE_CLASSES] = { 16, 32, 48, 64, 96, 128, 192, 256, 320, 432, 576, 800, 1344, 2016 };
@@ -187,10 +189,12 @@ __attribute__((noinline)) static struct slab *slab_refill(struct section *s, uns
         }
         h->slab[type] = b;
 found:
-        if (!b->free) {
+        if (b->free)
+                return b;
+        for (unsigned i = 0; i < FRESH_BATCH && b->fresh + b->size <= PAGE_BYTES; i++) {
+                *link_of(b, b->fresh) = b->free;
                 b->free = b->fresh;
                 b->fresh += b->size;
-                *link_of(b, b->free) = 0;
         }
         return b;
 }
@@ -218,22 +222,13 @@ void *space_alloc(unsigned type)
         return alloc(section_this(), type);
 }
 
-/* The grace period of an object is over. Its slab is present. */
-void slab_free_now(struct cpu_heap *h, void *object)
+/* An object of a slab that another CPU owns, or nobody. */
+__attribute__((noinline)) static void free_elsewhere(struct cpu_heap *h, struct slab *b, uint32_t offset)
 {
-        struct slab *b = slab_of(object);
-        uint32_t offset = (uint32_t)((char *)object - (char *)b);
-        uint16_t self = section_this()->cpu + 1;
         struct root_page *r = root();
         ppn_t ppn = space_ppn(b);
         bool had_room, empty = false;
 
-        must(offset >= SLAB_FIRST && (offset - SLAB_FIRST) % b->size == 0 && live_test(b, offset),
-             "%p freed, which is not a live object of type %u", object, b->type);
-        if (__atomic_load_n(&b->owner, __ATOMIC_RELAXED) == self) {
-                put_local(b, offset);
-                return;
-        }
         space_lock();
         if (__atomic_load_n(&b->owner, __ATOMIC_RELAXED)) {
                 remote_push(b, offset);
@@ -256,6 +251,19 @@ void slab_free_now(struct cpu_heap *h, void *object)
                 record(ppn)->refs = 0;
                 page_free_now(h, ppn);
         }
+}
+
+/* The grace period of an object is over. Its slab is present. */
+void slab_free_now(struct cpu_heap *h, void *object)
+{
+        struct slab *b = slab_of(object);
+        uint32_t offset = (uint64_t)object % PAGE_BYTES;
+
+        must(offset % 16 == 0 && live_test(b, offset), "%p freed, which is not a live object of type %u", object, b->type);
+        if (likely_(__atomic_load_n(&b->owner, __ATOMIC_RELAXED) == section_this()->cpu + 1))
+                put_local(b, offset);
+        else
+                free_elsewhere(h, b, offset);
 }
 
 void space_free(void *object)
@@ -291,7 +299,7 @@ void *space_alloc_bytes(size_t len)
         ppn = run_alloc(order);
         for (uint32_t i = 0; i < 1u << order; i++) {
                 space_page_dirty(ppn + i);
-                zero16(space_page(ppn + i), PAGE_BYTES);
+                zero_page(space_page(ppn + i));
         }
         return space_page(ppn);
 }

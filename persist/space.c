@@ -14,7 +14,7 @@ int space_create(void)
 
         if (persist_host->page_provide(ROOT_PPN))
                 return -ENOMEM;
-        zero16(r, PAGE_BYTES);
+        zero_page(r);
         r->magic = ROOT_MAGIC;
         r->layout = LAYOUT_VERSION;
         r->frontier = DATA_PPN;
@@ -33,7 +33,7 @@ void space_cpu_create(unsigned cpu)
                 ppn_t ppn = CPU_PPN + r->ncpus;
 
                 must(!persist_host->page_provide(ppn), "no memory for CPU %u's page of the space", r->ncpus);
-                zero16(space_page(ppn), PAGE_BYTES);
+                zero_page(space_page(ppn));
                 r->ncpus++;
         }
         space_unlock();
