@@ -9,4 +9,4 @@ void klog_enter_panic(void);       /* from now on: every level to the consoles, 
 const char *ksym_find(uint64_t addr, uint64_t *offset);
 uint64_t ksym_by_name(const char *name); /* 0: unknown */
 void frame_print(const struct frame *f);
-noreturn void kdb_enter(void);
+noreturn void kdb_enter(const struct frame *f, uint64_t rbp);  /* f NULL: no exception, start from rbp */

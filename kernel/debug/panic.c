@@ -84,7 +84,7 @@ static bool panic_begin(void)
         return true;
 }
 
-static noreturn void panic_end(void)
+static noreturn void panic_end(const struct frame *f, uint64_t rbp)
 {
         char how[16] = "";
 
@@ -94,7 +94,7 @@ static noreturn void panic_end(void)
         if (!strcmp(how, "reset"))
                 power_reset();
         if (boot_option("kdb", NULL, 0))
-                kdb_enter();
+                kdb_enter(f, rbp);
         klog(LOG_ERR, "halted");
         halt();
 }
@@ -111,7 +111,7 @@ noreturn void panic(const char *fmt, ...)
                 klog(LOG_ERR, "PANIC on CPU %u: %s", cpu_this()->id, text);
                 backtrace_print((uint64_t)__builtin_frame_address(0));
         }
-        panic_end();
+        panic_end(NULL, (uint64_t)__builtin_frame_address(0));
 }
 
 noreturn void panic_trap(struct frame *f, const char *what, uint64_t addr)
@@ -121,5 +121,5 @@ noreturn void panic_trap(struct frame *f, const char *what, uint64_t addr)
                 frame_print(f);
                 backtrace_print((uint64_t)f | 1);
         }
-        panic_end();
+        panic_end(f, 0);
 }

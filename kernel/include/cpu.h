@@ -86,6 +86,17 @@ static inline uint64_t spin_lock(struct spinlock *l)
                         cpu_relax();
         return f;
 }
+/* The same with interrupts as they are: for data that no interrupt handler touches, in code that is not preempted (sections). */
+static inline void spin_acquire(struct spinlock *l)
+{
+        while (__atomic_exchange_n(&l->word, 1, __ATOMIC_ACQUIRE))
+                while (l->word)
+                        cpu_relax();
+}
+static inline void spin_release(struct spinlock *l)
+{
+        __atomic_store_n(&l->word, 0, __ATOMIC_RELEASE);
+}
 static inline void spin_unlock(struct spinlock *l, uint64_t f)
 {
         __atomic_store_n(&l->word, 0, __ATOMIC_RELEASE);

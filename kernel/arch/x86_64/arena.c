@@ -5,8 +5,8 @@
  * page is first mapped and stay. Beside the hardware's tree stands a tree of descriptors of the same shape, so finding the
  * descriptor of a leaf table is four loads. Writable leaves are exactly the pages noted dirty in this epoch, up to withheld tables (mmu.c).
  *
- * Locks: each leaf table's own (volatile, interrupts off: ring-0 faults on the space come in here); tree_lock while tables are made, innermost but
- * for the allocators'. The list of dirty tables is pushed to without a lock, and emptied at the barrier alone.
+ * Locks: each leaf table's own, tree_lock while tables are made; both volatile, innermost but for the allocators', interrupts as they are: handlers
+ * never touch the space. The list of dirty tables is pushed to without a lock, and emptied at the barrier alone.
  */
 #include "kernel/arch/x86_64/mmu_leaf.h"
 #include "kernel/arch/x86_64/paging.h"
@@ -99,9 +99,11 @@ static struct arena_leaf *leaf_make_locked(ppn_t ppn)
 
 static struct arena_leaf *leaf_make(ppn_t ppn)
 {
-        uint64_t f = spin_lock(&tree_lock);
-        struct arena_leaf *l = leaf_make_locked(ppn);
-        spin_unlock(&tree_lock, f);
+        struct arena_leaf *l;
+
+        spin_acquire(&tree_lock);
+        l = leaf_make_locked(ppn);
+        spin_release(&tree_lock);
         return l;
 }
 
@@ -136,14 +138,14 @@ int arena_map(ppn_t ppn, paddr_t frame, bool writable)
 {
         struct arena_leaf *l = leaf_find(ppn);
         unsigned i = ppn & 511;
-        uint64_t entry = frame | PTE_P | PTE_A | PTE_D | PTE_NX, f;
+        uint64_t entry = frame | PTE_P | PTE_A | PTE_D | PTE_NX;
 
         if (unlikely(!l)) {
                 l = leaf_make(ppn);
                 if (!l)
                         return -ENOMEM;
         }
-        f = spin_lock(&l->lock);
+        spin_acquire(&l->lock);
         if (writable) {
                 note(l, i);
                 entry |= PTE_W;
@@ -151,7 +153,7 @@ int arena_map(ppn_t ppn, paddr_t frame, bool writable)
                 forget(l, i);
         }
         WRITE_ONCE(l->t.table[i], entry);
-        spin_unlock(&l->lock, f);
+        spin_release(&l->lock);
         return 0;
 }
 
@@ -175,25 +177,24 @@ static void flush_later(ppn_t ppn)
 void arena_unmap(ppn_t ppn)
 {
         struct arena_leaf *l = leaf_find(ppn);
-        uint64_t f;
 
         if (!l)
                 return;
-        f = spin_lock(&l->lock);
+        spin_acquire(&l->lock);
         WRITE_ONCE(l->t.table[ppn & 511], 0);
         forget(l, ppn & 511);
-        spin_unlock(&l->lock, f);
+        spin_release(&l->lock);
         flush_later(ppn);
 }
 
 void arena_set_present(ppn_t ppn, bool present)
 {
         struct arena_leaf *l = leaf_find(ppn);
-        uint64_t f, *e;
+        uint64_t *e;
 
         if (!l)
                 return;
-        f = spin_lock(&l->lock);
+        spin_acquire(&l->lock);
         e = &l->t.table[ppn & 511];
         if (present && (*e & PTE_SET_ASIDE)) {
                 WRITE_ONCE(*e, (*e | PTE_P) & ~PTE_SET_ASIDE);
@@ -201,23 +202,22 @@ void arena_set_present(ppn_t ppn, bool present)
                 WRITE_ONCE(*e, (*e & ~PTE_P) | PTE_SET_ASIDE);
                 flush_later(ppn);
         }
-        spin_unlock(&l->lock, f);
+        spin_release(&l->lock);
 }
 
 bool arena_note_dirty(ppn_t ppn)
 {
         struct arena_leaf *l = leaf_find(ppn);
         bool new = false;
-        uint64_t f;
 
         assert(l);
-        f = spin_lock(&l->lock);
+        spin_acquire(&l->lock);
         assert(l->t.table[ppn & 511]);
         if (note(l, ppn & 511)) {
                 l->t.table[ppn & 511] |= PTE_W;
                 new = true;
         }
-        spin_unlock(&l->lock, f);
+        spin_release(&l->lock);
         return new;
 }
 
@@ -263,8 +263,7 @@ uint64_t arena_protect_all(void)
         dirty_list = NULL;
         for (; l; l = l->next_dirty) {
                 l->queued = false;
-                cleared += l->t.nwritable;
-                leaf_protect(&l->t);
+                cleared += leaf_protect(&l->t);
         }
         for (unsigned i = 0; i < cpu_count; i++)
                 local[i].dirty = 0;

@@ -13,8 +13,8 @@
  * Tables and descriptors are kept, zeroed, in a small stock for each CPU: they are zero again when the last leaf was cleared, so making
  * and destroying an address space zeroes nothing.
  *
- * Locks: mmu->lock (volatile, interrupts off), then dirty_lock. Shoot-downs are done after they are released. The stock belongs to its
- * CPU: callers are sections, which are not preempted, and no interrupt handler calls in here.
+ * Locks: mmu->lock, then lists_lock; both volatile, interrupts stay on: callers are sections, which are not preempted, and no interrupt
+ * handler calls in here. Shoot-downs are done after the locks are released. The stock belongs to its CPU.
  */
 #include "kernel/arch/x86_64/mmu_leaf.h"
 #include "kernel/arch/x86_64/paging.h"
@@ -38,9 +38,10 @@
 struct leaf {
         struct leaf_table t;
         struct rb_node node;         /* in mmu.leaves, by t.va */
-        struct list dirty;           /* in mmu.dirty while a leaf is writable */
+        struct list dirty;           /* in mmu.dirty from the first writable leaf to the barrier */
         struct leaf *next;           /* in the stock */
         uint64_t present[LEAF_WORDS];
+        uint32_t words;              /* words of `present` that may not be 0 */
 };
 
 /* A table above the leaf tables: PDPT or PD. */
@@ -59,14 +60,14 @@ struct mmu {
         struct rb_root leaves;       /* [lock] */
         struct list dirty;           /* [lock] leaf tables with writable leaves */
         struct upper *uppers;        /* [lock] */
-        struct list dirty_link;      /* [dirty_lock] in dirty_spaces while `dirty` is not empty */
-        struct list all_link;        /* [dirty_lock] in all_spaces */
+        struct list dirty_link;      /* [lists_lock] in dirty_spaces while `dirty` is not empty */
+        struct list all_link;        /* [lists_lock] in all_spaces */
         struct mmu *next;            /* in the stock */
 };
 
 static struct list dirty_spaces = LIST_INIT(dirty_spaces);
 static struct list all_spaces = LIST_INIT(all_spaces);
-static struct spinlock dirty_lock;
+static struct spinlock lists_lock;
 static uint32_t generation;          /* [a] raised by each barrier */
 
 static struct stock {
@@ -265,43 +266,37 @@ static struct leaf *leaf_make(struct mmu *m, uint64_t va)
 
 static void track(struct mmu *m, struct leaf *l)
 {
-        if (list_empty(&m->dirty)) {
-                uint64_t f = spin_lock(&dirty_lock);
+        if (list_empty(&m->dirty_link)) {
+                spin_acquire(&lists_lock);
                 list_add_tail(&dirty_spaces, &m->dirty_link);
-                spin_unlock(&dirty_lock, f);
+                spin_release(&lists_lock);
         }
         list_add_tail(&m->dirty, &l->dirty);
-}
-
-static void untrack(struct mmu *m, struct leaf *l)
-{
-        list_del(&l->dirty);
-        if (list_empty(&m->dirty)) {
-                uint64_t f = spin_lock(&dirty_lock);
-                list_del(&m->dirty_link);
-                spin_unlock(&dirty_lock, f);
-        }
 }
 
 /* Leaf i becomes writable: noted, except that the entry itself is the caller's. */
 static inline void note_writable(struct mmu *m, struct leaf *l, unsigned i)
 {
+        uint64_t mask = 1ul << (i & 63), *word = &l->t.writable[i >> 6];
+
         if (unlikely(l->t.withheld))
                 leaf_push_down(&l->t);
-        if (bit_test(l->t.writable, i))
+        if (*word & mask)
                 return;
-        bit_set(l->t.writable, i);
-        if (!l->t.nwritable++)
+        *word |= mask;
+        l->t.nwritable++;
+        if (unlikely(list_empty(&l->dirty)))
                 track(m, l);
 }
 
-static inline void note_read_only(struct mmu *m, struct leaf *l, unsigned i)
+static inline void note_read_only(struct leaf *l, unsigned i)
 {
-        if (!bit_test(l->t.writable, i))
-                return;
-        bit_clear(l->t.writable, i);
-        if (!--l->t.nwritable && !l->t.withheld)
-                untrack(m, l);
+        uint64_t mask = 1ul << (i & 63), *word = &l->t.writable[i >> 6];
+
+        if (*word & mask) {
+                *word &= ~mask;
+                l->t.nwritable--;
+        }
 }
 
 /* A device's leaf comes or goes. The barrier must leave it writable, so its table is never withheld as a whole. */
@@ -332,28 +327,36 @@ static inline void gather_page(struct gather *g, uint64_t va)
                 g->to = va + PAGE_SIZE;
 }
 
-static void flush(struct mmu *m, struct gather *g)
+static void flush_range(struct mmu *m, uint64_t va, size_t npages)
 {
         struct cpu *c = cpu_this();
-        uint32_t loaded, self = 1u << c->id;
-        size_t npages;
+        uint32_t others;
+
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the entries are cleared before `loaded` is read; mmu_load does it the other way round */
+        others = __atomic_load_n(&m->loaded, __ATOMIC_RELAXED) & ~(1u << c->id);
+        if (c->mmu == m)
+                tlb_flush_local(va, npages);
+        if (unlikely(others))
+                tlb_shoot(others, m, va, npages);
+}
+
+static void flush(struct mmu *m, struct gather *g)
+{
+        size_t npages = (g->to - g->from) >> PAGE_SHIFT;
 
         if (!g->to)
                 return;
-        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the entries are cleared before `loaded` is read; mmu_load does it the other way round */
-        loaded = __atomic_load_n(&m->loaded, __ATOMIC_RELAXED);
-        npages = (g->to - g->from) >> PAGE_SHIFT;
-        if (npages > FLUSH_PAGES)
-                npages = TLB_ALL;
-        if (c->mmu == m)
-                tlb_flush_local(g->from, npages);
-        if (loaded & ~self)
-                tlb_shoot(loaded & ~self, m, g->from, npages);
+        flush_range(m, g->from, npages > FLUSH_PAGES ? TLB_ALL : npages);
         while (g->freed) {
                 struct leaf *l = g->freed;
                 g->freed = l->next;
                 leaf_release(l);
         }
+}
+
+static __attribute__((noinline)) void flush_page(struct mmu *m, uint64_t va)
+{
+        flush_range(m, va, 1);
 }
 
 /* ---- life ---- */
@@ -386,24 +389,22 @@ static struct mmu *space_new(void)
 struct mmu *mmu_create(void)
 {
         struct mmu *m = space_new();
-        uint64_t f;
 
         if (!m)
                 return NULL;
-        f = spin_lock(&dirty_lock);
+        spin_acquire(&lists_lock);
         list_add_tail(&all_spaces, &m->all_link);
-        spin_unlock(&dirty_lock, f);
+        spin_release(&lists_lock);
         return m;
 }
 
 /* Clears the leaves that are there; the table is zero then. */
 static void leaf_clear(struct leaf *l)
 {
-        for (unsigned w = 0; w < LEAF_WORDS; w++) {
+        for (unsigned words = l->words; words; words &= words - 1) {
+                unsigned w = (unsigned)__builtin_ctz(words);
                 uint64_t bits = l->present[w], *entry = l->t.table + w * 64;
                 l->t.writable[w] = 0;
-                if (!bits)
-                        continue;
                 l->present[w] = 0;
                 if (bits == ~0ul) {
                         memset(entry, 0, 64 * sizeof(*entry));
@@ -412,6 +413,7 @@ static void leaf_clear(struct leaf *l)
                 for (; bits; bits &= bits - 1)
                         entry[__builtin_ctzl(bits)] = 0;
         }
+        l->words = 0;
         l->t.nwritable = 0;
         l->t.nuntracked = 0;
         l->t.withheld = false;
@@ -423,13 +425,12 @@ void mmu_destroy(struct mmu *m)
         struct stock *s = stock_this();
         struct leaf *l, *next;
         struct upper *u;
-        uint64_t f;
 
         assert(!m->loaded);
-        f = spin_lock(&dirty_lock);
+        spin_acquire(&lists_lock);
         list_del(&m->all_link);
         list_del(&m->dirty_link);
-        spin_unlock(&dirty_lock, f);
+        spin_release(&lists_lock);
         list_init(&m->dirty);
         /* Nodes keep their links while they are walked: the stock has a link of its own. */
         l = m->leaves.node ? leaf_entry(rb_first(&m->leaves)) : NULL;
@@ -526,14 +527,16 @@ static inline uint64_t make_entry(paddr_t pa, unsigned prot)
 
 int mmu_map(struct mmu *m, uint64_t va, paddr_t pa, unsigned prot)
 {
-        uint64_t f = spin_lock(&m->lock), old, entry = make_entry(pa, prot);
-        struct leaf *l = leaf_find(m, va);
+        uint64_t entry = make_entry(pa, prot), old;
         unsigned i = va >> PAGE_SHIFT & 511;
+        struct leaf *l;
 
+        spin_acquire(&m->lock);
+        l = leaf_find(m, va);
         if (unlikely(!l)) {
                 l = leaf_make(m, va);
                 if (!l) {
-                        spin_unlock(&m->lock, f);
+                        spin_release(&m->lock);
                         return -ENOMEM;
                 }
         }
@@ -541,48 +544,52 @@ int mmu_map(struct mmu *m, uint64_t va, paddr_t pa, unsigned prot)
         if ((entry & (PTE_W | PTE_UNTRACKED)) == PTE_W)
                 note_writable(m, l, i);
         else if (old)
-                note_read_only(m, l, i);
+                note_read_only(l, i);
         if (unlikely((old ^ entry) & PTE_UNTRACKED))
                 note_untracked(l, entry & PTE_UNTRACKED);
-        bit_set(l->present, i);
+        l->present[i >> 6] |= 1ul << (i & 63);
+        l->words |= 1u << (i >> 6);
         WRITE_ONCE(l->t.table[i], entry);
-        spin_unlock(&m->lock, f);
+        spin_release(&m->lock);
         /* More rights need no flush: a fault on the old entry finds the new one. */
-        if (unlikely(old) && ((old ^ entry) & (PTE_PA | PTE_U) || (old & ~entry & PTE_W) || (entry & ~old & PTE_NX))) {
-                struct gather g = {va, va + PAGE_SIZE, NULL};
-                flush(m, &g);
-        }
+        if (old && ((old ^ entry) & (PTE_PA | PTE_U) || (old & ~entry & PTE_W) || (entry & ~old & PTE_NX)))
+                flush_page(m, va);
         return 0;
 }
 
 void mmu_map_absent(struct mmu *m, uint64_t va, const paddr_t *pa, unsigned n, unsigned prot)
 {
-        uint64_t f = spin_lock(&m->lock), flags = make_entry(0, prot & ~MMU_W);
-        struct leaf *l = leaf_find(m, va);
+        uint64_t flags = make_entry(0, prot & ~MMU_W);
         unsigned i = va >> PAGE_SHIFT & 511;
+        struct leaf *l;
 
+        spin_acquire(&m->lock);
+        l = leaf_find(m, va);
         if (!l)
                 l = leaf_make(m, va);
         for (; l && n; n--, i++, pa++) {
                 if (!*pa || l->t.table[i])
                         continue;
                 bit_set(l->present, i);
+                l->words |= 1u << (i >> 6);
                 WRITE_ONCE(l->t.table[i], flags | *pa);
         }
-        spin_unlock(&m->lock, f);
+        spin_release(&m->lock);
 }
 
 paddr_t mmu_lookup(struct mmu *m, uint64_t va, unsigned *prot)
 {
-        uint64_t f = spin_lock(&m->lock), e = 0;
-        struct leaf *l = leaf_find(m, va);
+        struct leaf *l;
+        uint64_t e = 0;
 
+        spin_acquire(&m->lock);
+        l = leaf_find(m, va);
         if (l) {
                 e = l->t.table[va >> PAGE_SHIFT & 511];
                 if (l->t.withheld)
                         e &= ~PTE_W;
         }
-        spin_unlock(&m->lock, f);
+        spin_release(&m->lock);
         if (prot && e) {
                 *prot = (e & PTE_W ? MMU_W : 0) | (e & PTE_NX ? 0 : MMU_X) | (e & PTE_U ? MMU_U : 0);
                 if (e & PTE_UNTRACKED)
@@ -603,10 +610,10 @@ static inline uint64_t word_mask(unsigned w, unsigned from, unsigned to)
         return mask;
 }
 
-/* Calls act(m, l, index) for each present leaf in [va, end). */
-typedef void (*leaf_action)(struct mmu *m, struct leaf *l, unsigned i, struct gather *g, unsigned arg);
+/* Calls act for each present leaf in [va, end). */
+typedef void (*leaf_action)(struct leaf *l, unsigned i, struct gather *g, unsigned arg);
 
-static inline __attribute__((always_inline)) void each_present(struct mmu *m, struct leaf *l, uint64_t va, uint64_t end,
+static inline __attribute__((always_inline)) void each_present(struct leaf *l, uint64_t va, uint64_t end,
                                                                struct gather *g, leaf_action act, unsigned arg)
 {
         unsigned from = va > l->t.va ? (unsigned)((va - l->t.va) >> PAGE_SHIFT) : 0;
@@ -615,18 +622,18 @@ static inline __attribute__((always_inline)) void each_present(struct mmu *m, st
         for (unsigned w = from / 64; w <= (to - 1) / 64; w++) {
                 uint64_t bits = l->present[w] & word_mask(w, from, to);
                 for (; bits; bits &= bits - 1)
-                        act(m, l, w * 64 + (unsigned)__builtin_ctzl(bits), g, arg);
+                        act(l, w * 64 + (unsigned)__builtin_ctzl(bits), g, arg);
         }
 }
 
-static inline void act_unmap(struct mmu *m, struct leaf *l, unsigned i, struct gather *g, unsigned arg)
+static inline void act_unmap(struct leaf *l, unsigned i, struct gather *g, unsigned arg)
 {
         (void)arg;
         if (unlikely(l->t.table[i] & PTE_UNTRACKED))
                 note_untracked(l, false);
         WRITE_ONCE(l->t.table[i], 0);
         bit_clear(l->present, i);
-        note_read_only(m, l, i);
+        note_read_only(l, i);
         gather_page(g, l->t.va + ((uint64_t)i << PAGE_SHIFT));
 }
 
@@ -641,7 +648,9 @@ static bool leaf_is_empty(const struct leaf *l)
 /* An empty table goes only when all its range was asked for: what maps and unmaps pages in one place keeps it. */
 static void leaf_drop(struct mmu *m, struct leaf *l, struct gather *g)
 {
-        l->t.withheld = false; /* nothing is writable, so it is on no list */
+        l->t.withheld = false;
+        l->words = 0;
+        list_del(&l->dirty);
         *l->t.above = 0;
         rb_erase(&m->leaves, &l->node);
         if (m->hint[l->t.va / LEAF_SPAN % HINTS] == l)
@@ -651,24 +660,51 @@ static void leaf_drop(struct mmu *m, struct leaf *l, struct gather *g)
         g->freed = l;
 }
 
+static void unmap_page(struct mmu *m, uint64_t va)
+{
+        unsigned i = va >> PAGE_SHIFT & 511;
+        struct leaf *l;
+        uint64_t old;
+
+        spin_acquire(&m->lock);
+        l = leaf_find(m, va);
+        old = l ? l->t.table[i] : 0;
+        if (!old) {
+                spin_release(&m->lock);
+                return;
+        }
+        if (unlikely(old & PTE_UNTRACKED))
+                note_untracked(l, false);
+        WRITE_ONCE(l->t.table[i], 0);
+        l->present[i >> 6] &= ~(1ul << (i & 63));
+        note_read_only(l, i);
+        spin_release(&m->lock);
+        flush_page(m, va);
+}
+
 void mmu_unmap(struct mmu *m, uint64_t va, uint64_t len)
 {
-        uint64_t end = va + len, f = spin_lock(&m->lock);
+        uint64_t end = va + len;
         struct leaf *l, *next;
         struct gather g = {0};
 
+        if (len == PAGE_SIZE) {
+                unmap_page(m, va);
+                return;
+        }
+        spin_acquire(&m->lock);
         for (l = leaf_at_or_after(m, va); l && l->t.va < end; l = next) {
                 bool whole = va <= l->t.va && end - l->t.va >= LEAF_SPAN;
                 next = end - l->t.va > LEAF_SPAN ? leaf_next(l) : NULL;
-                each_present(m, l, va, end, &g, act_unmap, 0);
+                each_present(l, va, end, &g, act_unmap, 0);
                 if (whole && leaf_is_empty(l))
                         leaf_drop(m, l, &g);
         }
-        spin_unlock(&m->lock, f);
+        spin_release(&m->lock);
         flush(m, &g);
 }
 
-static void protect_range(struct mmu *m, struct leaf *l, uint64_t va, uint64_t end, struct gather *g)
+static void protect_range(struct leaf *l, uint64_t va, uint64_t end, struct gather *g)
 {
         unsigned from = va > l->t.va ? (unsigned)((va - l->t.va) >> PAGE_SHIFT) : 0;
         unsigned to = end - l->t.va < LEAF_SPAN ? (unsigned)((end - l->t.va) >> PAGE_SHIFT) : 512;
@@ -678,7 +714,7 @@ static void protect_range(struct mmu *m, struct leaf *l, uint64_t va, uint64_t e
                 for (; bits; bits &= bits - 1) {
                         unsigned i = w * 64 + (unsigned)__builtin_ctzl(bits);
                         l->t.table[i] &= ~PTE_W;
-                        note_read_only(m, l, i);
+                        note_read_only(l, i);
                         gather_page(g, l->t.va + ((uint64_t)i << PAGE_SHIFT));
                 }
         }
@@ -686,30 +722,29 @@ static void protect_range(struct mmu *m, struct leaf *l, uint64_t va, uint64_t e
 
 void mmu_protect(struct mmu *m, uint64_t va, uint64_t len)
 {
-        uint64_t end = va + len, f = spin_lock(&m->lock);
+        uint64_t end = va + len;
         struct gather g = {0};
 
+        spin_acquire(&m->lock);
         for (struct leaf *l = leaf_at_or_after(m, va); l && l->t.va < end; l = leaf_next(l)) {
                 if (!l->t.nwritable || l->t.withheld)
                         continue;
                 if (va <= l->t.va && end - l->t.va >= LEAF_SPAN && leaf_may_withhold(&l->t)) {
-                        leaf_withhold(&l->t);
-                        untrack(m, l);
+                        leaf_withhold(&l->t); /* stays on its list: the barrier passes it over */
                         gather_page(&g, l->t.va);
                         gather_page(&g, l->t.va + LEAF_SPAN - PAGE_SIZE);
                 } else {
-                        protect_range(m, l, va, end, &g);
+                        protect_range(l, va, end, &g);
                 }
         }
-        spin_unlock(&m->lock, f);
+        spin_release(&m->lock);
         flush(m, &g);
 }
 
-static inline void act_set_x(struct mmu *m, struct leaf *l, unsigned i, struct gather *g, unsigned executable)
+static inline void act_set_x(struct leaf *l, unsigned i, struct gather *g, unsigned executable)
 {
         uint64_t e = l->t.table[i];
 
-        (void)m;
         l->t.table[i] = executable ? e & ~PTE_NX : e | PTE_NX;
         if (!executable && !(e & PTE_NX))
                 gather_page(g, l->t.va + ((uint64_t)i << PAGE_SHIFT));
@@ -717,26 +752,28 @@ static inline void act_set_x(struct mmu *m, struct leaf *l, unsigned i, struct g
 
 void mmu_set_x(struct mmu *m, uint64_t va, uint64_t len, bool executable)
 {
-        uint64_t end = va + len, f = spin_lock(&m->lock);
+        uint64_t end = va + len;
         struct gather g = {0};
 
+        spin_acquire(&m->lock);
         for (struct leaf *l = leaf_at_or_after(m, va); l && l->t.va < end; l = leaf_next(l))
-                each_present(m, l, va, end, &g, act_set_x, executable);
-        spin_unlock(&m->lock, f);
+                each_present(l, va, end, &g, act_set_x, executable);
+        spin_release(&m->lock);
         flush(m, &g);
 }
 
 bool mmu_accessed_clear(struct mmu *m, uint64_t va)
 {
-        uint64_t f = spin_lock(&m->lock);
-        struct leaf *l = leaf_find(m, va);
+        struct leaf *l;
         bool was = false;
 
+        spin_acquire(&m->lock);
+        l = leaf_find(m, va);
         if (l) {
                 uint64_t *e = &l->t.table[va >> PAGE_SHIFT & 511];
                 was = __atomic_fetch_and(e, ~PTE_A, __ATOMIC_RELAXED) & PTE_A;
         }
-        spin_unlock(&m->lock, f);
+        spin_release(&m->lock);
         return was;
 }
 
@@ -751,8 +788,7 @@ static uint64_t protect_user_spaces(void)
                 struct mmu *m = list_entry(s, struct mmu, dirty_link);
                 while ((t = list_pop(&m->dirty))) {
                         struct leaf *l = list_entry(t, struct leaf, dirty);
-                        cleared += l->t.nwritable;
-                        leaf_protect(&l->t);
+                        cleared += leaf_protect(&l->t);
                 }
         }
         return cleared;

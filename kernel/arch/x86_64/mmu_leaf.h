@@ -50,13 +50,18 @@ static inline bool leaf_may_withhold(const struct leaf_table *t)
         return t->nwritable > WITHHOLD_MIN && !t->nuntracked;
 }
 
-/* The barrier's step for one table: nothing in it is writable afterwards. TLBs are the caller's. */
-static inline void leaf_protect(struct leaf_table *t)
+/* The barrier's step for one table: nothing in it is writable afterwards. TLBs are the caller's. Returns how many leaves were. */
+static inline uint64_t leaf_protect(struct leaf_table *t)
 {
+        uint64_t n = t->nwritable;
+
+        if (t->withheld)
+                return 0;
         if (leaf_may_withhold(t))
                 leaf_withhold(t);
         else
                 leaf_push_down(t);
+        return n;
 }
 
 /* arena.c, for mmu.c. */

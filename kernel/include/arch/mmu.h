@@ -5,7 +5,7 @@
  * Tracking (persistence.md, P4): a leaf is writable only if the page behind it was noted dirty in this epoch. Each leaf table has a
  * volatile descriptor with a bitmap of writable leaves and stands on a list while any is set, so that mmu_protect_all() at
  * the barrier walks only what became writable. Leaves of device mappings (MMU_DEVICE) are not tracked.
- * Functions lock what they need (one spinlock per struct mmu); interrupts stay on except in mmu_protect_all.
+ * Functions lock what they need (one spinlock per struct mmu); interrupts stay on. mmu_protect_all: interrupts off, all others parked.
  */
 #pragma once
 #include "kernel/include/types.h"
