@@ -14,7 +14,7 @@
 #define CONSOLE_ROWS_MAX  96
 #define CONSOLE_COLS_MAX  256
 #define CONSOLE_CELLS_MAX 8192          /* rows * cols at most: bounds what one section dirties */
-#define CONSOLE_RING      (192u * 1024) /* bytes of scrollback of an attached terminal */
+#define CONSOLE_RING      (60u * 1024)  /* bytes of scrollback of an attached terminal: the block is 64 pages, the most one section may dirty */
 #define CONSOLE_RING_EARLY (12u * 1024)
 
 /* A character cell. All zero: a blank in default colours. */
