@@ -67,6 +67,7 @@ int posix_boot(void)
                 klog(LOG_ERR, "cannot make init: error %d", r);
                 return r;
         }
+        call_trace = boot_option("trace", NULL, 0);
         chaos_per_mille = (uint32_t)boot_option_u64("chaos", 0);
         return 0;
 }

@@ -20,7 +20,7 @@
 #include "kernel/include/mem.h"
 #include "kernel/include/rng.h"
 
-uint32_t chaos_per_mille;
+uint32_t chaos_per_mille, call_trace;
 
 /* What this CPU's section does, for its run after an abandonment. */
 static struct { uint64_t addr, err; } user_access[MAX_CPUS];
@@ -243,11 +243,20 @@ static long resolve(struct call *c, uint64_t addr, uint64_t err, int *signo, int
         return r;
 }
 
+/* trace on the command line, or /proc/phantom/trace: every ended call to the log. */
+static void trace(const struct call *c, long r)
+{
+        klog(LOG_INFO, "[%d] %s(%#lx, %#lx, %#lx, %#lx) = %ld", c->thread->tid, c->entry->name, c->arg[0], c->arg[1], c->arg[2], c->arg[3], r);
+}
+
 static noreturn void call_end(struct call *c, long r)
 {
         struct thread *t = c->thread;
         struct sched_thread *st = sched_of(t->slot);
         bool restart = r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK && c->nr < NR_PSEUDO;
+
+        if (unlikely(call_trace))
+                trace(c, r);
 
         if (c->saved)
                 call_release(c);

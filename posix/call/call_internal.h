@@ -3,6 +3,7 @@
 #include "posix/include/process.h"
 
 extern uint32_t chaos_per_mille;     /* test knob: how often a block is followed by a pretended recovery of the thread */
+extern uint32_t call_trace;          /* log every call */
 bool chaos_strikes(void);
 noreturn void thread_return(void); /* the way to user mode: dying objects, work, signals, preemption */
 noreturn void call_dispatch(struct call *c);
