@@ -5,6 +5,7 @@
 #include "kernel/include/log.h"
 
 void klog_enter_panic(void);       /* from now on: every level to the consoles, no lock */
+bool klog_has_screen(void);
 /* Name and offset of the function that holds addr; NULL when it is none of ours. */
 const char *ksym_find(uint64_t addr, uint64_t *offset);
 uint64_t ksym_by_name(const char *name); /* 0: unknown */

@@ -91,6 +91,15 @@ bool klog_panicking(void)
         return unlocked;
 }
 
+bool klog_has_screen(void)
+{
+        for (struct klog_console *c = consoles; c; c = c->next) {
+                if (c != &serial && !c->replaces_serial)
+                        return true;
+        }
+        return false;
+}
+
 void klog_enter_panic(void)
 {
         unlocked = true;

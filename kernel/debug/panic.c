@@ -93,6 +93,8 @@ static noreturn void panic_end(const struct frame *f, uint64_t rbp)
                 power_test_exit(PANIC_EXIT_STATUS);
         if (!strcmp(how, "reset"))
                 power_reset();
+        if (!klog_has_screen()) /* last: it takes memory, and locks may be held */
+                early_screen_start();
         if (boot_option("kdb", NULL, 0))
                 kdb_enter(f, rbp);
         klog(LOG_ERR, "halted");

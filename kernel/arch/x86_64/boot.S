@@ -111,14 +111,16 @@ in_long_mode:
 
         .code32
 not_multiboot:
+        xor     %ebx, %ebx
         mov     $PHYS(text_not_multiboot), %esi
         jmp     refuse
 no_long_mode:
         mov     %esi, %ebx
         mov     $PHYS(text_no_long_mode), %esi
 
-/* Shows the text at %esi on COM1 and in VGA text memory, and stops. */
+/* Shows the text at %esi on COM1 and on the screen, and stops. %ebx: the loader's block, 0 if there is none. */
 refuse:
+        push    %esi
         mov     $COM1 + 3, %dx          /* 115200 8n1 */
         mov     $0x80, %al
         outb    %al, %dx
@@ -131,7 +133,6 @@ refuse:
         mov     $COM1 + 3, %dx
         mov     $3, %al
         outb    %al, %dx
-        mov     $0xb8000, %edi
 1:      mov     $100000, %ecx           /* there may be no port: wait with a bound */
 2:      mov     $COM1 + 5, %dx
         inb     %dx, %al
@@ -142,13 +143,82 @@ refuse:
         jz      3f
         mov     $COM1, %dx
         outb    %al, %dx
+        jmp     1b
+3:      pop     %esi
+        test    %ebx, %ebx
+        jz      stop
+        mov     (%ebx), %ecx            /* the block's end */
+        add     %ebx, %ecx
+        add     $8, %ebx
+4:      cmp     %ecx, %ebx              /* tag 8 is the frame buffer */
+        jae     stop
+        mov     (%ebx), %eax
+        test    %eax, %eax
+        jz      stop
+        cmp     $8, %eax
+        je      5f
+        mov     4(%ebx), %eax
+        add     $7, %eax
+        and     $~7, %eax
+        add     %eax, %ebx
+        jmp     4b
+5:      cmpb    $2, 29(%ebx)            /* type: 2 is VGA text */
+        je      text_screen
+        cmpb    $1, 29(%ebx)
+        jne     stop
+        cmpb    $32, 28(%ebx)           /* bits a pixel */
+        jne     stop
+        cmpl    $0, 12(%ebx)
+        jne     stop
+        mov     8(%ebx), %edi
+        mov     16(%ebx), %ebp          /* bytes a row */
+
+/* Seven rows of five points, each point 2x2 pixels. */
+6:      lodsb
         cmp     $' ', %al
-        jb      1b
+        jb      stop
+        cmp     $'a', %al
+        jb      7f
+        sub     $32, %al
+7:      movzbl  %al, %eax
+        lea     PHYS(early_font) - 32 * 8(, %eax, 8), %ebx
+        mov     $7, %ch
+        push    %edi
+8:      mov     (%ebx), %al
+        mov     $5, %cl
+        push    %edi
+9:      mov     $0, %edx
+        test    $0x10, %al
+        jz      10f
+        dec     %edx
+10:     mov     %edx, (%edi)
+        mov     %edx, 4(%edi)
+        mov     %edx, (%edi, %ebp)
+        mov     %edx, 4(%edi, %ebp)
+        add     $8, %edi
+        shl     %al
+        dec     %cl
+        jnz     9b
+        pop     %edi
+        lea     (%edi, %ebp, 2), %edi
+        inc     %ebx
+        dec     %ch
+        jnz     8b
+        pop     %edi
+        add     $12 * 4, %edi
+        jmp     6b
+
+text_screen:
+        mov     $0xb8000, %edi
         mov     $0x4f, %ah
+1:      lodsb
+        cmp     $' ', %al
+        jb      stop
         stosw
         jmp     1b
-3:      hlt
-        jmp     3b
+
+stop:   hlt
+        jmp     stop
 
 text_no_long_mode:
         .asciz "Phantom: this processor cannot run 64-bit code (no long mode). Stopped.\r\n"

@@ -114,6 +114,11 @@ void paging_init(void)
         frames_ready = true;
 }
 
+bool paging_ready(void)
+{
+        return frames_ready;
+}
+
 static uint64_t *find(uint64_t va, unsigned *level)
 {
         uint64_t *table = kernel_pml4;

@@ -16,6 +16,7 @@ noreturn void boot_refuse(const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
+        early_screen_start();
         klog(LOG_ERR, "Phantom cannot run on this machine: %s. Stopped.", text);
         if (boot_option("panic", NULL, 0))
                 power_test_exit(PANIC_EXIT_STATUS);

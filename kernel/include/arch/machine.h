@@ -28,6 +28,7 @@ bool cpu_online(unsigned cpu);
 
 /* Kernel page tables. */
 void paging_init(void);
+bool paging_ready(void);                             /* the boot page tables are behind us */
 #define KMAP_W  1u
 #define KMAP_UC 2u
 #define KMAP_WC 4u
@@ -57,7 +58,7 @@ void irq_eoi(void);
 #define IRQ_VECTORS      0xb0u
 void irq_local(unsigned vector);                     /* timer, IPIs, spurious ones; does its own end of interrupt */
 int irq_route_gsi(unsigned gsi, unsigned vector, bool level, bool active_low);  /* 0 or -ENODEV */
-void time_early_init(uint64_t entry_tsc);            /* log lines before time_init: 1 GHz assumed */
+void time_early_init(uint64_t entry_tsc);            /* for log lines before time_init */
 void time_init(void);                                /* calibrates, reads the RTC */
 uint64_t tsc_calibrate(void);                        /* Hz */
 uint64_t tsc_refine(void);                           /* Hz over the time since tsc_calibrate; 0: no better than before */
@@ -74,6 +75,9 @@ void tlb_interrupt(void);                            /* VECTOR_TLB */
 void serial_early_init(void);
 void serial_early_putc(char c);
 int serial_early_getc(void);                         /* -1: nothing there */
+
+/* Before there is a screen driver: shows the log, and what comes, on the loader's frame buffer. Does nothing where that cannot be reached. */
+void early_screen_start(void);
 
 /* Traps. */
 noreturn void panic_trap(struct frame *f, const char *what, uint64_t addr);
