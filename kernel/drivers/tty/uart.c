@@ -7,7 +7,7 @@
  * edge-triggered and would else stay up for ever.
  *
  * The kernel log goes the same way once this driver is up (log_write), so that its bytes and those of programs never fight for the FIFO.
- * A panic sends by polling and takes no lock.
+ * Until work items are run (interrupts may be off all through boot), and in a panic, it is sent by polling.
  *
  * uart.lock guards ring and registers; interrupts are off while it is held. Input is delivered without it. All state is volatile.
  */
@@ -18,6 +18,7 @@
 #include "kernel/include/irq.h"
 #include "kernel/include/log.h"
 #include "kernel/include/tty.h"
+#include "kernel/include/work.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
@@ -69,6 +70,9 @@ static struct uart uarts[4] = {
         {.base = 0x3e8, .isa_irq = 4},
         {.base = 0x2e8, .isa_irq = 3},
 };
+
+/* Work items are run: so interrupts are taken, too. */
+static volatile bool system_runs;
 
 static uint8_t reg_read(const struct uart *u, unsigned reg)
 {
@@ -296,15 +300,23 @@ static void log_write(struct klog_console *c, const char *text, size_t len)
                         line = text + 1;
                 }
         log_part(u, line, text - line);
-        if (panicking) {
+        if (panicking || !system_runs)
                 send_all(u);
-                irq_restore(flags);
-        } else {
+        else
                 start_sending(u);
+        if (panicking)
+                irq_restore(flags);
+        else
                 spin_unlock(&u->lock, flags);
-        }
 }
 
+static void first_work(struct work *w)
+{
+        (void)w;
+        system_runs = true;
+}
+
+static struct work running = {.fn = first_work};
 static struct klog_console log_console = {.write = log_write, .replaces_serial = true};
 
 /* A port that is not there reads as all ones, or keeps nothing in its scratch register; what is left must answer in loop-back. */
@@ -368,6 +380,8 @@ void uart_init(void)
                 if (tty_port_register(&u->port) == 0)
                         klog(LOG_INFO, "ttyS%u: 16550 at %#x, irq %u", i, u->base, u->isa_irq);
         }
-        if (uarts[0].present)
-                klog_console_register(&log_console);
+        if (!uarts[0].present)
+                return;
+        klog_console_register(&log_console);
+        work_queue(&running);
 }

@@ -61,10 +61,14 @@ static void make_pairs(uint32_t fg, uint32_t bg)
         }
 }
 
-/* The rows of a character with what is drawn over and under it: one byte for eight pixels. */
-static void compose_glyph(const struct fb_cell *c, uint8_t *rows)
+static bool is_plain(const struct fb_cell *c)
 {
-        const uint8_t *glyph = psf_glyph(&fb.font, c->code);
+        return !(c->bold | c->italic | c->strike) && !(c->underline | c->cursor);
+}
+
+/* The rows of a character with what is drawn over and under it: one byte for eight pixels. */
+static void compose_glyph(const struct fb_cell *c, const uint8_t *glyph, uint8_t *rows)
+{
         unsigned h = fb.font.height;
 
         for (unsigned y = 0; y < h; y++) {
@@ -102,11 +106,13 @@ static void compose_cursor(unsigned shape, uint8_t *rows)
 
 static void draw_rows32(uint8_t *at, const uint8_t *rows)
 {
-        const uint64_t *pair = fb.pair;
+        const uint64_t pair[4] = {fb.pair[0], fb.pair[1], fb.pair[2], fb.pair[3]};
+        const uint8_t *end = rows + fb.font.height;
+        size_t pitch = fb.pitch;
 
-        for (unsigned y = 0; y < fb.font.height; y++, at += fb.pitch) {
+        for (; rows < end; rows++, at += pitch) {
                 uint64_t *p = (uint64_t *)at;
-                unsigned bits = rows[y];
+                unsigned bits = *rows;
 
                 p[0] = pair[bits >> 6];
                 p[1] = pair[bits >> 4 & 3];
@@ -132,11 +138,15 @@ static void draw_rows(uint8_t *at, const uint8_t *rows, uint32_t fg, uint32_t bg
 
 void fb_draw(unsigned row, unsigned col, const struct fb_cell *c)
 {
-        uint8_t rows[HEIGHT_MAX];
+        const uint8_t *rows = psf_glyph(&fb.font, c->code);
+        uint8_t own[HEIGHT_MAX];
 
-        compose_glyph(c, rows);
-        if (c->cursor)
-                compose_cursor(c->cursor, rows);
+        if (!is_plain(c)) {
+                compose_glyph(c, rows, own);
+                if (c->cursor)
+                        compose_cursor(c->cursor, own);
+                rows = own;
+        }
         for (unsigned i = 0; i < c->columns; i++) {
                 uint8_t *at = cell_address(row, col + i);
 

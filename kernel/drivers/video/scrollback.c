@@ -98,6 +98,13 @@ static bool is_blank(const struct console_cell *c)
         return (ch == 0 || ch == ' ') && c->fg == COLOUR_DEFAULT && c->bg == COLOUR_DEFAULT;
 }
 
+static bool is_ascii(const struct console_cell *c)
+{
+        uint32_t code = c->ch & (CELL_CODE | CELL_TAIL);
+
+        return code > ' ' && code < 0x7f;
+}
+
 static unsigned blanks(const struct console_cell *cells, unsigned ncells)
 {
         unsigned n = 0;
@@ -114,8 +121,14 @@ static void pack(struct body *body, const struct console_cell *cells, unsigned n
         body->len = 0;
         for (unsigned i = 0; i < ncells;) {
                 const struct console_cell *c = &cells[i];
-                unsigned n = blanks(c, ncells - i);
+                unsigned n;
 
+                if (is_ascii(c) && same_pen(c, &pen)) { /* nearly always */
+                        put(body, c->ch);
+                        i++;
+                        continue;
+                }
+                n = blanks(c, ncells - i);
                 if (n > 1) {
                         put(body, MARK_BLANKS);
                         put(body, n);
