@@ -109,7 +109,7 @@ void inode_release_touch(void *o)
                 (void)READ_ONCE(i->priv->refs);
         if (i->mounted)
                 (void)READ_ONCE(i->mounted->obj.refs);
-        watches_touch(i);
+        watches_touch_self(i);
         xattrs_touch(i);
 }
 

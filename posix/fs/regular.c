@@ -101,6 +101,8 @@ static long regular_read(struct call *c, struct file *f)
         uint64_t pos = c->pos;
         long r;
 
+        if (unlikely(notify_active))
+                watches_touch(i);
         if (!positional) {
                 lock(LOCK_FILE, f);
                 r = file_wait_pos(c, f);
@@ -126,6 +128,11 @@ static long regular_read(struct call *c, struct file *f)
                         return r;
                 }
                 io_advance(&c->io, got);
+        }
+        if (unlikely(notify_active)) {
+                changes(c);
+                unlock(LOCK_INODE, i);
+                notify_event(i, IN_ACCESS, NULL, 0);
         }
         if (positional) {
                 c->pos = pos + got;
@@ -236,6 +243,8 @@ static long regular_write(struct call *c, struct file *f)
         char probe;
         long r;
 
+        if (unlikely(notify_active))
+                watches_touch(i);
         if (!positional) {
                 lock(LOCK_FILE, f);
                 r = file_wait_pos(c, f);
@@ -277,8 +286,6 @@ static long regular_write(struct call *c, struct file *f)
                 if (need && !space_room(need))
                         return write_end(c, f, i, -ENOSPC);
         }
-        if (unlikely(i->watches))
-                watches_touch(i);
         changes(c);
         clear_tail(i, pos);
         while (done < n) {
@@ -303,13 +310,15 @@ static long regular_write(struct call *c, struct file *f)
                 c->pos = pos;
         else
                 f->pos = pos;
-        if (unlikely(i->watches))
-                notify_event(i, IN_MODIFY, NULL, 0);
         if (unlikely(c->io.len && pos < limit)) {
                 i->owner = c->thread;
                 if (!positional)
                         f->pos_owner = c->thread;
                 return CALL_AGAIN;
+        }
+        if (unlikely(notify_active)) {
+                unlock(LOCK_INODE, i);
+                notify_event(i, IN_MODIFY, NULL, 0);
         }
         return write_end(c, f, i, 0);
 }
@@ -411,8 +420,6 @@ long inode_truncate_room(struct inode *i, uint64_t size)
                 (void)*(volatile char *)space_page(page);
         if (size > i->size && i->size & (PAGE_SIZE - 1) && (page = ptree_lookup(&i->data, i->size >> PAGE_SHIFT)))
                 (void)*(volatile char *)space_page(page);
-        if (i->watches)
-                watches_touch(i);
         if (inode_is_empty_from(i, first))
                 return 0;
         (void)ptree_cost(&i->data, first);
@@ -441,7 +448,7 @@ void inode_truncate_now(struct inode *i, uint64_t size)
         if (size < old && in_page && (page = ptree_lookup(&i->data, size >> PAGE_SHIFT)))
                 memset((char *)space_page(page) + in_page, 0, PAGE_SIZE - in_page);
         object_put(tail);
-        if (unlikely(i->watches))
+        if (unlikely(notify_active))
                 notify_event(i, IN_MODIFY, NULL, 0);
 }
 
@@ -451,6 +458,8 @@ long inode_truncate(struct call *c, struct inode *i, uint64_t size)
 
         if (size > FILE_SIZE_MAX)
                 return -EFBIG;
+        if (unlikely(notify_active))
+                watches_touch(i);
         lock(LOCK_INODE, i);
         r = inode_wait_owner(c, i);
         if (r)

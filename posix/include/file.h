@@ -98,7 +98,7 @@ struct fdtable {
         uint32_t nchunks;          /* [l] chunks that were ever made lie below this number */
         uint32_t first_free;       /* [l] no free number in chunks below this one */
         uint32_t cursor;           /* [l] close in pieces: next chunk to look at */
-        uint32_t pad;
+        int32_t waits_for_pid;     /* a thread waits for a POSIX lock of that process; 0: none */
         struct fdnode *node[FD_CHUNK];  /* [l] FIELD_REF: chunk k >= 1 is node[k / 32]->chunk[k % 32] */
         struct fdchunk first;      /* chunk 0; its header is not used */
 };

@@ -22,7 +22,8 @@ static void attr_end(struct inode *i)
         i->ctime_ns = (int64_t)time_now_coarse_ns();
         if (inode_ops(i)->changed)
                 inode_ops(i)->changed(i);
-        if (unlikely(i->watches || i->parent))
+        unlock(LOCK_INODE, i);
+        if (unlikely(notify_active))
                 notify_event(i, IN_ATTRIB, NULL, 0);
 }
 

@@ -32,7 +32,8 @@ void file_release_touch(void *o)
         (void)READ_ONCE(f->inode->obj.refs);
         if (f->inode->locks)
                 flock_touch(f->inode);
-        watches_touch(f->inode);
+        if (unlikely(notify_active))
+                watches_touch(f->inode);
         if (f->priv)
                 (void)READ_ONCE(f->priv->refs);
         if (file_ops(f)->touch)
@@ -52,7 +53,7 @@ bool file_release(void *o)
                 file_ops(f)->release(f);
         if (f->mode & FMODE_WRITE && inode_is(i, S_IFREG) && (int32_t)i->writers > 0)
                 i->writers--;
-        if (i->watches)
+        if (unlikely(notify_active))
                 notify_event(i, f->mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE, NULL, 0);
         object_put(f->priv);
         object_put(i);

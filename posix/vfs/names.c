@@ -70,7 +70,7 @@ static long make(struct call *c, int dirfd, uint64_t path, const struct new_node
                 return r;
         if (!space_room(SMALL_CHANGE))
                 return -ENOSPC;
-        watches_touch(dir);
+        watches_touch_self(dir);
         changes(c);
         inode_creation(dir, &mode, &gid);
         i = inode_new(dir->dev, INODE_FS, mode, cred_current()->fsuid, gid);
@@ -191,7 +191,7 @@ long vfs_make_socket(struct call *c, const char *path, uint32_t mode, struct ino
                 return r;
         if (!space_room(SMALL_CHANGE))
                 return -ENOSPC;
-        watches_touch(w.dir);
+        watches_touch_self(w.dir);
         changes(c);
         mode = S_IFSOCK | (mode & 0777 & ~fs_current()->umask);
         inode_creation(w.dir, &mode, &gid);
@@ -252,8 +252,8 @@ static long link_at(struct call *c, int from_fd, uint64_t from, int to_fd, uint6
         r = dir_room(dir, &p, w.last_len);
         if (r)
                 return r;
-        watches_touch(dir);
-        watches_touch(i);
+        watches_touch_self(dir);
+        watches_touch_self(i);
         changes(c);
         if (!inode_link_again(i)) {
                 if (!(__atomic_fetch_and(&i->iflags, ~INODE_LINKABLE, __ATOMIC_RELAXED) & INODE_LINKABLE))
@@ -264,7 +264,7 @@ static long link_at(struct call *c, int from_fd, uint64_t from, int to_fd, uint6
         inode_touch_times(dir, true);
         inode_touch_times(i, false);
         if (unlikely(i->watches))
-                notify_event(i, IN_ATTRIB, NULL, 0);
+                notify_self(i, IN_ATTRIB);
         if (unlikely(dir->watches))
                 notify_name(dir, IN_CREATE, w.last, w.last_len, 0);
         return 0;
@@ -313,11 +313,11 @@ static long unlink_at(struct call *c, int dirfd, uint64_t path)
                 return -EISDIR;
         if (i->mounted)
                 return -EBUSY;
-        watches_touch(dir);
-        watches_touch(i);
+        watches_touch_self(dir);
+        watches_touch_self(i);
         changes(c);
         if (unlikely(i->watches))
-                notify_event(i, IN_ATTRIB, NULL, 0);
+                notify_self(i, IN_ATTRIB);
         if (unlikely(dir->watches))
                 notify_name(dir, IN_DELETE, w.last, w.last_len, 0);
         dir_remove(dir, &p);
@@ -359,8 +359,8 @@ static long rmdir_at(struct call *c, int dirfd, uint64_t path)
         lock(LOCK_CHILD, i);
         if (i->nentries)
                 return -ENOTEMPTY;
-        watches_touch(dir);
-        watches_touch(i);
+        watches_touch_self(dir);
+        watches_touch_self(i);
         changes(c);
         if (unlikely(dir->watches))
                 notify_name(dir, IN_DELETE | IN_ISDIR, w.last, w.last_len, 0);
@@ -489,7 +489,7 @@ static void rename_change(struct rename *m)
         }
         od->mtime_ns = od->ctime_ns = nd->mtime_ns = nd->ctime_ns = i->ctime_ns = now;
         if (unlikely(i->watches))
-                notify_event(i, IN_MOVE_SELF, NULL, 0);
+                notify_self(i, IN_MOVE_SELF);
 }
 
 static long rename_at(struct call *c, int from_fd, uint64_t from, int to_fd, uint64_t to, uint64_t flags)
@@ -536,11 +536,11 @@ static long rename_at(struct call *c, int from_fd, uint64_t from, int to_fd, uin
                 if (r)
                         return r;
         }
-        watches_touch(m.from.dir);
-        watches_touch(m.to.dir);
-        watches_touch(m.at.entry.inode);
+        watches_touch_self(m.from.dir);
+        watches_touch_self(m.to.dir);
+        watches_touch_self(m.at.entry.inode);
         if (m.over.found)
-                watches_touch(m.over.entry.inode);
+                watches_touch_self(m.over.entry.inode);
         changes(c);
         rename_change(&m);
         return 0;

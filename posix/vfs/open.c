@@ -69,7 +69,7 @@ static long create(struct call *c, int fd, struct inode *dir, struct walk *w, st
                 return r;
         if (!space_room(SMALL_CHANGE))
                 return -ENOSPC;
-        watches_touch(dir);
+        watches_touch_self(dir);
         changes(c);
         inode_creation(dir, &mode, &gid);
         i = inode_new(dir->dev, INODE_FS, mode, cred_current()->fsuid, gid);
@@ -82,7 +82,7 @@ static long create(struct call *c, int fd, struct inode *dir, struct walk *w, st
         object_put(i);
         if (unlikely(dir->watches)) {
                 notify_name(dir, IN_CREATE, w->last, w->last_len, 0);
-                notify_event(i, IN_OPEN, NULL, 0);
+                notify_name(dir, IN_OPEN, w->last, w->last_len, 0);
         }
         return finish(c, fd, f, a->flags);
 }
@@ -183,6 +183,8 @@ static long open_existing(struct call *c, int fd, struct walk *w, const struct o
                         return -ETXTBSY;
                 truncate = flags & O_TRUNC && type == FILE_REGULAR;
         }
+        if (unlikely(notify_active))
+                watches_touch(i);
         if (unlikely(truncate)) {
                 lock(LOCK_INODE, i);
                 r = inode_wait_owner(c, i);
@@ -196,8 +198,6 @@ static long open_existing(struct call *c, int fd, struct walk *w, const struct o
         }
         if (!space_room(SMALL_CHANGE))
                 return -ENOMEM;
-        if (unlikely(i->watches || (i->parent && i->parent->watches)))
-                watches_touch(i);
         changes(c);
         if (truncate)
                 inode_truncate_now(i, 0);
@@ -205,7 +205,7 @@ static long open_existing(struct call *c, int fd, struct walk *w, const struct o
                      flags & ~OPEN_ONCE, i, NULL);
         if (mode & FMODE_WRITE && S_ISREG(i->mode))
                 __atomic_fetch_add(&i->writers, 1, __ATOMIC_RELAXED);
-        if (unlikely(i->watches || (i->parent && i->parent->watches)))
+        if (unlikely(notify_active))
                 notify_event(i, IN_OPEN, NULL, 0);
         return finish(c, fd, f, flags);
 }

@@ -21,6 +21,8 @@ static const struct space_field inode_fields[] = {
 static const struct space_field mount_fields[] = { REF(mount, next, 3), OWN(mount, source, 1), END };
 static const struct space_field fs_state_fields[] = { REF(fs_state, mounts, 3), REF(fs_state, anon, 1), END };
 
+extern const struct space_field inotify_fields[], watch_fields[];
+
 const struct posix_type vfs_types[] = {
         { TYPE_FDTABLE, { "fdtable", sizeof(struct fdtable), 1, SPACE_OBJECT, fdtable_fields }, fdtable_release, fdtable_release_touch },
         { TYPE_FDNODE, { "fdnode", sizeof(struct fdnode), 1, SPACE_OBJECT, fdnode_fields }, fdnode_release, fdnode_release_touch },
@@ -29,5 +31,7 @@ const struct posix_type vfs_types[] = {
         { TYPE_INODE, { "inode", sizeof(struct inode), 1, SPACE_OBJECT, inode_fields }, inode_release, inode_release_touch },
         { TYPE_MOUNT, { "mount", sizeof(struct mount), 1, SPACE_OBJECT, mount_fields }, mount_release, mount_release_touch },
         { TYPE_FS_STATE, { "fs_state", sizeof(struct fs_state), 1, 0, fs_state_fields }, NULL, NULL },
+        { TYPE_INOTIFY, { "inotify", INOTIFY_BYTES, 1, SPACE_OBJECT, inotify_fields }, inotify_release, inotify_release_touch },
+        { TYPE_WATCH, { "watch", WATCH_BYTES, 1, 0, watch_fields }, NULL, NULL },
         { 0 },
 };

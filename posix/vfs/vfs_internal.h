@@ -193,7 +193,19 @@ long copy_struct(struct call *c, void *dst, size_t size, uint64_t src, size_t gi
 /* ---- extended attributes, inotify: what an inode's end needs ---- */
 void xattrs_touch(struct inode *i);
 void xattrs_free(struct inode *i);
-void watches_touch(struct inode *i);     /* before the change: what notify_event(i) may write */
+/*
+ * Before the change: what an event will write. _self: the inode's own watches; the other also its directory's, and takes that one's lock: no LOCK_INODE held then,
+ * neither at notify_event(), which tells both.
+ */
+extern bool notify_active;
+#define INOTIFY_BYTES 72u                /* sizes of inotify.c's structs, asserted there */
+#define WATCH_BYTES   48u
+void watches_touch_self(struct inode *i);
+void watches_touch(struct inode *i);
+void notify_self(struct inode *i, uint32_t mask);
+void inotify_boot(void);
+void inotify_release_touch(void *o);
+bool inotify_release(void *o);
 void watches_inode_gone(struct inode *i); /* IN_DELETE_SELF, IN_IGNORED, and the watches end */
 
 /* ---- checks shared by the calls ---- */
