@@ -123,6 +123,32 @@ void io_advance(struct user_io *io, size_t len)
         }
 }
 
+bool io_probe_in(struct user_io *io, size_t n)
+{
+        struct io_mark start = io_mark(io);
+        char byte;
+
+        if (n > io->len)
+                n = io->len;
+        while (n) {
+                const struct user_vec *v;
+                size_t step;
+
+                if (transfer(io, &byte, 1, IN) != 1) {
+                        io_reset(io, start);
+                        return false;
+                }
+                v = &vectors(io)[io->at];
+                step = PAGE_SIZE - ((v->base + io->offset) & (PAGE_SIZE - 1));
+                step = io->offset < v->len ? MIN(step, v->len - io->offset) : 1;
+                step = MIN(step, n);
+                io_advance(io, step);
+                n -= step;
+        }
+        io_reset(io, start);
+        return true;
+}
+
 bool copy_in(struct call *c, void *dst, uint64_t src, size_t len)
 {
         (void)c;

@@ -125,6 +125,21 @@ size_t io_copy_out(struct user_io *io, const void *src, size_t len);  /* to user
 size_t io_copy_in(struct user_io *io, void *dst, size_t len);
 size_t io_zero(struct user_io *io, size_t len);
 void io_advance(struct user_io *io, size_t len);
+/* Is the user's memory there? Reads a byte of each page of the next n; false: return user_fault(c). For bulk that is copied in after the change. */
+bool io_probe_in(struct user_io *io, size_t n);
+/* Place in an io, to go back to when a copy in parts stops short before the change. */
+struct io_mark { size_t len, done; uint64_t offset; uint32_t at; };
+static inline struct io_mark io_mark(const struct user_io *io)
+{
+        return (struct io_mark){ io->len, io->done, io->offset, io->at };
+}
+static inline void io_reset(struct user_io *io, struct io_mark m)
+{
+        io->len = m.len;
+        io->done = m.done;
+        io->offset = m.offset;
+        io->at = m.at;
+}
 /* Volatile block of len bytes (<= 64 pages), zeroed, that becomes persistent when the call is saved and is freed with the call: c->overflow; find it there
  * at each dispatch, as it moves. One a call. NULL: no memory. */
 void *call_overflow(struct call *c, size_t len);

@@ -152,26 +152,6 @@ static size_t room_for(struct pipe *p, size_t want, bool packet, size_t *merge)
         return want;
 }
 
-/* Is the user's memory there? Reads a byte of each page of the next n bytes; leaves the io where it was. */
-static bool probe(struct user_io *io, size_t n)
-{
-        struct user_io at = *io;
-        char byte;
-
-        while (n) {
-                size_t step;
-
-                if (io_copy_in(&at, &byte, 1) != 1)
-                        return false;
-                const struct user_vec *v = &(at.nvec > IO_INLINE ? at.overflow : at.vec)[at.at];
-                step = PAGE_SIZE - ((v->base + at.offset) & (PAGE_SIZE - 1));
-                step = MIN(MIN(step, n), at.offset < v->len ? v->len - at.offset : 1);
-                io_advance(&at, step);
-                n -= step;
-        }
-        return true;
-}
-
 /* n bytes into the ring, which has room; bytes of `small` or, when it is NULL, the user's. Returns how many there were. */
 static size_t fill(struct pipe *p, struct user_io *io, const char *small, size_t n, size_t merge, bool packet)
 {
@@ -263,7 +243,7 @@ static long pipe_write(struct call *c, struct file *f)
         if (n <= SMALL_COPY) {
                 if (io_copy_in(&c->io, small, n) != n)
                         return user_fault(c);
-        } else if (!probe(&c->io, n)) {
+        } else if (!io_probe_in(&c->io, n)) {
                 return user_fault(c);
         }
         if (missing && !space_room(missing))
@@ -368,7 +348,7 @@ static long pipe_make(struct call *c, uint64_t user, uint64_t flags)
         if (flags & ~(uint64_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
                 return -EINVAL;
         for (int k = 0; k < 2; k++) {
-                fd[k] = fd_reserve(c, k ? fd[0] + 1 : 0);
+                fd[k] = k ? fd_reserve_next(c, fd[0]) : fd_reserve(c, 0);
                 if (fd[k] < 0)
                         return fd[k];
         }

@@ -4,7 +4,7 @@
  * is saved (a run from user registers would take the temporary mask for the old one); the dispatcher puts the old one back at its end.
  */
 #include "posix/poll/mask.h"
-#include "posix/include/process.h"
+#include "posix/include/signal.h"
 #include "kernel/include/time.h"
 
 long wait_mask_decode(struct call *c, struct poll_wait *w, uint64_t user, uint64_t size)
@@ -23,18 +23,12 @@ long wait_mask_decode(struct call *c, struct poll_wait *w, uint64_t user, uint64
 
 bool wait_mask_install(struct call *c, struct poll_wait *w)
 {
-        struct thread *t = c->thread;
-
         if (!w->has_mask || c->has_mask)
                 return false;
-        lock(LOCK_SIGNAL, t->proc->sighand);
         changes(c);
-        c->saved_mask = t->blocked;
-        c->has_mask = 1;
-        t->blocked = w->mask;
-        unlock(LOCK_SIGNAL, t->proc->sighand);
+        signal_mask_swap(c, w->mask);
         call_save(c);
-        return signal_wanted(t);
+        return signal_wanted(c->thread);
 }
 
 void wait_timeout_ns(struct call *c, struct poll_wait *w, uint64_t ns)

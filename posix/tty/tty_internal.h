@@ -79,19 +79,6 @@ void tty_hangup(struct tty *t, bool session_exit);      /* after changes(), LOCK
 long tty_ioctl_job(struct call *c, struct file *f, struct tty *t, bool master, unsigned cmd, uint64_t arg);
 
 /* ---- the rest ---- */
-/* Place in an io, to go back to when a copy in parts stops short before the change. */
-struct io_mark { size_t len, done; uint64_t offset; uint32_t at; };
-static inline struct io_mark io_mark(const struct user_io *io)
-{
-        return (struct io_mark){ io->len, io->done, io->offset, io->at };
-}
-static inline void io_reset(struct user_io *io, struct io_mark m)
-{
-        io->len = m.len;
-        io->done = m.done;
-        io->offset = m.offset;
-        io->at = m.at;
-}
 static inline struct tty *file_tty(struct file *f) { return (struct tty *)f->priv; }
 #define FILE_HANGUPS aux[0]
 static inline bool tty_hung_up(const struct file *f)
