@@ -13,11 +13,11 @@ static volatile uint32_t words[LOCK_RANKS * LOCK_WORDS];
 static const char *const rank_name[LOCK_RANKS] = {
         [LOCK_IPC] = "IPC",     [LOCK_RENAME] = "RENAME",     [LOCK_FDTABLE] = "FDTABLE", [LOCK_MM] = "MM",
         [LOCK_FILE] = "FILE",   [LOCK_INODE] = "INODE",       [LOCK_CHILD] = "CHILD", [LOCK_FLOCK] = "FLOCK", [LOCK_NOTIFY] = "NOTIFY",
-        [LOCK_SOCK] = "SOCK",   [LOCK_PIPE] = "PIPE",         [LOCK_TTY] = "TTY",         [LOCK_EVENT] = "EVENT",
+        [LOCK_SOCKETS] = "SOCKETS", [LOCK_SOCK] = "SOCK",   [LOCK_PIPE] = "PIPE",         [LOCK_TTY] = "TTY",         [LOCK_EVENT] = "EVENT",
         [LOCK_EPOLL] = "EPOLL", [LOCK_PROCTREE] = "PROCTREE", [LOCK_SIGNAL] = "SIGNAL",   [LOCK_TIMER] = "TIMER",
         [LOCK_FUTEX] = "FUTEX", [LOCK_NODE] = "NODE",       [LOCK_MAPPING] = "MAPPING",         [LOCK_SPACE] = "SPACE",
 };
-_Static_assert(LOCK_RANKS == 22, "a new rank needs a name above");
+_Static_assert(LOCK_RANKS == 23, "a new rank needs a name above");
 
 static inline uint32_t index_of(enum lock_rank rank, const void *object)
 {

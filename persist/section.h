@@ -22,6 +22,7 @@ enum lock_rank {
         LOCK_CHILD,     /* directory that gets a name, or that goes: after its own or its parent's LOCK_INODE; lock2 for both */
         LOCK_FLOCK,     /* file lock lists of an inode */
         LOCK_NOTIFY,    /* inotify instances */
+        LOCK_SOCKETS,   /* AF_UNIX: names without a file; another word: sockets whose files are in flight */
         LOCK_SOCK,      /* AF_UNIX socket; lock2 for the two ends */
         LOCK_PIPE,
         LOCK_TTY,       /* a pty pair shares one word */

@@ -3,6 +3,7 @@
  */
 #include "posix/include/boot.h"
 #include "posix/include/mm.h"
+#include "posix/include/socket.h"
 #include "posix/include/tty.h"
 #include "posix/call/call_internal.h"
 #include "kernel/include/boot.h"
@@ -62,6 +63,7 @@ int posix_boot(void)
                 }
         }
         vfs_boot();
+        socket_boot();
         r = start_init();
         if (r < 0) {
                 klog(LOG_ERR, "cannot make init: error %d", r);

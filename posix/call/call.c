@@ -151,7 +151,8 @@ static void call_release(struct call *c)
                         object_put(c->objects[i]);
         if (c->overflow_saved)
                 space_free_bytes(c->overflow);
-        if (c->io.nvec > IO_INLINE && c->io.overflow)
+        /* A call of many messages may be saved and have vectors that are not. */
+        if (c->io.nvec > IO_INLINE && (uint64_t)c->io.overflow >= SPACE_BASE && (uint64_t)c->io.overflow < SPACE_BASE + SPACE_MAX)
                 space_free_bytes(c->io.overflow);
         t->in_call = 0;
         t->wait.active = 0;
