@@ -55,3 +55,5 @@ size_t console_state_size(void);
 int console_attach(struct tty_port *p, void *state, bool restored);
 int console_reshape(struct tty_port *p, void *state);   /* 0 or -ENOMEM; then attach with restored true */
 bool console_is(const struct tty_port *p);              /* a text console: wants a block */
+unsigned console_active(void);                          /* number of the terminal in front, from 1; any context */
+int console_activate(unsigned vt);                      /* 0 or -ENXIO; any context */

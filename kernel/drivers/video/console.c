@@ -105,8 +105,8 @@ static struct fb_cell look(const struct console_cell *c, unsigned cursor_shape)
 {
         struct fb_cell f = {
                 .code = c->ch & CELL_CODE ? c->ch & CELL_CODE : ' ',
-                .fg = palette_rgb(c->fg, PALETTE_FG, c->ch & CELL_BOLD),
-                .bg = palette_rgb(c->bg, PALETTE_BG, false),
+                .fg = palette_rgb(cell_fg(c), PALETTE_FG, c->ch & CELL_BOLD),
+                .bg = palette_rgb(cell_bg(c), PALETTE_BG, false),
                 .columns = c->ch & CELL_WIDE ? 2 : 1,
                 .cursor = c->ch & CELL_CURSOR ? cursor_shape : 0,
                 .underline = (c->ch & CELL_UNDERLINE) / CELL_UNDERLINE_1,
@@ -134,7 +134,12 @@ static bool draws_blank(const struct console_cell *c)
 
 static bool same(const struct console_cell *a, const struct console_cell *b)
 {
-        return a->ch == b->ch && a->fg == b->fg && a->bg == b->bg;
+        return a->ch == b->ch && a->colours == b->colours;
+}
+
+static bool same_background(const struct console_cell *a, const struct console_cell *b)
+{
+        return ((a->colours ^ b->colours) & 0xffff0000u) == 0 && ((a->ch ^ b->ch) & CELL_BG_RGB) == 0;
 }
 
 /* From `col`, cells that are blank in one colour and differ from what is shown. */
@@ -142,7 +147,7 @@ static unsigned blank_run(const struct console_cell *cells, const struct console
 {
         unsigned i = 0;
 
-        while (i < n && draws_blank(&cells[i]) && cells[i].bg == cells[0].bg && !same(&cells[i], &old[i]))
+        while (i < n && draws_blank(&cells[i]) && same_background(&cells[i], &cells[0]) && !same(&cells[i], &old[i]))
                 i++;
         return i;
 }
@@ -163,7 +168,7 @@ static void draw_row(unsigned row, const struct console_cell *cells, unsigned cu
                 }
                 run = blank_run(c, &old[col], n - col);
                 if (run) {
-                        fb_blank(row, col, run, palette_rgb(c->bg, PALETTE_BG, false));
+                        fb_blank(row, col, run, palette_rgb(cell_bg(c), PALETTE_BG, false));
                 } else {
                         struct fb_cell f = look(c, cursor_shape);
 
@@ -186,6 +191,8 @@ static void fetch_screen_row(struct vt *vt, unsigned row, struct console_cell *c
         used = MIN(used, cols());
         memcpy(cells, from, used * sizeof(*cells));
         memset(cells + used, 0, (cols() - used) * sizeof(*cells));
+        for (unsigned col = 0; col < used; col++)
+                cells[col].ch &= ~CELL_PROTECTED; /* CELL_CURSOR from here on */
         if (vt->term.b->emu.modes & EMU_REVERSE)
                 for (unsigned col = 0; col < cols(); col++)
                         cells[col].ch ^= CELL_REVERSE;
@@ -350,6 +357,11 @@ static void vt_prepare(struct tty_port *p)
 
         if (vt->usable)
                 term_touch(&vt->term);
+}
+
+unsigned console_active(void)
+{
+        return shown_vt - vts + 1;
 }
 
 static const struct tty_port_ops vt_ops = {
@@ -581,12 +593,15 @@ static void log_work(struct work *w)
 
 /* ---- keys ---- */
 
-static void show_terminal(unsigned number)
+int console_activate(unsigned vt)
 {
-        if (number >= VTS || shown_vt == &vts[number])
-                return;
-        shown_vt = &vts[number];
-        show_all();
+        if (vt < 1 || vt > VTS)
+                return -ENXIO;
+        if (shown_vt != &vts[vt - 1]) {
+                shown_vt = &vts[vt - 1];
+                show_all();
+        }
+        return 0;
 }
 
 static void scroll_view(int by)
@@ -624,7 +639,7 @@ static void on_input(void *arg, struct input_device *d, const struct input_event
                         give_key(&k);
                 break;
         case KEY_CMD_SWITCH:
-                show_terminal(k.number);
+                console_activate(k.number + 1);
                 break;
         case KEY_CMD_SCROLL_UP:
                 scroll_view(rows() / 2);

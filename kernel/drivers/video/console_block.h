@@ -14,28 +14,35 @@
 #define CONSOLE_ROWS_MAX  96
 #define CONSOLE_COLS_MAX  256
 #define CONSOLE_CELLS_MAX 8192          /* rows * cols at most: bounds what one section dirties */
-#define CONSOLE_RING      (60u * 1024)  /* bytes of scrollback of an attached terminal: the block is 64 pages, the most one section may dirty */
+#define CONSOLE_RING      (96u * 1024)  /* bytes of scrollback: 1000 full lines of 80 columns; the block is 57 pages, one section makes it */
 #define CONSOLE_RING_EARLY (12u * 1024)
 
-/* A character cell. All zero: a blank in default colours. */
+/*
+ * A character cell in eight bytes, so that the block stays below what one section may dirty. Colours have 17 bits: a flag in `ch`, and in `colours`
+ * (foreground low, background high) 0 for the default, 1 to 256 for the palette, or with the flag set red, green and blue in 5, 6 and
+ * 5 bits. All zero: a blank in default colours.
+ */
 struct console_cell {
         uint32_t ch;       /* CELL_* */
-        uint32_t fg, bg;   /* COLOUR_* */
+        uint32_t colours;
 };
 #define CELL_CODE        0x001fffffu /* code point; 0 draws as a space */
 #define CELL_WIDE        0x00200000u /* left half of a wide character */
 #define CELL_TAIL        0x00400000u /* right half of one */
 #define CELL_PROTECTED   0x00800000u /* against selective erase (DECSCA) */
+#define CELL_CURSOR      0x00800000u /* the same bit while drawing */
 #define CELL_BOLD        0x01000000u
 #define CELL_ITALIC      0x02000000u
-#define CELL_BLINK       0x04000000u
-#define CELL_REVERSE     0x08000000u
-#define CELL_STRIKE      0x10000000u
-#define CELL_UNDERLINE   0x60000000u /* 0 to 3: none, single, double, curly */
-#define CELL_UNDERLINE_1 0x20000000u
-#define CELL_CURSOR      0x80000000u /* only while drawing; never in a block */
-#define CELL_ATTRIBUTES  (CELL_BOLD | CELL_ITALIC | CELL_BLINK | CELL_REVERSE | CELL_STRIKE | CELL_UNDERLINE)
+#define CELL_REVERSE     0x04000000u
+#define CELL_STRIKE      0x08000000u
+#define CELL_UNDERLINE   0x30000000u /* 0 to 3: none, single, double, curly */
+#define CELL_UNDERLINE_1 0x10000000u
+#define CELL_FG_RGB      0x40000000u
+#define CELL_BG_RGB      0x80000000u
+#define CELL_ATTRIBUTES  (CELL_BOLD | CELL_ITALIC | CELL_REVERSE | CELL_STRIKE | CELL_UNDERLINE)
+#define CELL_PEN         (CELL_ATTRIBUTES | CELL_FG_RGB | CELL_BG_RGB) /* with `colours`: how a character looks */
 
+/* Colours outside of cells. */
 #define COLOUR_DEFAULT 0x00000000u
 #define COLOUR_INDEX   0x01000000u   /* + palette index */
 #define COLOUR_RGB     0x02000000u   /* + red << 16 | green << 8 | blue */
@@ -55,9 +62,9 @@ struct console_parser {
 };
 
 struct console_pen {
-        uint32_t attributes;   /* CELL_* without code */
-        uint32_t fg, bg;
-        uint32_t font;
+        uint32_t attributes;   /* CELL_ATTRIBUTES */
+        uint32_t fg, bg;       /* COLOUR_* */
+        uint8_t font, blink, pad[2];
 };
 
 /* The emulator between two bytes: libvterm's state in our words. */
@@ -122,8 +129,39 @@ struct console_block {
         /* Follow: uint8_t ring[ring_size]; and, if has_alt, struct console_cell alt[CONSOLE_CELLS_MAX]. */
 };
 _Static_assert(offsetof(struct console_block, cells) == PAGE_SIZE, "the head is one page");
-_Static_assert(sizeof(struct console_cell) == 12, "no padding");
+_Static_assert(sizeof(struct console_cell) == 8, "no padding");
 _Static_assert(CONSOLE_RING % PAGE_SIZE == 0 && CONSOLE_RING_EARLY % PAGE_SIZE == 0, "the parts are whole pages");
+
+static inline uint32_t colour_pack(uint32_t c)
+{
+        if ((c & COLOUR_KIND) == COLOUR_INDEX)
+                return (c & 0xff) + 1;
+        if ((c & COLOUR_KIND) == COLOUR_RGB)
+                return (c >> 8 & 0xf800) | (c >> 5 & 0x07e0) | (c >> 3 & 0x001f);
+        return 0;
+}
+static inline uint32_t colour_unpack(uint32_t bits, bool rgb)
+{
+        uint32_t r = bits >> 11 & 0x1f, g = bits >> 5 & 0x3f, b = bits & 0x1f;
+
+        if (rgb)
+                return COLOUR_RGB | (r << 3 | r >> 2) << 16 | (g << 2 | g >> 4) << 8 | (b << 3 | b >> 2);
+        return bits ? COLOUR_INDEX | ((bits - 1) & 0xff) : COLOUR_DEFAULT;
+}
+static inline uint32_t cell_fg(const struct console_cell *c)
+{
+        return colour_unpack(c->colours & 0xffff, c->ch & CELL_FG_RGB);
+}
+static inline uint32_t cell_bg(const struct console_cell *c)
+{
+        return colour_unpack(c->colours >> 16, c->ch & CELL_BG_RGB);
+}
+static inline void cell_colour(struct console_cell *c, uint32_t fg, uint32_t bg)
+{
+        c->ch &= ~(CELL_FG_RGB | CELL_BG_RGB);
+        c->ch |= ((fg & COLOUR_KIND) == COLOUR_RGB ? CELL_FG_RGB : 0) | ((bg & COLOUR_KIND) == COLOUR_RGB ? CELL_BG_RGB : 0);
+        c->colours = colour_pack(fg) | colour_pack(bg) << 16;
+}
 
 static inline size_t console_block_bytes(uint32_t ring_size, bool has_alt)
 {

@@ -1,7 +1,7 @@
 /*
  * scrollback.c - a line in the ring: u16 length, body, u16 length (the same, to walk backwards). The length counts the body. Body: UTF-8, with
  * controls among it:
- *     MARK_PEN kind fg... bg... attributes   the pen from here on; kind = fg kind << 4 | bg kind; colours 0, 1 or 3 bytes
+ *     MARK_PEN kinds attributes fg... bg...  the pen from here on; kinds tells which colours follow, in two bytes each
  *     MARK_BLANKS n                          n blank cells
  * A wide character's right half is not stored. A line wraps over the ring's end like any other byte.
  */
@@ -10,7 +10,11 @@
 
 #define MARK_PEN    0x01
 #define MARK_BLANKS 0x02
-#define PEN_BYTES   10 /* at most: mark, kind, 2 * 3, attributes; rounded up */
+#define PEN_BYTES   7 /* at most */
+#define PEN_FG      0x01 /* kinds: the colour is not the default, and follows */
+#define PEN_BG      0x02
+#define PEN_FG_RGB  0x04 /* CELL_FG_RGB >> 28 */
+#define PEN_BG_RGB  0x08
 #define FRAME_BYTES 4  /* the two lengths */
 
 static uint8_t *at(struct console_block *b, uint64_t pos)
@@ -64,38 +68,34 @@ static void put_code(struct body *body, uint32_t code)
         put(body, 0x80 | (code & 0x3f));
 }
 
-static void put_colour(struct body *body, uint32_t c)
-{
-        switch (c & COLOUR_KIND) {
-        case COLOUR_RGB:
-                put(body, c >> 16);
-                put(body, c >> 8);
-                put(body, c);
-                break;
-        case COLOUR_INDEX:
-                put(body, c);
-        }
-}
-
 static void put_pen(struct body *body, const struct console_cell *c)
 {
+        uint8_t kinds = (c->ch & (CELL_FG_RGB | CELL_BG_RGB)) >> 28;
+
+        kinds |= (c->colours & 0xffff ? PEN_FG : 0) | (c->colours >> 16 ? PEN_BG : 0);
         put(body, MARK_PEN);
-        put(body, (c->fg >> 24) << 4 | c->bg >> 24);
-        put_colour(body, c->fg);
-        put_colour(body, c->bg);
+        put(body, kinds);
         put(body, (c->ch & CELL_ATTRIBUTES) >> 24);
+        if (kinds & PEN_FG) {
+                put(body, c->colours);
+                put(body, c->colours >> 8);
+        }
+        if (kinds & PEN_BG) {
+                put(body, c->colours >> 16);
+                put(body, c->colours >> 24);
+        }
 }
 
 static bool same_pen(const struct console_cell *a, const struct console_cell *b)
 {
-        return a->fg == b->fg && a->bg == b->bg && ((a->ch ^ b->ch) & CELL_ATTRIBUTES) == 0;
+        return a->colours == b->colours && ((a->ch ^ b->ch) & CELL_PEN) == 0;
 }
 
 static bool is_blank(const struct console_cell *c)
 {
         uint32_t ch = c->ch & ~CELL_PROTECTED;
 
-        return (ch == 0 || ch == ' ') && c->fg == COLOUR_DEFAULT && c->bg == COLOUR_DEFAULT;
+        return (ch == 0 || ch == ' ') && c->colours == 0;
 }
 
 static bool is_ascii(const struct console_cell *c)
@@ -191,19 +191,24 @@ static uint8_t next(struct reader *r)
         return r->pos < r->end ? *at(r->b, r->pos++) : 0;
 }
 
-static uint32_t next_colour(struct reader *r, unsigned kind)
+static uint32_t next_colour(struct reader *r)
 {
-        uint32_t c;
+        uint32_t low = next(r);
 
-        switch (kind) {
-        case COLOUR_RGB >> 24:
-                c = next(r) << 16;
-                c |= next(r) << 8;
-                return COLOUR_RGB | c | next(r);
-        case COLOUR_INDEX >> 24:
-                return COLOUR_INDEX | next(r);
-        }
-        return COLOUR_DEFAULT;
+        return low | next(r) << 8;
+}
+
+static struct console_cell next_pen(struct reader *r)
+{
+        uint8_t kinds = next(r);
+        struct console_cell pen = {.ch = (uint32_t)next(r) << 24 & CELL_ATTRIBUTES};
+
+        pen.ch |= (uint32_t)(kinds & (PEN_FG_RGB | PEN_BG_RGB)) << 28;
+        if (kinds & PEN_FG)
+                pen.colours = next_colour(r);
+        if (kinds & PEN_BG)
+                pen.colours |= next_colour(r) << 16;
+        return pen;
 }
 
 static uint32_t next_code(struct reader *r, uint8_t lead)
@@ -222,17 +227,14 @@ static void unpack(struct reader *r, struct console_cell *cells, unsigned ncells
         unsigned i = 0;
 
         while (i < ncells && r->pos < r->end) {
-                uint8_t lead = next(r), kinds;
+                uint8_t lead = next(r);
 
                 if (lead == MARK_BLANKS) {
                         i += next(r);
                         continue;
                 }
                 if (lead == MARK_PEN) {
-                        kinds = next(r);
-                        pen.fg = next_colour(r, kinds >> 4);
-                        pen.bg = next_colour(r, kinds & 0xf);
-                        pen.ch = (uint32_t)next(r) << 24 & CELL_ATTRIBUTES;
+                        pen = next_pen(r);
                         continue;
                 }
                 cells[i] = pen;

@@ -1,6 +1,6 @@
 /*
  * scrollback.h - lines that left the top of the screen, packed into the ring of a console block. The newest stay; as many as fit. Plain text
- * costs its UTF-8 bytes and four, a change of attributes 4 to 11 more. Also built hosted.
+ * costs its UTF-8 bytes and four, a change of attributes 3 to 7 more. Also built hosted.
  */
 #pragma once
 #include "kernel/drivers/video/console_block.h"

@@ -114,7 +114,8 @@ static void put_cell(struct term *t, unsigned row, unsigned col, uint32_t code, 
 
 static void clear_cells(struct term *t, unsigned row, unsigned from, unsigned to, bool selective)
 {
-        struct console_cell blank = {.bg = t->pen.bg};
+        struct console_cell blank = {.ch = t->pen.ch & CELL_BG_RGB, .colours = t->pen.colours & 0xffff0000u};
+        bool coloured = blank.ch | blank.colours;
         uint16_t *used = row_used(t, row);
         struct console_cell *cells = row_cells(t, row);
 
@@ -122,13 +123,13 @@ static void clear_cells(struct term *t, unsigned row, unsigned from, unsigned to
                 return;
         break_wide(t, row, from);
         break_wide(t, row, to);
-        if (!selective && blank.bg == COLOUR_DEFAULT && to >= *used) {
+        if (!selective && !coloured && to >= *used) {
                 *used = MIN(*used, (uint16_t)from);
         } else {
-                if (blank.bg == COLOUR_DEFAULT)
-                        to = MIN(to, *used);
-                else
+                if (coloured)
                         extend(t, row, to);
+                else
+                        to = MIN(to, *used);
                 for (unsigned col = from; col < to; col++)
                         if (!selective || !(cells[col].ch & CELL_PROTECTED))
                                 cells[col] = blank;
@@ -288,16 +289,19 @@ static uint32_t colour(const VTermColor *c)
         return COLOUR_RGB | c->rgb.red << 16 | c->rgb.green << 8 | c->rgb.blue;
 }
 
+static uint32_t attributes(const struct VTermPen *p)
+{
+        return (p->bold ? CELL_BOLD : 0) | (p->italic ? CELL_ITALIC : 0) | (p->reverse ? CELL_REVERSE : 0) |
+               (p->strike ? CELL_STRIKE : 0) | p->underline * CELL_UNDERLINE_1;
+}
+
 /* The pen of new cells, from libvterm's. */
 static void take_pen(struct term *t)
 {
         const struct VTermPen *p = &t->state->pen;
 
-        t->pen.ch = (p->bold ? CELL_BOLD : 0) | (p->italic ? CELL_ITALIC : 0) | (p->blink ? CELL_BLINK : 0) |
-                    (p->reverse ? CELL_REVERSE : 0) | (p->strike ? CELL_STRIKE : 0) | p->underline * CELL_UNDERLINE_1 |
-                    (t->state->protected_cell ? CELL_PROTECTED : 0);
-        t->pen.fg = colour(&p->fg);
-        t->pen.bg = colour(&p->bg);
+        t->pen.ch = attributes(p) | (t->state->protected_cell ? CELL_PROTECTED : 0);
+        cell_colour(&t->pen, colour(&p->fg), colour(&p->bg));
 }
 
 static int on_initpen(void *user)
@@ -493,8 +497,7 @@ static size_t put_run(struct term *t, const char *bytes, size_t n)
         c = row_cells(t, row) + col;
         for (size_t i = 0; i < n; i++, c++) {
                 c->ch = pen.ch | (uint8_t)bytes[i];
-                c->fg = pen.fg;
-                c->bg = pen.bg;
+                c->colours = pen.colours;
         }
         mark(t, row);
         s->pos.col += n - 1;
@@ -683,11 +686,11 @@ static char charset_name(const VTermEncoding *enc)
 static struct console_pen save_pen(const struct VTermPen *p)
 {
         return (struct console_pen){
-                .attributes = (p->bold ? CELL_BOLD : 0) | (p->italic ? CELL_ITALIC : 0) | (p->blink ? CELL_BLINK : 0) |
-                              (p->reverse ? CELL_REVERSE : 0) | (p->strike ? CELL_STRIKE : 0) | p->underline * CELL_UNDERLINE_1,
+                .attributes = attributes(p),
                 .fg = colour(&p->fg),
                 .bg = colour(&p->bg),
                 .font = p->font,
+                .blink = p->blink,
         };
 }
 
@@ -708,7 +711,7 @@ static void load_pen(const VTermState *s, struct VTermPen *p, const struct conso
 
         p->bold = !!(a & CELL_BOLD);
         p->italic = !!(a & CELL_ITALIC);
-        p->blink = !!(a & CELL_BLINK);
+        p->blink = !!saved->blink;
         p->reverse = !!(a & CELL_REVERSE);
         p->strike = !!(a & CELL_STRIKE);
         p->underline = (a & CELL_UNDERLINE) / CELL_UNDERLINE_1;
