@@ -271,6 +271,40 @@ static void test_user_irq(void)
         CHECK(run_user(program(user_spin), 0, 0) == CAME_IRQ);
 }
 
+/* Moves of all sizes around the steps of vector.S, with faults at each place; the user's vector registers stay as they were. */
+static void test_long_moves(void)
+{
+        uint8_t *a = kmalloc(3 * PAGE_SIZE), *page = direct(data_frame);
+        uint64_t v = 0x1234567812345678, w = 0x8765432187654321, x, y;
+
+        __asm__ volatile("movq %0, %%xmm0; movq %1, %%xmm3" ::"r"(v), "r"(w));
+        for (unsigned len = 500; len < 1100; len += 7) {
+                unsigned off = len % 13, at = PAGE_SIZE - len + off;
+                bool same = true;
+                for (unsigned i = 0; i < 3 * PAGE_SIZE; i++)
+                        a[i] = (uint8_t)(i * 31 + len);
+                for (unsigned i = 0; i < PAGE_SIZE; i++)
+                        page[i] = (uint8_t)(i ^ len);
+                /* off bytes lie beyond the page. */
+                CHECK(user_copy_in(a + 5, DATA_VA + at, len) == off);
+                CHECK(!memcmp(a + 5, page + at, len - off) && a[4] == (uint8_t)(4 * 31 + len));
+                CHECK(!off || cpu_this()->fault_addr == DATA_VA + PAGE_SIZE);
+                memcpy(a + PAGE_SIZE + 3, page + at - off, len);
+                CHECK(!memcmp(a + PAGE_SIZE + 3, page + at - off, len));
+                memmove(a + PAGE_SIZE, a + PAGE_SIZE + 3, len); /* overlapping, down */
+                CHECK(!memcmp(a + PAGE_SIZE, page + at - off, len));
+                memset(a + off, (int)len, len);
+                for (unsigned i = 0; i < len; i++)
+                        same &= a[off + i] == (uint8_t)len;
+                CHECK(same);
+        }
+        __asm__ volatile("movq %%xmm0, %0; movq %%xmm3, %1" : "=r"(x), "=r"(y));
+        CHECK(x == v && y == w);
+        figure("memset, 4096 bytes", TICKS(memset(a, 0, PAGE_SIZE)));
+        figure("memcpy, 4096 bytes", TICKS(memcpy(a, page, PAGE_SIZE)));
+        kfree(a);
+}
+
 static void test_uaccess(void)
 {
         char buf[64];
@@ -310,6 +344,7 @@ static void test_uaccess(void)
         CHECK(user_copy_in(buf, DATA_VA, 8) == 0);
         figure("user_copy_in, 64 bytes", TICKS(user_copy_in(buf, DATA_VA, 64)));
         figure("user_copy_in, 4096 bytes", TICKS(user_copy_in(page, DATA_VA, 4096)));
+        test_long_moves();
 }
 
 /* ---- page tables ---- */

@@ -33,6 +33,8 @@ struct cpu {
         struct mmu *mmu;          /* address space that is loaded */
         struct frame *frame;      /* user frame at the top of the stack */
         void *tss;
+        uint8_t vec_busy;         /* vector.S: how many of the user's vector registers are saved here; 0xff: they are not to be used */
+        uint8_t vec_save[128] __attribute__((aligned(64)));
         uint64_t idle_ns, busy_since_ns;
         uint64_t fault_addr;      /* CR2 of the last user-copy fault that the fix-up caught */
         uint64_t fault_err;       /* and its error code */

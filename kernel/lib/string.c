@@ -2,7 +2,8 @@
  * string.c - memory and string functions of the kernel.
  * Long moves use `rep movsq`: under QEMU's icount one iteration of rep is one instruction, so eight bytes for each is half of what any
  * loop of loads and stores reaches, and on real machines it is the fast-string path. Short ones use two overlapping moves.
- * General registers only: the user's vector registers are live while the kernel runs.
+ * General registers only: the user's vector registers are live while the kernel runs. A CPU for which that is slow may bring its own
+ * routines for long ones (string_use_vectors).
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +15,16 @@
 typedef uint64_t __attribute__((may_alias, aligned(1))) u64_any;
 typedef uint32_t __attribute__((may_alias, aligned(1))) u32_any;
 typedef uint16_t __attribute__((may_alias, aligned(1))) u16_any;
+
+#define LONG_MOVE 512
+static void (*vector_move)(void *dst, const void *src, size_t len);
+static void (*vector_fill)(void *dst, unsigned long pattern, size_t len);
+
+void string_use_vectors(void (*move)(void *dst, const void *src, size_t len), void (*fill)(void *dst, unsigned long pattern, size_t len))
+{
+        vector_move = move;
+        vector_fill = fill;
+}
 
 static inline void rep_movsq(void **dst, const void **src, size_t words)
 {
@@ -49,6 +60,10 @@ static inline void move_long(void *dst, const void *src, size_t len)
         uint64_t tail = *(const u64_any *)((const char *)src + len - 8);
         char *end = (char *)dst + len - 8;
 
+        if (len >= LONG_MOVE && vector_move) {
+                vector_move(dst, src, len);
+                return;
+        }
         rep_movsq(&dst, &src, (len - 1) / 8);
         *(u64_any *)end = tail;
 }
@@ -88,7 +103,9 @@ void *memset(void *dst, int c, size_t len)
         uint64_t pattern = (uint8_t)c * 0x0101010101010101ul;
         char *d = dst;
 
-        if (len >= 8) {
+        if (len >= LONG_MOVE && vector_fill) {
+                vector_fill(dst, pattern, len);
+        } else if (len >= 8) {
                 void *at = dst;
                 size_t words = (len - 1) / 8;
                 *(u64_any *)(d + len - 8) = pattern;

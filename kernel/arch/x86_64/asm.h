@@ -18,10 +18,15 @@
 #define FRAME_SIZE   176
 
 #ifdef __ASSEMBLY__
-/* A fault at `from` goes on at `to` (uaccess.c). Kinds: 0 only for user addresses, 1 for any address. */
+/* A fault at `from` goes on at `to` (trap.c). Kinds: 0 only for user addresses, 1 for any address. EX_RANGE: from `from` up to `end`. */
 .macro EX_TABLE from, to, kind
         .pushsection .ex_table, "a"
-        .quad   \from, \to, \kind
+        .quad   \from, \from + 1, \to, \kind
+        .popsection
+.endm
+.macro EX_RANGE from, end, to
+        .pushsection .ex_table, "a"
+        .quad   \from, \end, \to, 0
         .popsection
 .endm
 

@@ -46,6 +46,8 @@ _Static_assert(offsetof(struct cpu, stack_top) == CPU_STACK_TOP, "entry.S");
 _Static_assert(offsetof(struct cpu, scratch) == CPU_SCRATCH, "entry.S");
 _Static_assert(offsetof(struct cpu, need) == CPU_NEED, "entry.S");
 _Static_assert(offsetof(struct cpu, frame) == CPU_FRAME, "entry.S");
+_Static_assert(offsetof(struct cpu, vec_busy) == CPU_VEC_BUSY, "vector.S");
+_Static_assert(offsetof(struct cpu, vec_save) == CPU_VEC_SAVE, "vector.S");
 _Static_assert(offsetof(struct frame, rbp) == FRAME_RBP, "entry.S");
 _Static_assert(offsetof(struct frame, rcx) == FRAME_RCX, "entry.S");
 _Static_assert(offsetof(struct frame, nr) == FRAME_NR, "entry.S");
@@ -63,6 +65,8 @@ static struct {
 
 static struct idt_gate idt[256] __attribute__((aligned(4096)));
 
+void vector_move(void *dst, const void *src, size_t len);
+void vector_fill(void *dst, uint64_t pattern, size_t len);
 extern char trap_stubs[], syscall_entry[];
 extern const uint64_t smap_sites_start[], smap_sites_end[];
 
@@ -175,6 +179,12 @@ static void set_control_registers(void)
         write_cr(4, cr4);
 }
 
+/* `rep movs` is the better way where it is fast, and the only one without AVX. */
+static bool vector_moves(void)
+{
+        return cpu_features.avx && !cpu_features.erms && (fpu_features() & XCR0_AVX);
+}
+
 void cpu_init(unsigned id)
 {
         struct cpu *c = &cpus[id];
@@ -202,6 +212,9 @@ void cpu_init(unsigned id)
         wrmsr(MSR_PAT, 0x0007040600070106); /* WB WC UC- UC, WB WT UC- UC: index 1 is write-combining */
         set_control_registers();
         fpu_cpu_init(id == 0);
+        c->vec_busy = vector_moves() ? 0 : 0xff;
+        if (id == 0 && vector_moves())
+                string_use_vectors(vector_move, vector_fill);
 }
 
 /* A stack whose lower neighbour is not mapped: running over its end is a double fault with a message. */
@@ -231,10 +244,13 @@ void cpu_stacks_init(unsigned id)
         }
 }
 
+void vector_abandon(void);
 noreturn void stack_switch(uint64_t rsp, void (*fn)(void *), void *arg);
 
 noreturn void arch_stack_reset(void (*fn)(void *), void *arg)
 {
+        if (unlikely((uint8_t)(cpu_this()->vec_busy + 1) > 1))
+                vector_abandon();
         stack_switch((uint64_t)cpu_this()->frame, fn, arg);
 }
 

@@ -12,10 +12,6 @@
 #include "kernel/include/arch/thread_regs.h"
 #include "kernel/lib/string.h"
 
-#define XCR0_X87    (1ul << 0)
-#define XCR0_SSE    (1ul << 1)
-#define XCR0_AVX    (1ul << 2)
-#define XCR0_AVX512 (7ul << 5)
 
 #define FXSAVE_SIZE   512
 #define XSAVE_MIN     576

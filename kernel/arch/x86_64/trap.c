@@ -10,7 +10,7 @@
 
 struct kernel_hooks hooks;
 
-struct ex_entry { uint64_t from, to, any_address; };
+struct ex_entry { uint64_t from, end, to, any_address; };
 extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 const char *vector_name(unsigned vector)
@@ -28,7 +28,7 @@ const char *vector_name(unsigned vector)
 static const struct ex_entry *ex_find(uint64_t rip)
 {
         for (const struct ex_entry *e = ex_table_start; e < ex_table_end; e++) {
-                if (e->from == rip)
+                if (rip - e->from < e->end - e->from)
                         return e;
         }
         return NULL;

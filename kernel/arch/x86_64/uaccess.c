@@ -6,6 +6,7 @@
 #include "kernel/include/uaccess.h"
 
 size_t user_move(void *dst, const void *src, size_t len);
+size_t user_move_long(void *dst, const void *src, size_t len);
 size_t user_clear(void *dst, size_t len);
 long user_string(char *dst, const char *src, size_t max);
 int user_load32(uint64_t addr, uint32_t *value);
@@ -16,6 +17,7 @@ int probe_touch(uint64_t addr);
 
 #define FAULT_WRITE 2u
 #define FAULT_USER  4u
+#define LONG_MOVE   512 /* from here on vector.S saves more than its set-up costs */
 
 static bool in_user_half(uint64_t addr, size_t len, uint64_t err)
 {
@@ -26,18 +28,23 @@ static bool in_user_half(uint64_t addr, size_t len, uint64_t err)
         return false;
 }
 
+static inline size_t move(void *dst, const void *src, size_t len)
+{
+        return len < LONG_MOVE ? user_move(dst, src, len) : user_move_long(dst, src, len);
+}
+
 size_t user_copy_in(void *dst, uint64_t src, size_t len)
 {
         if (!in_user_half(src, len, FAULT_USER))
                 return len;
-        return user_move(dst, (const void *)src, len);
+        return move(dst, (const void *)src, len);
 }
 
 size_t user_copy_out(uint64_t dst, const void *src, size_t len)
 {
         if (!in_user_half(dst, len, FAULT_USER | FAULT_WRITE))
                 return len;
-        return user_move((void *)dst, src, len);
+        return move((void *)dst, src, len);
 }
 
 size_t user_zero(uint64_t dst, size_t len)

@@ -84,6 +84,8 @@
 #define CPU_SCRATCH   16
 #define CPU_NEED      48
 #define CPU_FRAME     72
+#define CPU_VEC_BUSY  88
+#define CPU_VEC_SAVE  128
 
 #define PTE_P   (1ul << 0)
 #define PTE_W   (1ul << 1)
