@@ -170,7 +170,8 @@ static bool mm_release_object(void *object)
 
 long mm_enter(struct call *c, struct mm *m)
 {
-        lock(LOCK_MM, m);
+        if (!lock_held(LOCK_MM, m)) /* loops come back with and without it */
+                lock(LOCK_MM, m);
         if (likely(!m->owner || m->owner == c->thread))
                 return 0;
         return call_wait(c, CONDITION, &m->owner, UNINTERRUPTIBLE, NO_DEADLINE);

@@ -394,7 +394,11 @@ static long protect(struct call *c, uint64_t addr, uint64_t length, uint64_t pro
         if (prot & PROT_READ && c->thread->proc->personality & READ_IMPLIES_EXEC)
                 prot |= PROT_EXEC;
         end = addr + len;
-        at = MAX(addr, c->state[0]);
+        if (c->stage == 0) {
+                c->state[0] = addr; /* how far the pieces have come */
+                c->stage = 1;
+        }
+        at = c->state[0];
         for (;;) {
                 struct vma *next;
                 uint32_t old;

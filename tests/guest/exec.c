@@ -12,7 +12,8 @@
 #include <time.h>
 
 extern char **environ;
-#define SELF "/proc/self/exe"
+static char self_path[512];
+#define SELF self_path /* not /proc/self/exe: what is tested here needs no /proc */
 
 static int status_of(pid_t pid)
 {
@@ -139,15 +140,12 @@ TEST(untouched_argument_pages)
 }
 TEST(script)
 {
-        char self[512], text[600], *argv[] = { "ignored", "last", NULL }, *f;
-        ssize_t n = readlink(SELF, self, sizeof(self) - 1);
+        char text[600], *argv[] = { "ignored", "last", NULL }, *f;
         int r;
 
-        CHECK(n > 0);
-        self[n] = 0;
-        if (strlen(self) > 200)
+        if (strlen(SELF) > 200)
                 test_skip("path too long for a #! line");
-        snprintf(text, sizeof(text), "#! %s  @script \n", self);
+        snprintf(text, sizeof(text), "#! %s  @script \n", SELF);
         f = write_file(text, strlen(text), 0755);
         r = run(f, argv, environ);
         unlink(f);
@@ -341,5 +339,7 @@ int main(int argc, char **argv)
 {
         if (argc > 1 && argv[1][0] == '@')
                 return child(argc, argv);
+        if (!realpath(argv[0], self_path))
+                return 99;
         return ordinary_main(argc, argv);
 }
