@@ -50,6 +50,7 @@ OBJCOPY := objcopy
 
 KERNEL_PORTS  := libvterm lz4 xxhash font
 PROGRAM_PORTS := busybox
+TEST_PORTS    := posixtestsuite
 port_stamps = $(1:%=$(BUILD)/ports/%.stamp)
 
 .SECONDEXPANSION:
@@ -57,10 +58,10 @@ $(BUILD)/ports/%.stamp: ports/build Makefile $$(wildcard ports/$$*/*)
 	@mkdir -p $(@D)
 	@PHANTOM_BUILD=$(abspath $(BUILD)) PHANTOM_KERNEL_CFLAGS='$(KERNEL_MACHINE)' ports/build $*
 	@touch $@
-$(call port_stamps,$(PROGRAM_PORTS)): $(call port_stamps,musl)
+$(call port_stamps,$(PROGRAM_PORTS) $(TEST_PORTS)): $(call port_stamps,musl)
 $(call port_stamps,$(KERNEL_PORTS)): $(wildcard ports/kernel-libc/*)
 
-ports: $(call port_stamps,$(KERNEL_PORTS) $(PROGRAM_PORTS)) ## build everything that comes from Debian's sources
+ports: $(call port_stamps,$(KERNEL_PORTS) $(PROGRAM_PORTS) $(TEST_PORTS)) ## build everything that comes from Debian's sources
 
 # ---- the kernel ----------------------------------------------------------------------------------------------------
 
@@ -166,6 +167,51 @@ $(OUT)/phantom.iso: $(OUT)/kernel.stripped $(OUT)/rootfs.img $(OUT)/cmdline test
 	$(call say,ISO,$@)
 	$(Q)tests/tools/mkiso $@ $(OUT)/kernel.stripped $(OUT)/rootfs.img "$(CMDLINE)"
 
+# ---- run -----------------------------------------------------------------------------------------------------------
+
+run: iso ## boot the live CD in QEMU: serial terminal here, a window where there is a display (SMP=, MEMORY=)
+	@tests/tools/qemu.py run
+
+run-live: iso ## the same, always without a disk
+	@tests/tools/qemu.py run
+
+gdb: iso ## the same, stopped at the first instruction, and gdb attached to it in another terminal
+	@echo '  in another terminal: gdb -x kernel/debug/gdbinit $(OUT)/kernel.elf'
+	@tests/tools/qemu.py gdb
+
+# ---- tests ---------------------------------------------------------------------------------------------------------
+# A file in tests/guest, tests/fuzz or tests/bench is a program for the guest, static and against musl, unless
+# LINK_name in a build.mk there says otherwise (-static-pie, or nothing for a dynamic one). A file in tests/unit is a
+# program for this machine, with cmocka; UNIT_SRCS_name names what is compiled with it, UNIT_SAN_name the sanitizers.
+
+-include $(wildcard tests/guest/build.mk tests/unit/build.mk)
+MUSL_CC := $(BUILD)/ports/musl/bin/musl-gcc
+GUEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/fuzz/*.c tests/bench/*.c))
+
+$(GUEST_PROGRAMS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/guest/lib/*.c tests/guest/lib/*.h) $(call port_stamps,musl)
+	$(call say,MUSLCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -I. $(or $(LINK_$(notdir $*)),-static) -s -pthread $< \
+	        $(wildcard tests/guest/lib/*.c) -o $@
+
+$(BUILD)/tests/runcases: tests/tools/runcases.c $(call port_stamps,musl)
+	$(call say,MUSLCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -static -s $< -o $@
+
+tests: $(GUEST_PROGRAMS) $(BUILD)/tests/runcases $(call port_stamps,$(TEST_PORTS)) ## build all test programs
+
+linux: $(BUILD)/rootfs.cpio ## fetch Debian's Linux, to compare with
+	@ports/fetch-linux $(CACHE)
+
+# One suite in one configuration: make suite-busybox, make suite-posix CONFIG=chaos
+CONFIG ?= plain
+suite-%: tests iso
+	@tests/tools/suites.py run $* $(CONFIG)
+
+reference: tests linux ## run the suites on Debian's Linux and write what passes to tests/guest/expected
+	@for suite in $(or $(SUITES),guest busybox posix); do tests/tools/suites.py reference $$suite; done
+
 # ---- house-keeping -------------------------------------------------------------------------------------------------
 
 clean: ## remove what was built (sources and ports stay in the cache)
@@ -175,4 +221,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE setup ports kernel iso clean help
+.PHONY: FORCE setup ports kernel iso run run-live gdb tests linux reference clean help

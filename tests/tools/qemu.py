@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""qemu.py - start QEMU with a system in it and talk to it over the serial line.
+
+As a module: Guest, and what there is to boot: phantom(cmdline) and linux(append). As a program:
+
+    qemu.py run [--no-disk]    boot with a terminal on the serial line and a window where there is a display
+    qemu.py gdb                the same, stopped, waiting for gdb
+    qemu.py accel              say which accelerator works
+
+Timeouts are for hangs only: they count seconds without any output, and are meant for a slow, loaded machine without
+KVM. ACCEL=tcg or ACCEL=kvm overrides the probing.
+"""
+import hashlib
+import json
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(TOP, os.environ.get("BUILD_DIR", "build"))
+CACHE = os.environ.get("PHANTOM_CACHE", os.path.join(TOP, "build/cache"))
+QEMU = "qemu-system-x86_64"
+FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+EXACT = ["-icount", "shift=0,sleep=off", "-seed", "42", "-rtc", "base=2026-01-01,clock=vm"]
+
+# Configurations of testing.md. An option that a boot of the system gets stands in `cmdline`.
+CONFIGS = {
+    "plain": dict(smp=2, cpu="max"),
+    "chaos": dict(smp=1, cpu="qemu64", cmdline="chaos=20"),
+    "barrier": dict(smp=4, cpu="max", cmdline="barrier=100"),
+    "absent": dict(smp=2, cpu="max", cmdline="absent=20"),
+    "both": dict(smp=2, cpu="max", cmdline="chaos=20 barrier=100"),
+}
+
+
+class Hang(Exception):
+    """Nothing came for too long, or QEMU ended; the message has the end of the serial log."""
+
+
+def accelerator():
+    """kvm if a tiny machine prints a byte over it within 5 s (a /dev/kvm that opens may still hang), else tcg."""
+    if os.environ.get("ACCEL"):
+        return os.environ["ACCEL"]
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    # A ROM of 64 KiB whose reset vector writes K to the serial port and leaves by isa-debug-exit.
+    code = bytes.fromhex("ba f803 b0 4b ee ba f400 ee f4 eb fd".replace(" ", ""))
+    rom = bytearray(65536)
+    rom[:len(code)] = code
+    rom[0xfff0:0xfff5] = bytes.fromhex("ea 0000 00f0".replace(" ", ""))
+    with tempfile.NamedTemporaryFile(suffix=".rom") as f:
+        f.write(rom)
+        f.flush()
+        command = [QEMU, "-accel", "kvm", "-cpu", "max", "-display", "none", "-nodefaults", "-serial", "stdio", "-bios", f.name,
+                   "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+        try:
+            out = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=5).stdout
+        except (subprocess.TimeoutExpired, OSError):
+            out = b""
+    return "kvm" if b"K" in out else "tcg"
+
+
+_accel = None
+
+
+def machine(smp=1, cpu="max", memory="256M", icount=False, disks=(), uefi=False):
+    """QEMU's arguments for the machine itself. disks: raw images, which become /dev/vda, /dev/vdb..."""
+    global _accel
+    if _accel is None:
+        _accel = accelerator()
+    accel = "tcg,thread=single" if icount else _accel
+    args = [QEMU, "-accel", accel, "-cpu", cpu + (",-erms" if icount else ""), "-smp", str(smp), "-m", memory,
+            "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-nic", "none", "-device", "virtio-rng-pci"]
+    args += EXACT if icount else []
+    args += ["-bios", FIRMWARE] if uefi else []
+    for n, disk in enumerate(disks):
+        args += ["-drive", f"file={disk},format=raw,if=none,id=disk{n}",
+                 "-device", f"virtio-blk-pci,drive=disk{n},disable-legacy=on"]
+    return args
+
+
+def phantom(cmdline="", usb=False):
+    """Arguments that boot our ISO with cmdline on the kernel's command line."""
+    iso = os.path.join(BUILD, "phantom.iso")
+    if cmdline:
+        name = hashlib.sha256(cmdline.encode()).hexdigest()[:12]
+        iso = os.path.join(BUILD, "iso", name + ".iso")
+        parts = [os.path.join(BUILD, name) for name in ("kernel.stripped", "rootfs.img")]
+        if not os.path.exists(iso) or os.path.getmtime(iso) < max(map(os.path.getmtime, parts)):
+            os.makedirs(os.path.dirname(iso), exist_ok=True)
+            subprocess.run([os.path.join(TOP, "tests/tools/mkiso"), iso, *parts, cmdline], check=True)
+    if usb:
+        return ["-device", "qemu-xhci", "-drive", f"file={iso},format=raw,if=none,id=stick,readonly=on",
+                "-device", "usb-storage,drive=stick,bootindex=0"]
+    return ["-cdrom", iso, "-boot", "d"]
+
+
+def linux(append="", initrds=()):
+    """Arguments that boot Debian's Linux on the same root file system, with further cpio archives behind it."""
+    initrd = os.path.join(BUILD, "linux-initrd-" + hashlib.sha256(" ".join(initrds).encode()).hexdigest()[:12])
+    with open(initrd, "wb") as out:
+        for part in (os.path.join(BUILD, "rootfs.cpio"), *initrds):
+            with open(part, "rb") as f:
+                shutil.copyfileobj(f, out)
+    return ["-kernel", os.path.join(CACHE, "linux/vmlinuz"), "-initrd", initrd,
+            "-append", f"console=ttyS0 quiet mitigations=off rdinit=/sbin/init {append}"]
+
+
+class Guest:
+    """A running QEMU. Use it in a `with`; what is left of it is killed at the end, and kept for a look if it failed."""
+
+    def __init__(self, name, boot, timeout=120, **options):
+        self.name = name
+        self.timeout = timeout
+        self.dir = tempfile.mkdtemp(prefix="phantom-")
+        self.log = b""
+        self.at = 0
+        self.qmp_file = None
+        monitor = os.path.join(self.dir, "qmp")
+        self.command_line = machine(**options) + boot + [
+            "-display", "none", "-chardev", "stdio,id=tty,signal=off", "-serial", "chardev:tty",
+            "-qmp", f"unix:{monitor},server=on,wait=off"]
+        self.process = subprocess.Popen(self.command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None and kind is not KeyboardInterrupt:
+            self.keep()
+        self.kill()
+
+    # -- the serial line --
+
+    def send(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def read(self, timeout):
+        """Waits for more output; False if none came in time."""
+        ready, _, _ = select.select([self.process.stdout], [], [], timeout)
+        if not ready:
+            return False
+        data = os.read(self.process.stdout.fileno(), 65536)
+        if not data:
+            raise Hang(f"{self.name}: QEMU ended\n" + self.tail())
+        self.log += data
+        return True
+
+    def expect(self, pattern, timeout=None, total=None):
+        """Reads until the regular expression matches; goes on behind the match next time. timeout: seconds without
+        output; total: seconds at all."""
+        regex = re.compile(pattern.encode() if isinstance(pattern, str) else pattern)
+        end = time.monotonic() + total if total else None
+        while True:
+            match = regex.search(self.log, self.at)
+            if match:
+                self.at = match.end()
+                return match
+            if end and time.monotonic() > end or not self.read(timeout or self.timeout):
+                raise Hang(f"{self.name}: waited in vain for {pattern!r}\n" + self.tail())
+
+    def prompt(self, **how):
+        self.expect(r"# (\x1b\[6n)?$", **how)
+
+    def command(self, line, **how):
+        """Runs a shell command; returns (status, output)."""
+        start = self.at
+        self.send(line + "; echo D''ONE $?\n")
+        match = self.expect(r"DONE (\d+)\r?\n", **how)
+        output = self.log[start:match.start()].decode(errors="replace").replace("\r\n", "\n")
+        self.prompt()
+        return int(match[1]), output.split("\n", 1)[-1]
+
+    def tail(self, length=2000):
+        return self.log[-length:].decode(errors="replace")
+
+    # -- the machine --
+
+    def qmp(self, command, **arguments):
+        if self.qmp_file is None:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(os.path.join(self.dir, "qmp"))
+            self.qmp_file = connection.makefile("rw")
+            self.qmp_file.readline()
+            self.qmp("qmp_capabilities")
+        self.qmp_file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.qmp_file.flush()
+        while True:
+            answer = json.loads(self.qmp_file.readline())
+            if "return" in answer or "error" in answer:
+                return answer.get("return")
+
+    def screenshot(self, path):
+        self.qmp("screendump", filename=os.path.abspath(path), format="png")
+
+    def keys(self, *names):
+        """Presses keys one after the other, "a" or "alt-f2" (QEMU's names)."""
+        for name in names:
+            self.qmp("send-key", keys=[{"type": "qcode", "data": key} for key in name.split("-")])
+
+    def wait(self, timeout=60):
+        """Waits for QEMU to end by itself; returns its status: 2v+1 for isa-debug-exit, 0 for power off."""
+        end = time.monotonic() + timeout
+        try:
+            while time.monotonic() < end:
+                self.read(1)
+        except Hang:
+            return self.process.wait()
+        raise Hang(f"{self.name}: the machine did not go off\n" + self.tail())
+
+    def keep(self):
+        """Leaves serial log, command line and a screenshot in build/failed/NAME."""
+        where = os.path.join(BUILD, "failed", self.name)
+        os.makedirs(where, exist_ok=True)
+        with open(os.path.join(where, "serial.log"), "wb") as f:
+            f.write(self.log)
+        with open(os.path.join(where, "command"), "w", encoding="utf-8") as f:
+            f.write(" ".join(self.command_line) + "\n")
+        try:
+            self.screenshot(os.path.join(where, "screen.png"))
+        except (OSError, ValueError):
+            pass
+        print(f"  left in {os.path.relpath(where, TOP)}", file=sys.stderr)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def interactive(arguments, extra=()):
+    """Replaces this program by QEMU on the terminal."""
+    display = ["-display", "gtk"] if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else \
+        ["-display", "none"]
+    modules = "/usr/lib/x86_64-linux-gnu/qemu/ui-gtk.so"
+    if display[1] == "gtk" and not os.path.exists(modules):
+        display = ["-display", "sdl"] if os.path.exists(modules.replace("gtk", "sdl")) else ["-display", "none"]
+    print("  serial console here; Ctrl-A X ends QEMU", file=sys.stderr)
+    command = arguments + display + ["-serial", "mon:stdio", *extra]
+    os.execvp(command[0], command)
+
+
+def main():
+    what = sys.argv[1] if len(sys.argv) > 1 else ""
+    if what == "accel":
+        print(accelerator())
+    elif what == "run":
+        interactive(machine(smp=int(os.environ.get("SMP", "2")), memory=os.environ.get("MEMORY", "256M")) + phantom())
+    elif what == "gdb":
+        interactive(machine(smp=int(os.environ.get("SMP", "1")), memory=os.environ.get("MEMORY", "256M")) + phantom(),
+                    ["-S", "-gdb", "tcp:localhost:1234"])
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()

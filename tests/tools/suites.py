@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""suites.py - test suites in the guest: pack, boot, run, compare with what Linux gave.
+
+    suites.py run SUITE [CONFIG]        on our system; exit status 1 if a case fails
+    suites.py reference SUITE           on Debian's Linux; writes tests/guest/expected/SUITE
+
+Programs travel as a raw tar on a virtio disk (on Linux: in its initramfs); runcases runs them several at a time.
+expected/SUITE lists the cases that pass on Linux. expected/SUITE.except lists those that need not pass here, each with
+a reason, `name -- reason`. Both come with the tree; `check` runs only our system.
+
+SUITE may end in /N-M: only the N-th of M parts of the cases (posix/2-5); CONFIG is one of qemu.CONFIGS.
+"""
+import collections
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import time
+
+import qemu
+from qemu import BUILD, TOP
+
+EXPECTED = os.path.join(TOP, "tests/guest/expected")
+TESTS = os.path.join(BUILD, "tests")
+PORTS = os.path.join(BUILD, "ports")
+
+
+class Suite:
+    """One suite: the cases of runcases' list, the files they need, and how results are read from what it prints."""
+
+    seconds = 60     # per line of the list
+    jobs = 4
+    memory = "256M"
+    nested = False   # the commands are runners themselves
+    files = ()       # (path on this machine, path in the guest below /t)
+
+    def cases(self):
+        """[(name, command)]"""
+        raise NotImplementedError
+
+    def results(self, text):
+        """{name: None if it passed, else why not}"""
+        found = {}
+        for line in text.splitlines():
+            match = re.match(r"(PASS|FAIL) (\S+) ?(.*)", line)
+            if match:
+                found[match[2]] = None if match[1] == "PASS" else match[3] or "failed"
+        return found
+
+
+class GuestSuite(Suite):
+    """Our own programs, tests/guest/*.c: each prints PASS, FAIL or SKIP for each of its tests."""
+
+    nested = True
+    seconds = 120
+
+    def __init__(self):
+        self.programs = sorted(os.listdir(os.path.join(TESTS, "guest")))
+        self.files = [(os.path.join(TESTS, "guest"), "guest")]
+
+    def cases(self):
+        return [(program, f"/t/guest/{program}") for program in self.programs]
+
+    def results(self, text):
+        found = super().results(text)
+        for name in re.findall(r"^SKIP (\S+)", text, re.M):
+            found[name] = None
+        # A program that failed without saying which test: that counts; one that said so counts only as its tests.
+        return {name: why for name, why in found.items()
+                if name not in self.programs or why and (not why.startswith("status") or
+                not any(other.startswith(name + ".") and found[other] for other in found))}
+
+
+class BusyBoxSuite(Suite):
+    """BusyBox's own test suite, one line of the list for each applet."""
+
+    nested = True
+    seconds = 400
+
+    def __init__(self):
+        where = os.path.realpath(os.path.join(PORTS, "busybox"))
+        names = set()
+        with open(os.path.join(where, "links"), encoding="ascii") as f:
+            applets = {os.path.basename(line.strip()) for line in f} | {"busybox"}
+        for name in os.listdir(os.path.join(where, "testsuite")):
+            if name.endswith(".tests") or os.path.isdir(os.path.join(where, "testsuite", name)):
+                names.add(name.removesuffix(".tests"))
+        self.applets = sorted(name for name in names if name in applets)
+        self.files = [(os.path.join(where, "testsuite"), "busybox/testsuite"),
+                      (os.path.join(where, "config"), "busybox/.config"),
+                      (os.path.join(where, "bin/busybox"), "busybox/busybox"),
+                      (os.path.join(TOP, "tests/tools/busybox-case"), "busybox-case")]
+
+    def cases(self):
+        return [(applet, f"/t/busybox-case /t/busybox {applet}") for applet in self.applets]
+
+    def results(self, text):
+        found = {}
+        seen = collections.Counter()
+        applet = ""
+        for line in text.splitlines():
+            match = re.match(r"OUTPUT (\S+)|(PASS|FAIL): (.*)|FAIL (\S+) (timeout|signal.*)", line)
+            if not match:
+                continue
+            if match[1]:
+                applet = match[1]
+            elif match[2]:
+                name = f"{applet}: {match[3].strip()}"
+                seen[name] += 1
+                if seen[name] > 1:
+                    name += f" ({seen[name]})"
+                found[name] = None if match[2] == "PASS" else "failed"
+            else:
+                found[f"{match[4]}: whole"] = match[5]
+        return found
+
+
+class PosixSuite(Suite):
+    """posixtestsuite's conformance programs."""
+
+    memory = "512M"
+    jobs = 8
+
+    def __init__(self):
+        self.where = os.path.realpath(os.path.join(PORTS, "posixtestsuite"))
+        with open(os.path.join(self.where, "list"), encoding="ascii") as f:
+            names = f.read().split()
+        with open(os.path.join(self.where, "not-built"), encoding="ascii") as f:
+            missing = set(f.read().split())
+        self.names = [name for name in names if name not in missing]
+        self.files = [(os.path.join(self.where, "bin"), "posix")]
+
+    def cases(self):
+        return [(name, f"/t/posix/{name}") for name in self.names]
+
+
+SUITES = {"guest": GuestSuite, "busybox": BusyBoxSuite, "posix": PosixSuite}
+
+
+def pack(suite, cases, path):
+    """The raw tar that the guest unpacks into /t."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    list_file = path + ".list"
+    with open(list_file, "w", encoding="utf-8") as f:
+        f.writelines(f"{name} {command}\n" for name, command in cases)
+
+    def owner(info):
+        info.uid = info.gid = 0
+        info.uname = info.gname = "root"
+        return info
+
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+        for source, name in (*suite.files, (os.path.join(TESTS, "runcases"), "runcases"), (list_file, "list")):
+            tar.add(source, "t/" + name, filter=owner)
+
+
+def boot(name, config, linux, tar, memory):
+    """A guest with the tar unpacked in /t."""
+    options = dict(qemu.CONFIGS[config])
+    cmdline = options.pop("cmdline", "")
+    if linux:
+        manifest = tar + ".manifest"
+        cpio = tar + ".cpio"
+        with open(manifest, "w", encoding="utf-8") as f:
+            f.write("dir /t 755 0 0\nfile /t/tar 644 0 0 " + os.path.basename(tar) + "\n")
+        subprocess.run([os.path.join(BUILD, "mkrootfs"), "-c", "-t", "0", "-I", os.path.dirname(tar), "-o", cpio,
+                        manifest], check=True)
+        guest = qemu.Guest(name, qemu.linux("quiet", [cpio]), memory="1G", **options)
+        source = "/t/tar"
+    else:
+        guest = qemu.Guest(name, qemu.phantom(f"panic=exit {cmdline}".strip()), memory=memory, disks=[tar], **options)
+        source = "/dev/vda"
+    try:
+        guest.prompt(total=600)
+        status, output = guest.command(f"cd / && tar -xf {source}", timeout=300)
+        if status:
+            raise qemu.Hang(f"{name}: cannot unpack {source}: {output}")
+    except BaseException:
+        guest.__exit__(*sys.exc_info())
+        raise
+    return guest
+
+
+def run(suite, name, config="plain", linux=False, part=None):
+    """Runs a suite; {case: None or why it failed}. A guest that dies or hangs is a failed case `NAME: died`."""
+    cases = suite.cases()
+    if part:
+        cases = cases[part[0] - 1::part[1]]
+    label = f"{name}-{'linux' if linux else config}"
+    tar = os.path.join(TESTS, f"{label}.tar")
+    pack(suite, cases, tar)
+    found = {}
+    text = ""
+    try:
+        with boot(label, config, linux, tar, suite.memory) as guest:
+            start = guest.at
+            try:
+                guest.send(f"/t/runcases -j {suite.jobs} -t {suite.seconds} {'-o ' if suite.nested else ''}/t/list\n")
+                guest.expect(r"\nEND \d+ \d+\r?\n", timeout=suite.seconds + 120)
+            finally:
+                text = guest.log[start:].decode(errors="replace").replace("\r\n", "\n")
+                found = suite.results(text)
+    except qemu.Hang as hang:
+        found[f"{name}: died"] = str(hang)
+    os.makedirs(os.path.join(BUILD, "logs"), exist_ok=True)
+    with open(os.path.join(BUILD, "logs", label + ".log"), "w", encoding="utf-8") as f:
+        f.write(text)
+    return found
+
+
+def read_names(path):
+    try:
+        with open(path, encoding="utf-8") as f:
+            return [line.rstrip("\n") for line in f if line.strip() and not line.startswith("#")]
+    except FileNotFoundError:
+        return []
+
+
+def judge(name, found, complete=True):
+    """(passed, failed {case: why}) in the light of what Linux gave and of the exceptions."""
+    expected = set(read_names(os.path.join(EXPECTED, name)))
+    excepted = {line.rsplit(" -- ", 1)[0] for line in read_names(os.path.join(EXPECTED, name + ".except"))}
+    failed = {}
+    passed = 0
+    for case in sorted(found.keys() | (expected if complete else set())):
+        if case in found and found[case] is None:
+            passed += case in expected or name == "guest"
+        elif (case in expected or name == "guest" or case.endswith(": died")) and case not in excepted:
+            failed[case] = found.get(case, "no result")
+    return passed, failed
+
+
+def versions():
+    with open(os.path.join(qemu.CACHE, "linux/version"), encoding="ascii") as f:
+        kernel = " ".join(line.split(": ")[1].strip() for line in f)
+    sums = []
+    for port in ("musl", "busybox", "posixtestsuite"):
+        with open(os.path.join(TOP, "ports", port, "recipe"), encoding="utf-8") as f:
+            sums.append(port + " " + re.search(r"^upstream=(.*)", f.read(), re.M)[1])
+    return f"{kernel}, {', '.join(sums)}"
+
+
+def reference(name):
+    found = run(SUITES[name](), name, linux=True)
+    if f"{name}: died" in found:
+        sys.exit(found[f"{name}: died"])
+    os.makedirs(EXPECTED, exist_ok=True)
+    with open(os.path.join(EXPECTED, name), "w", encoding="utf-8") as f:
+        f.write(f"# Cases that pass on Linux; written by `make reference`: {versions()}\n")
+        f.writelines(case + "\n" for case in sorted(found) if found[case] is None)
+    bad = {case: why for case, why in found.items() if why}
+    print(f"  {name}: {len(found) - len(bad)} of {len(found)} pass on Linux")
+    for case in sorted(bad):
+        print(f"    {case}: {bad[case]}")
+
+
+def main():
+    if len(sys.argv) < 3 or sys.argv[1] not in ("run", "reference"):
+        sys.exit(__doc__)
+    name, _, part = sys.argv[2].partition("/")
+    if sys.argv[1] == "reference":
+        reference(name)
+        return
+    config = sys.argv[3] if len(sys.argv) > 3 else "plain"
+    begin = time.monotonic()
+    part = tuple(map(int, part.split("-"))) if part else None
+    passed, failed = judge(name, run(SUITES[name](), name, config, part=part), complete=not part)
+    for case, why in failed.items():
+        print(f"  FAIL {case}: {why}")
+    print(f"{name} ({config}): {passed} passed, {len(failed)} failed, {time.monotonic() - begin:.0f} s")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
