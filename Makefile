@@ -181,7 +181,7 @@ gdb: iso ## the same, stopped at the first instruction, and gdb attached to it i
 
 # ---- tests ---------------------------------------------------------------------------------------------------------
 # A file in tests/guest, tests/fuzz or tests/bench is a program for the guest, static and against musl, unless
-# LINK_name in a build.mk there says otherwise (-static-pie, or nothing for a dynamic one). A file in tests/unit is a
+# LINK_name in a build.mk there says otherwise (-static-pie; -pie or -no-pie for a dynamic one). A file in tests/unit is a
 # program for this machine, with cmocka; UNIT_SRCS_name names what is compiled with it, UNIT_SAN_name the sanitizers.
 
 -include $(wildcard tests/guest/build.mk tests/unit/build.mk)
