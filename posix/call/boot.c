@@ -2,8 +2,10 @@
  * boot.c - the personality from nothing: an empty space, its root, the file tree, pid 1. Each step opens sections of its own. No thread runs yet, and nothing is absent.
  */
 #include "posix/include/boot.h"
+#include "posix/include/deadline.h"
 #include "posix/include/mm.h"
 #include "posix/include/socket.h"
+#include "posix/include/signal.h"
 #include "posix/include/tty.h"
 #include "posix/call/call_internal.h"
 #include "kernel/include/boot.h"
@@ -41,6 +43,7 @@ int posix_boot(void)
 {
         static const struct { const char *what; int (*make)(void); } steps[] = {
                 { "address spaces", mm_boot },
+                { "signals", signal_boot },
                 { "vDSO", mm_create_vdso },
                 { "file tree", vfs_create },
                 { "files of the boot archive", fs_populate },
@@ -64,6 +67,7 @@ int posix_boot(void)
         }
         vfs_boot();
         socket_boot();
+        deadline_boot();
         r = start_init();
         if (r < 0) {
                 klog(LOG_ERR, "cannot make init: error %d", r);

@@ -33,6 +33,7 @@ static const struct syscall_entry pseudo_table[NR_PSEUDO_END - NR_PSEUDO] = {
         [NR_SIGNAL - NR_PSEUDO] = { .name = "(signal)", .run = signal_deliver, .interrupt = KILLABLE, .restart = ERESTARTNOINTR },
         [NR_EXIT - NR_PSEUDO] = { .name = "(exit)", .run = exit_run, .interrupt = UNINTERRUPTIBLE, .restart = ERESTARTNOINTR },
         [NR_START_INIT - NR_PSEUDO] = { .name = "(init)", .run = exec_start, .interrupt = UNINTERRUPTIBLE, .restart = ERESTARTNOINTR },
+        [NR_CHILD_TID - NR_PSEUDO] = { .name = "(child tid)", .run = child_tid_run, .interrupt = KILLABLE, .restart = ERESTARTNOINTR },
 };
 static const struct syscall_entry unknown = { .name = "(unknown)", .restart = ERESTARTNOINTR };
 

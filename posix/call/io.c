@@ -179,3 +179,24 @@ long user_fault(struct call *c)
         c->fault_err = cpu->fault_err;
         return CALL_FAULT;
 }
+
+long copy_struct_in(struct call *c, void *dst, size_t ksize, uint64_t src, size_t usize)
+{
+        uint8_t rest[64];
+        size_t known = MIN(ksize, usize);
+
+        if (!copy_in(c, dst, src, known))
+                return user_fault(c);
+        __builtin_memset((char *)dst + known, 0, ksize - known);
+        for (size_t at = known; at < usize;) {
+                size_t n = MIN(usize - at, sizeof(rest));
+
+                if (!copy_in(c, rest, src + at, n))
+                        return user_fault(c);
+                for (size_t i = 0; i < n; i++)
+                        if (rest[i])
+                                return -E2BIG;
+                at += n;
+        }
+        return 0;
+}

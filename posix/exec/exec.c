@@ -749,7 +749,7 @@ static long run(struct call *c, const struct exec_args *a)
         }
         if (c->stage == STAGE_STRINGS) {
                 struct exec_plan *p = plan_of(c);
-                bool alone = process_current()->nlive <= 1;
+                bool alone = process_current()->nthreads <= 1;
 
                 r = copy_strings(c, a, &g);
                 if (!p->comm[0] && g.block && g.low < g.size)

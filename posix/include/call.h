@@ -153,10 +153,13 @@ bool copy_out(struct call *c, uint64_t dst, const void *src, size_t len);
 /* Absolute path strings etc. >= 0 length, -ENAMETOOLONG, or -EFAULT: then return user_fault(c). */
 long copy_string(struct call *c, char *dst, uint64_t src, size_t len);
 
+/* A struct that may grow with time: `usize` bytes given by the user, what the kernel does not know must be 0. 0, -E2BIG, or what user_fault() returns. */
+long copy_struct_in(struct call *c, void *dst, size_t ksize, uint64_t src, size_t usize);
+
 void call_save(struct call *c);
 /* Let a kernel-made call run as thread t's next dispatch (init's execve, new threads): t is not running. */
 void call_prepare(struct thread *t, unsigned nr, const uint64_t arg[6]);
 extern const struct syscall_entry syscall_table[];
 extern const unsigned syscall_count;
 /* Pseudo-calls, numbers above the table. */
-enum { NR_PSEUDO = 1024, NR_USER_FAULT = NR_PSEUDO, NR_SIGNAL, NR_EXIT, NR_START_INIT, NR_PSEUDO_END };
+enum { NR_PSEUDO = 1024, NR_USER_FAULT = NR_PSEUDO, NR_SIGNAL, NR_EXIT, NR_START_INIT, NR_CHILD_TID, NR_PSEUDO_END };

@@ -3,7 +3,8 @@
  * timers, timerfd). The truth is in the object; the armed timer is volatile, found by the object's address, and armed again at boot from the object.
  *
  *      deadline_reserve(c)      before changes(): memory for one new timer. 0 or -ENOMEM.
- *      deadline_set(...)        after changes(): arms, moves or (ns = 0) disarms. Arming an object again needs no reserve.
+ *      deadline_set(...)        after changes(): arms, moves or (ns = 0) disarms. An object that has had a deadline keeps its memory: no reserve again.
+ *      deadline_drop(...)       before the object is freed.
  * On expiry, deadline_fns[kind] runs as a section of its own, with no current thread, once; it looks at the object's own deadline first (it may have been moved
  * meanwhile), locks what it needs, changes, and arms again when it repeats.
  */
@@ -15,6 +16,7 @@ typedef void (*deadline_fn)(void *object);
 /* Expiry functions: itimer_expired, cpu_limits_check, ptimer_expired are ours; timerfd_expired is posix/poll's (weak). */
 int deadline_reserve(struct call *c);
 void deadline_set(void *object, enum deadline_kind kind, uint64_t mono_ns);
+void deadline_drop(void *object, enum deadline_kind kind);
 void deadline_boot(void);          /* every boot: arms what the space holds */
 
 /*

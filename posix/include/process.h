@@ -102,7 +102,6 @@ struct posix_root {
         uint64_t mm_slot_bitmap[512];
         struct session *session_hash[64];
         struct user *user_hash[64];
-        struct cred *init_cred;          /* FIELD_REF */
         uint64_t nforks;                 /* processes ever made, for /proc/stat */
         uint64_t init_start_ns; uint32_t init_deaths, pad_init;
         uint64_t spare[32];
@@ -116,6 +115,9 @@ struct process *process_find(int pid);           /* borrows; LOCK_PROCTREE held,
 struct thread *thread_find(int tid);
 struct pgrp *pgrp_find(int pgid);
 struct session *session_find(int sid);
+/* The one word that guards pids, parents and children, groups, sessions and zombies. */
+static inline void proctree_lock(void) { lock(LOCK_PROCTREE, NULL); }
+static inline void proctree_unlock(void) { unlock(LOCK_PROCTREE, NULL); }
 /* Every process, in no order, by pid hash; new ones may be missed. fn returns false to end the walk. LOCK_PROCTREE held, or read-only use in a section. */
 void process_each(bool (*fn)(struct process *p, void *arg), void *arg);
 int process_create_init(void);                   /* first boot: pid 1 with a prepared execve of /sbin/init (or init= on the command line) */
@@ -136,8 +138,10 @@ int signal_send_process(struct process *p, int signo, const siginfo_t *info);  /
 int signal_send_thread(struct thread *t, int signo, const siginfo_t *info);
 int signal_send_pgrp(struct pgrp *g, int signo, const siginfo_t *info);
 bool signal_ignored_or_blocked(struct thread *t, int signo);
-/* Pending set of the current thread, own and shared (signalfd, sigtimedwait): takes one of `set` out. 0 or the signal number. */
+/* Pending set of the current thread, own and shared (signalfd, sigtimedwait): takes one of `set` out, after changes(). 0 or the signal number.
+ * Between a signal_peek (which changes nothing) and the dequeue of what it showed the caller holds signal_lock(t->proc) (signal.h). */
 int signal_dequeue(struct thread *t, sigset64 set, siginfo_t *info);
+int signal_peek(struct thread *t, sigset64 set, siginfo_t *info);
 const void *signal_key(struct process *p);       /* wake key: something became pending in p (signalfd, sigtimedwait) */
 bool process_orphaned_pgrp(struct pgrp *g);      /* LOCK_PROCTREE */
 

@@ -17,11 +17,12 @@ struct ptimer {
         uint8_t pad;
         uint64_t deadline;               /* on its own clock; 0: disarmed */
         uint64_t interval;
-        uint64_t overrun;                /* expirations while the signal was queued */
         int32_t last_overrun;            /* told with the signal taken last */
         int32_t cpu_tid;                 /* thread whose CPU clock it is; 0: the process's */
 };
 
+int ptimer_overrun(const struct ptimer *t);               /* what its signal would tell if it were taken now */
+void ptimer_arm(struct ptimer *t);                        /* by its own deadline; its memory was reserved when it was made */
 void ptimer_taken(struct ptimer *t);                      /* LOCK_SIGNAL: its signal was dequeued: overrun is told, the interval goes on */
 bool process_timers_drop(struct process *p);              /* exit and exec: at most 16 a call; true: call again. After changes() */
 void itimers_drop(struct process *p);                     /* exit; execve keeps them */

@@ -32,6 +32,7 @@ struct sigaction64 signal_action(const struct sighand *sh, int signo);
 
 struct sighand *sighand_new(void);                        /* all default; refs 1; after changes() */
 struct sighand *sighand_copy(const struct sighand *from);
+void sighand_touch(const struct sighand *sh);             /* before changes(): what a copy will read */
 void sighand_reset_caught(struct sighand *sh);            /* execve: handlers become SIG_DFL */
 
 /*
@@ -53,3 +54,4 @@ void siginfo_kill(siginfo_t *info, int signo, int code);  /* SI_USER, SI_TKILL o
 /* A pending POSIX timer signal: queued with `q` made beforehand. True: it was queued; false: it is pending already (the caller counts an overrun) or ignored. */
 bool signal_send_timer(struct process *p, struct thread *t, struct ptimer *timer, const siginfo_t *info);
 void signal_forget_timer(struct process *p, struct ptimer *timer);   /* the timer goes: its queued signal no longer names it */
+int signal_boot(void);                                    /* every boot: volatile memory for frames. 0 or -ENOMEM */

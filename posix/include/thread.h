@@ -72,7 +72,7 @@ struct thread {
         uint32_t ptrace_flags; struct thread *tracer;
         uint8_t stop_asked;        /* [l LOCK_SIGNAL] take part in the group stop */
         uint8_t killed;            /* [l LOCK_SIGNAL] this thread alone must die (execve by a sibling) */
-        uint8_t timer_slack_pad[2];
+        uint16_t io_priority;      /* ioprio_set(2) */
         uint32_t timer_slack_ns;
         sigset64 awaited;          /* [l LOCK_SIGNAL] sigtimedwait looks for these */
         uint64_t trap_nr, trap_err, trap_addr;   /* of the last synchronous fault, for the handler's frame */
@@ -124,3 +124,4 @@ void signal_force_fault(struct thread *t, int signo, int code, uint64_t addr, un
 long mm_fault(struct call *c, uint64_t addr, uint64_t err, int *signo, int *code);
 /* Supplied by posix/proc: runs as pseudo-call NR_EXIT in stages until the thread is gone (returns CALL_EXIT). */
 long exit_run(struct call *c);
+long child_tid_run(struct call *c);      /* NR_CHILD_TID: CLONE_CHILD_SETTID, the first act of a new process */

@@ -30,6 +30,12 @@ static inline void object_get(void *o)
                 __atomic_fetch_add(&((struct object *)o)->refs, 1, __ATOMIC_RELAXED);
 }
 void object_put(void *o);
+/* Before the change: makes sure that the count can be changed then (the object may be on an absent page). */
+static inline void object_look(const void *o)
+{
+        if (o)
+                (void)__atomic_load_n(&((const struct object *)o)->refs, __ATOMIC_RELAXED);
+}
 void object_init(void *o, unsigned type);   /* refs 1 */
 void *object_new(unsigned type);            /* space_alloc + object_init */
 /*

@@ -89,6 +89,14 @@ void fpu_save(void *area)
                 __asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
 }
 
+void fpu_save_whole(void *area)
+{
+        if (cpu_features.xsave)
+                __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)) : "memory");
+        else
+                __asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
+}
+
 void fpu_restore(const void *area)
 {
         if (cpu_features.xsave)

@@ -8,6 +8,7 @@ size_t fpu_size(void);
 uint64_t fpu_features(void);              /* XCR0 as shown to user mode */
 void fpu_init_area(void *area);           /* initial state */
 void fpu_save(void *area);
+void fpu_save_whole(void *area);          /* every component is written, also those in their initial state: for areas that user mode will read */
 void fpu_restore(const void *area);       /* area is kernel-made or passed fpu_sanitize */
 bool fpu_sanitize(void *area);            /* user-supplied header: false when it cannot be loaded */
 void fs_base_set(uint64_t base);          /* this CPU now */

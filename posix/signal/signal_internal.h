@@ -1,0 +1,32 @@
+/*
+ * signal_internal.h - between the files of posix/signal only.
+ */
+#pragma once
+#include "posix/include/ptimer.h"
+#include "kernel/include/log.h"
+
+/* queue.c; LOCK_SIGNAL held */
+struct sigqueue *sigqueue_take(struct sigpending *p, int signo, struct thread *t, siginfo_t *info); /* oldest of signo, info filled; frees nothing yet */
+void sigqueue_free(struct sigqueue *q);
+void sigpending_discard(struct sigpending *p, sigset64 set);      /* all of set, queued or not */
+bool sigpending_peek(const struct sigpending *p, int signo, siginfo_t *info);  /* without taking it: changes nothing */
+bool sigqueue_add(struct sigpending *p, int signo, const siginfo_t *info, bool force, struct ptimer *timer); /* false: the limit is reached */
+int signal_next(sigset64 set);                                    /* faults first, then by number; 0: none */
+
+
+/* frame.c */
+/*
+ * Writes the frame of a handler below regs->rsp (or on the alternate stack): 0 with *sp, CALL_FAULT, -EFAULT (it cannot be). Changes only user memory.
+ */
+long frame_build(struct call *c, const struct frame *regs, const struct sigaction64 *a, const siginfo_t *info, sigset64 mask, uint64_t *sp);
+void frame_enter(const struct sigaction64 *a, int signo, uint64_t sp);   /* registers become the handler's; after changes() */
+bool signal_on_altstack(const struct thread *t, uint64_t sp);
+
+/* calls.c: sets the alternate stack as sigaltstack(2) does, after changes(): 0, -EPERM (on it at user_sp), -EINVAL, -ENOMEM */
+long signal_altstack_set(struct thread *t, uint64_t sp, uint64_t flags, uint64_t size, uint64_t user_sp);
+
+struct sigaction64 *action_slot(struct sighand *sh, int signo, bool make); /* NULL: default and not made */
+
+/* send.c */
+void signal_stop_begin(struct thread *self, int signo);   /* LOCK_SIGNAL held: all live threads are asked to stop */
+void signal_stop_join(struct thread *self);               /* LOCK_PROCTREE held, LOCK_SIGNAL not: self has stopped, unless it was continued meanwhile */
