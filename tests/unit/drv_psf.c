@@ -1,5 +1,5 @@
 /*
- * drv_psf.c - the font parser: what a good file gives, and that no damage makes it read beyond the file (the sanitizers watch: the
+ * drv_psf.c - the font parser and the characters that are drawn: what a good file gives, and that no damage makes it read beyond the file (the sanitizers watch: the
  * file is an allocation of exactly its size).
  */
 #include <setjmp.h>
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "kernel/drivers/video/blocks.h"
 #include "kernel/drivers/video/psf.h"
 
 #define GLYPHS 5
@@ -113,9 +114,39 @@ static void damaged(void **state)
         }
 }
 
+/* Geometry: nothing beyond the rows; lines meet their neighbours at the edges of the cell. */
+static void drawn_characters(void **state)
+{
+        (void)state;
+        for (unsigned height = BLOCKS_HEIGHT_MIN; height <= BLOCKS_HEIGHT_MAX; height++) {
+                uint8_t *rows = malloc(height), *below = malloc(height);
+
+                for (uint32_t code = 0; code < 0x3000; code++) {
+                        bool ours = (code >= 0x2500 && code <= 0x259f) || (code >= 0x2800 && code <= 0x28ff);
+
+                        assert_int_equal(blocks_draw(code, height, rows), ours);
+                }
+                blocks_draw(0x253c, height, rows); 
+                blocks_draw(0x2502, height, below);
+                assert_int_equal(rows[height - 1], below[0]);
+                assert_int_equal(rows[height / 2], 0xff);
+                blocks_draw(0x2566, height, rows);
+                blocks_draw(0x2551, height, below);
+                assert_int_equal(rows[height - 1], below[0]);
+                blocks_draw(0x2588, height, rows);
+                for (unsigned y = 0; y < height; y++)
+                        assert_int_equal(rows[y], 0xff);
+                blocks_draw(0x2800, height, rows);
+                assert_int_equal(rows[0], 0);
+                free(rows);
+                free(below);
+        }
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(good_file), cmocka_unit_test(refused), cmocka_unit_test(damaged)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(good_file), cmocka_unit_test(refused), cmocka_unit_test(damaged),
+                                           cmocka_unit_test(drawn_characters)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

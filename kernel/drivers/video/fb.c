@@ -6,6 +6,7 @@
  * large. The number of cells is bounded by the console block; what remains of a larger screen stays dark.
  */
 #include <console_font.h>
+#include "kernel/drivers/video/blocks.h"
 #include "kernel/drivers/video/console_block.h"
 #include "kernel/drivers/video/fb.h"
 #include "kernel/drivers/video/psf.h"
@@ -16,7 +17,7 @@
 #include "kernel/lib/string.h"
 
 #define GLYPH_WIDTH  8
-#define HEIGHT_MAX   32
+#define HEIGHT_MAX   BLOCKS_HEIGHT_MAX
 #define SCALE_WIDTH  1600
 #define FONT_CODES   2048
 
@@ -138,9 +139,13 @@ static void draw_rows(uint8_t *at, const uint8_t *rows, uint32_t fg, uint32_t bg
 
 void fb_draw(unsigned row, unsigned col, const struct fb_cell *c)
 {
-        const uint8_t *rows = psf_glyph(&fb.font, c->code);
-        uint8_t own[HEIGHT_MAX];
+        const uint8_t *rows;
+        uint8_t own[HEIGHT_MAX], geometry[HEIGHT_MAX];
 
+        if (c->code >= 0x2500 && blocks_draw(c->code, fb.font.height, geometry))
+                rows = geometry;
+        else
+                rows = psf_glyph(&fb.font, c->code);
         if (!is_plain(c)) {
                 compose_glyph(c, rows, own);
                 if (c->cursor)
@@ -240,7 +245,7 @@ bool fb_init(void)
                 return false;
         }
         if (psf_open(&fb.font, console_font, console_font_size, codes, FONT_CODES) < 0 || fb.font.width != GLYPH_WIDTH ||
-            fb.font.height > HEIGHT_MAX || fb.font.height < 8) {
+            fb.font.height > HEIGHT_MAX || fb.font.height < BLOCKS_HEIGHT_MIN) {
                 klog(LOG_WARN, "screen: the font cannot be used");
                 return false;
         }
