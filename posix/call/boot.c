@@ -4,6 +4,8 @@
 #include "posix/include/boot.h"
 #include "posix/include/deadline.h"
 #include "posix/include/mm.h"
+#include "posix/include/poll.h"
+#include "posix/include/signal.h"
 #include "posix/include/socket.h"
 #include "posix/include/signal.h"
 #include "posix/include/tty.h"
@@ -48,6 +50,9 @@ int posix_boot(void)
                 { "file tree", vfs_create },
                 { "files of the boot archive", fs_populate },
                 { "terminals", tty_boot },
+                { "signals", signal_boot },
+                { "readiness queues", epoll_boot },
+                { "timer descriptors", timerfd_boot },
         };
         struct posix_root *root;
         int r;
