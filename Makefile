@@ -182,9 +182,31 @@ gdb: iso ## the same, stopped at the first instruction, and gdb attached to it i
 # ---- tests ---------------------------------------------------------------------------------------------------------
 # A file in tests/guest, tests/fuzz or tests/bench is a program for the guest, static and against musl, unless
 # LINK_name in a build.mk there says otherwise (-static-pie; -pie or -no-pie for a dynamic one). A file in tests/unit is a
-# program for this machine, with cmocka; UNIT_SRCS_name names what is compiled with it, UNIT_SAN_name the sanitizers.
+# program for this machine, with cmocka: UNIT_SRCS_name, UNIT_FLAGS_name, UNIT_LIBS_name say what goes into it,
+# UNIT_SAN_name which sanitizers it is built with, one program each: address (with undefined, the default), thread.
 
--include $(wildcard tests/guest/build.mk tests/unit/build.mk)
+-include $(wildcard tests/unit/build.mk tests/guest/build.mk)
+
+UNIT_CFLAGS := -std=gnu17 -O1 -g -DPERSIST_HOSTED -I. -Wall -Wextra -Werror -Wstrict-prototypes \
+        -Wno-missing-field-initializers -fno-omit-frame-pointer
+UNIT_SANITIZE_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+UNIT_SANITIZE_thread  := -fsanitize=thread
+UNIT_TESTS := $(foreach t,$(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c)),$(foreach s,$(or $(UNIT_SAN_$t),address),$s/$t))
+
+$(UNIT_TESTS:%=$(OUT)/unit/%): $(OUT)/unit/%: tests/unit/$$(notdir $$*).c $$(UNIT_SRCS_$$(notdir $$*)) \
+                | $(call port_stamps,libvterm)
+	$(call say,UNIT,$*)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(UNIT_CFLAGS) $(UNIT_FLAGS_$(notdir $*)) -MM -MP -MT $@ $(filter %.c,$^) >$@.d
+	$(Q)$(HOSTCC) $(UNIT_CFLAGS) $(UNIT_FLAGS_$(notdir $*)) $(UNIT_SANITIZE_$(patsubst %/,%,$(dir $*))) \
+	        $(filter %.c,$^) $(UNIT_LIBS_$(notdir $*)) -lcmocka -lpthread -o $@
+-include $(wildcard $(OUT)/unit/*/*.d)
+
+UNIT_RUNS := $(subst /,-,$(UNIT_TESTS:%=unit-%))
+$(UNIT_RUNS): unit-%: $$(OUT)/unit/$$(subst address-,address/,$$(subst thread-,thread/,$$*))
+	@$< >$<.log 2>&1 && echo 'PASS unit $*' || { cat $<.log; echo 'FAIL unit $*'; exit 1; }
+unit: $(UNIT_RUNS) ## unit tests: kernel/lib, persist, drivers and page trees in Linux processes, with sanitizers
+
 MUSL_CC := $(BUILD)/ports/musl/bin/musl-gcc
 GUEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/fuzz/*.c tests/bench/*.c))
 
@@ -221,4 +243,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE setup ports kernel iso run run-live gdb tests linux reference clean help
+.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference clean help

@@ -17,14 +17,3 @@ $(OUT)/obj/posix/exec/vdso/image.S.o: posix/exec/vdso/image.S $(VDSO)
 	$(Q)$(CC) -D__ASSEMBLY__ '-DVDSO_IMAGE="$(VDSO)"' -c $< -o $@
 
 KERNEL_OBJS += $(OUT)/obj/posix/exec/vdso/image.S.o
-
-# Page trees in a Linux process, against a model, with ASan and UBSan.
-$(OUT)/unit/address/mm_ptree: tests/unit/mm_ptree.c posix/mm/ptree.c posix/include/ptree.h
-	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)gcc -std=gnu17 -O1 -g -DPERSIST_HOSTED -I. -Wall -Wextra -Werror -fno-omit-frame-pointer -fsanitize=address,undefined \
-	        -fno-sanitize-recover=undefined $< -lcmocka -o $@
-
-unit-mm: $(OUT)/unit/address/mm_ptree ## unit test of page trees, sanitized
-	$(Q)for t in $^; do printf '  %-8s%s\n' TEST $$t; $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; done
-.PHONY: unit-mm
