@@ -136,7 +136,7 @@ void space_stats(struct space_stats *st)
         const struct root_page *r = root();
         int64_t count[PAGE_KINDS] = { 0 };
 
-        *st = (struct space_stats){ .pages_top = r->frontier, .dirty_now = persist_host->dirty_count(), .epoch = snapshot_epoch() };
+        *st = (struct space_stats){ .pages_first = DATA_PPN, .pages_top = r->frontier, .dirty_now = persist_host->dirty_count(), .epoch = snapshot_epoch() };
         for (unsigned cpu = 0; cpu < r->ncpus; cpu++) {
                 const struct cpu_heap *h = space_page(CPU_PPN + cpu);
 

@@ -97,6 +97,7 @@ void space_root_set(enum root_slot slot, void *object);    /* after section_chan
 struct space_stats {
         uint64_t pages[PAGE_KINDS]; /* PAGE_FREE: pages with a frame that are free */
         uint64_t pages_cached;      /* of those, in the CPUs' own lists */
+        uint64_t pages_first;       /* first page that can be of another kind than PAGE_META */
         uint64_t pages_top;         /* pages of the space ever used */
         uint64_t dirty_now, epoch;
         uint64_t deferred;          /* frees that wait for their grace period */

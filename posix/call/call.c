@@ -150,6 +150,8 @@ static void call_release(struct call *c)
         for (unsigned i = 0; i < CALL_OBJECTS; i++)
                 if (c->counted >> i & 1)
                         object_put(c->objects[i]);
+        for (unsigned i = 0; i < CALL_OBJECTS; i++)
+                t->call.objects[i] = NULL; /* references only while the record is in use (P12) */
         if (c->overflow_saved)
                 space_free_bytes(c->overflow);
         /* A call of many messages may be saved and have vectors that are not. */

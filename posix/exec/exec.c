@@ -378,6 +378,23 @@ static void stack_write(struct mm *m, uint64_t va, const void *from, size_t len)
         }
 }
 
+/* Before the change: what an earlier section wrote of the stack in [from, to), and the nodes above, may be absent by now. */
+static void stack_touch(struct mm *m, uint64_t from, uint64_t to)
+{
+        struct vma *v = mm_find(m, from);
+
+        for (uint64_t va = ALIGN_DOWN(from, PAGE_SIZE); v && va < to; va += PAGE_SIZE)
+                ptree_cost(&v->anon, vma_index(v, va));
+}
+
+static void lay_down_touch(struct call *c, const struct gather *g)
+{
+        struct exec_plan *p = plan_of(c);
+
+        if (new_mm(c))
+                stack_touch(new_mm(c), p->p - (g->size - g->low), p->p + 1);
+}
+
 static void make_stack(struct call *c)
 {
         struct exec_plan *p = plan_of(c);
@@ -431,6 +448,7 @@ static long copy_strings(struct call *c, const struct exec_args *a, struct gathe
                 if (r == -ENAMETOOLONG && (!large || g->low < g->size)) {
                         if (!space_room(SECTION_PAGES))
                                 return -ENOMEM;
+                        lay_down_touch(c, g);
                         changes(c);
                         lay_down(c, g);
                         return CALL_AGAIN;
@@ -505,9 +523,10 @@ static uint64_t words_at(const struct exec_plan *p)
         return ALIGN_DOWN(random_at - 8ul * (1 + string_count(p) + 2 + AUX_WORDS), 16);
 }
 
-static uint64_t after_string(struct vma *stack, uint64_t va)
+/* 0: the string does not end below limit. */
+static uint64_t after_string(struct vma *stack, uint64_t va, uint64_t limit)
 {
-        for (;;) {
+        while (va < limit) {
                 const char *page = space_page(ptree_lookup(&stack->anon, vma_index(stack, va)));
                 size_t at = va & (PAGE_SIZE - 1), len = strnlen(page + at, PAGE_SIZE - at);
 
@@ -515,9 +534,30 @@ static uint64_t after_string(struct vma *stack, uint64_t va)
                 if (len < PAGE_SIZE - at)
                         return va + 1;
         }
+        return 0;
 }
 
-/* Up to 2,048 words of the table. True: it is complete. After changes(). */
+#define WORDS_PIECE   2048u
+#define STRINGS_PIECE (36 * PAGE_SIZE)  /* the longest string, and a page at either end */
+
+static uint64_t scan_limit(const struct exec_plan *p)
+{
+        return MIN(ALIGN_DOWN(p->scan ? p->scan : p->p, PAGE_SIZE) + STRINGS_PIECE, p->stack_top);
+}
+
+/* All that one piece of the table reads and writes, and the place of what comes after it. */
+static void pointers_touch(struct call *c)
+{
+        struct exec_plan *p = plan_of(c);
+        struct mm *m = new_mm(c);
+        uint64_t at = p->pointer_at ? p->pointer_at : words_at(p);
+
+        stack_touch(m, p->scan ? p->scan : p->p, scan_limit(p));
+        stack_touch(m, at, MIN(at + (WORDS_PIECE + AUX_WORDS + 8) * 8, p->p));
+        stack_touch(m, p->p - 64, p->p);
+}
+
+/* A piece of the table. True: it is complete. After changes(). */
 static bool write_pointers(struct call *c)
 {
         struct exec_plan *p = plan_of(c);
@@ -525,7 +565,8 @@ static bool write_pointers(struct call *c)
         struct vma *stack = mm_find(m, p->p);
         uint32_t nargs = arg_count(p), total = string_count(p);
         uint64_t words[64];
-        unsigned filled = 0, budget = 2048;
+        unsigned filled = 0, budget = WORDS_PIECE;
+        uint64_t limit = scan_limit(p), next;
 
         if (!p->pointer_at) {
                 words[filled++] = nargs;
@@ -533,6 +574,9 @@ static bool write_pointers(struct call *c)
                 p->scan = p->arg_start = p->p;
         }
         while (p->pointers_done < total && budget--) {
+                next = after_string(stack, p->scan, limit);
+                if (!next)
+                        break;
                 if (filled >= ARRAY_SIZE(words) - 3) {
                         stack_write(m, p->pointer_at, words, filled * 8);
                         p->pointer_at += filled * 8;
@@ -543,7 +587,7 @@ static bool write_pointers(struct call *c)
                         p->arg_end = p->env_start = p->scan;
                 }
                 words[filled++] = p->scan;
-                p->scan = after_string(stack, p->scan);
+                p->scan = next;
                 p->pointers_done++;
         }
         if (p->pointers_done == total) {
@@ -633,6 +677,27 @@ static void place(struct call *c, struct placed *at, struct file *exe)
         at->vdso = mm_map_vdso(m);
 }
 
+/* What the swap counts, drops and writes beside the new address space. Takes LOCK_FDTABLE when the table must be copied. */
+static void swap_touch(struct call *c)
+{
+        struct process *proc = process_current();
+        struct cred *cr = c->thread->cred;
+
+        (void)READ_ONCE(INODE_MAIN->writers);
+        object_look(INODE_LDSO);
+        object_look(proc->exe);
+        object_look(proc->sighand);
+        object_look(cr);
+        object_look(cr->user);
+        if (proc->files->obj.refs > 1) {
+                if (!lock_held(LOCK_FDTABLE, proc->files))
+                        lock(LOCK_FDTABLE, proc->files);
+                fdtable_pages(proc->files);
+        }
+        if (new_mm(c))
+                pointers_touch(c);
+}
+
 /* Do the images stand where they may, and is everything there that the last step needs? Before the change. */
 static long ready(struct call *c)
 {
@@ -651,7 +716,7 @@ static long ready(struct call *c)
         }
         if (!elf_present(INODE_MAIN, &p->main) || (p->has_interp && !elf_present(INODE_LDSO, &p->interp)))
                 return -ENOEXEC;
-        (void)READ_ONCE(INODE_MAIN->writers); /* written after the change */
+        swap_touch(c);
         return space_room(SECTION_PAGES) ? 0 : -ENOMEM;
 }
 
@@ -759,6 +824,7 @@ static long run(struct call *c, const struct exec_args *a)
                 if (!alone || new_mm(c)) {
                         if (!space_room(SECTION_PAGES))
                                 return -ENOMEM;
+                        lay_down_touch(c, &g);
                         changes(c);
                         lay_down(c, &g);
                         c->stage = alone ? STAGE_POINTERS : STAGE_ALONE;

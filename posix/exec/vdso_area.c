@@ -38,11 +38,11 @@ static void walk_pages(const struct space_visitor *v)
         struct space_stats s;
 
         space_stats(&s);
-        for (ppn_t p = 1; p < s.pages_top; p++) {
+        for (ppn_t p = s.pages_first; p < s.pages_top; p++) {
                 const uint64_t *e = space_page(p);
 
                 if (space_page_kind(p) != PAGE_NODE || !space_page_refs(p))
-                        continue;
+                        continue; /* freed, or waiting for its grace period */
                 for (unsigned i = 0; i < PAGE_SIZE / sizeof(*e); i++) {
                         if (e[i])
                                 v->page(e[i]);
