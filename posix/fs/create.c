@@ -87,7 +87,7 @@ static const struct { const char *path; enum fs_type type; enum inode_kind kind;
         { "proc", FS_PROC, INODE_PROC, 0555, "proc" },
         { "sys", FS_SYSFS, INODE_SYS, 0555, "sysfs" },
         { "dev", FS_DEVTMPFS, INODE_FS, 0755, "devtmpfs" },
-        { "dev/pts", FS_DEVPTS, INODE_FS, 0755, "devpts" },
+        { "dev/pts", FS_DEVPTS, INODE_DEVPTS, 0755, "devpts" },
         { "dev/shm", FS_TMPFS, INODE_FS, 01777, "tmpfs" },
 };
 
@@ -148,6 +148,12 @@ int vfs_create(void)
                 fs = mount_new_root(mounts[k].kind, mounts[k].mode);
 
                 mount_make(mounts[k].type, mounts[k].source, fs, i, 0);
+                if (mounts[k].type == FS_PROC)
+                        fs_state()->proc_dev = fs->dev;
+                else if (mounts[k].type == FS_SYSFS)
+                        fs_state()->sys_dev = fs->dev;
+                else if (mounts[k].type == FS_DEVPTS)
+                        fs_state()->pts_dev = fs->dev;
                 if (mounts[k].type == FS_DEVTMPFS)
                         fs_state()->dev = fs;
                 else if (mounts[k].type == FS_DEVPTS)

@@ -452,3 +452,16 @@ void dir_free(struct inode *dir)
                 block_free(dir->dir);
         dir->dir = NULL;
 }
+
+static void walk_block(const struct dir_block *b, const struct space_visitor *v)
+{
+        v->page(space_ppn(b));
+        for (unsigned i = 0; b->level && i < b->count; i++)
+                walk_block(b->child[i].block, v);
+}
+
+void dir_walk_pages(struct inode *dir, const struct space_visitor *v)
+{
+        if (dir->dir)
+                walk_block(dir->dir, v);
+}

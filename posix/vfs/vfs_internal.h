@@ -54,6 +54,8 @@ void dir_remove(struct inode *dir, struct dir_place *p);
 void dir_replace(struct inode *dir, struct dir_place *p, struct inode *child); /* the name stands for another inode */
 /* First entry with a cookie above `after`. */
 bool dir_next(struct inode *dir, uint64_t after, struct dir_entry *e);
+struct space_visitor;
+void dir_walk_pages(struct inode *dir, const struct space_visitor *v);  /* P12 */
 void dir_free(struct inode *dir);        /* the last block of an empty directory */
 
 /* ---- inodes (posix/fs/inode.c) ---- */
@@ -134,7 +136,8 @@ struct fs_state {
         uint64_t any_flags;        /* union of all mounts' flags: says quickly that no mount is read-only */
         struct inode *anon;        /* FIELD_REF: what has no place of its own */
         uint64_t inotify_watches;
-        uint64_t overcommit, spare[8];
+        uint32_t proc_dev, sys_dev, pts_dev, pad;
+        uint64_t overcommit, spare[6];
 };
 static inline struct fs_state *fs_state(void) { return posix_root()->fs_state; }
 struct mount *mount_of(const struct inode *i);
