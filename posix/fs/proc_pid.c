@@ -354,6 +354,20 @@ static uint32_t tty_dev(struct process *p)
         return !t ? 0 : t->kind == TTY_PTY ? RDEV(PTY_MAJOR + t->index / 256, t->index % 256) : RDEV(4, t->index);
 }
 
+__attribute__((weak)) char thread_state_letter(struct thread *t)
+{
+        struct sched_thread *st = sched_of(t->slot);
+
+        if (t->run == THREAD_DEAD || !st)
+                return 'X';
+        switch (SCHED_STATE(st->word)) {
+        case SCHED_WAITING: return st->interruptible ? 'S' : 'D';
+        case SCHED_STOPPED: return 'T';
+        case SCHED_DEAD: return 'X';
+        default: return 'R';
+        }
+}
+
 static char state_letter(struct process *p, struct thread *t, bool task)
 {
         if (!task && p->state == PROCESS_ZOMBIE)

@@ -79,10 +79,10 @@ static void show_stat(struct proc_text *t, void *arg)
                 idle += MIN(cpus[k].idle_ns, up);
         busy = up * cpu_count > idle ? up * cpu_count - idle : 0;
         /* Who is gone is not in the sums any more: the share of user time is that of those who are here. */
-        user = s.user + s.system ? (uint64_t)((unsigned __int128)busy * s.user / (s.user + s.system)) : busy;
+        user = s.user + s.system ? (busy >> 20) * (s.user >> 10) / MAX((s.user + s.system) >> 10, 1ul) << 20 : busy;
         proc_printf(t, "cpu  %lu 0 %lu %lu 0 0 0 0 0 0\n", user / TICK_NS, (busy - user) / TICK_NS, idle / TICK_NS);
         for (unsigned k = 0; k < cpu_count; k++) {
-                uint64_t i = MIN(cpus[k].idle_ns, up), b = up - i, u = busy ? (uint64_t)((unsigned __int128)b * user / busy) : 0;
+                uint64_t i = MIN(cpus[k].idle_ns, up), b = up - i, u = busy ? (b >> 20) * (user >> 20) / MAX(busy >> 20, 1ul) << 20 : 0;
 
                 proc_printf(t, "cpu%u %lu 0 %lu %lu 0 0 0 0 0 0\n", k, u / TICK_NS, (b - u) / TICK_NS, i / TICK_NS);
         }
