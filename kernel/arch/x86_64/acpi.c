@@ -40,7 +40,7 @@ struct fadt {
         uint32_t smi_command;
         uint8_t acpi_enable, acpi_disable, s4bios, pstate;
         uint32_t pm1a_event, pm1b_event, pm1a_control, pm1b_control, pm2_control, pm_timer, gpe0, gpe1;
-        uint8_t lengths[10];
+        uint8_t lengths[8];
         uint16_t c2_latency, c3_latency, flush_size, flush_stride;
         uint8_t duty_offset, duty_width, day_alarm, month_alarm, century;
         uint16_t boot_arch;
@@ -53,6 +53,8 @@ struct fadt {
         uint64_t x_facs, x_dsdt;
         struct acpi_address x_blocks[8], sleep_control, sleep_status;
 } __attribute__((packed));
+_Static_assert(offsetof(struct fadt, century) == 108 && offsetof(struct fadt, reset) == 116 && offsetof(struct fadt, x_dsdt) == 140 &&
+                       offsetof(struct fadt, sleep_control) == 244, "ACPI 6.4, table 5.9");
 #define FADT_RESET    (1u << 10)
 #define FADT_REDUCED  (1u << 20)
 #define BOOT_ARCH_8042 2u

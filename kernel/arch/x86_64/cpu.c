@@ -101,6 +101,7 @@ static void find_features(void)
                 x->xsaveopt = cpuid(0xd, 1).a & 1;
         if (x->max_ext >= 0x80000001)
                 x->nx = cpuid(0x80000001, 0).d & 1 << 20;
+        x->physical_bits = x->max_ext >= 0x80000008 ? cpuid(0x80000008, 0).a & 255 : 36;
         if (x->max_ext >= 0x80000007)
                 x->invariant_tsc = cpuid(0x80000007, 0).d & 1 << 8;
 }

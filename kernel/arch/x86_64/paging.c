@@ -159,8 +159,12 @@ bool direct_covers(paddr_t pa, size_t len)
 
 int kmap(uint64_t va, paddr_t pa, unsigned flags)
 {
-        uint64_t f = spin_lock(&kmap_lock), pte = pa | PTE_P | PTE_A | PTE_D | PTE_NX | global;
-        uint64_t *e = entry_at(va, 0);
+        uint64_t f, pte = pa | PTE_P | PTE_A | PTE_D | PTE_NX | global, *e;
+
+        if (pa >> cpu_features.physical_bits) /* reserved bits: firmware told nonsense */
+                return -EINVAL;
+        f = spin_lock(&kmap_lock);
+        e = entry_at(va, 0);
 
         if (flags & KMAP_W)
                 pte |= PTE_W;

@@ -1,10 +1,10 @@
 /*
  * tsc.c - how fast the TSC and the local APIC's timer run, and programming the latter.
  *
- * The reference is the HPET, else the PIT's channel 2. A sample is a reading of the reference between two of the TSC; of several the one with
- * the smallest gap is taken, and the window is at least a thousand gaps long, so that a host that takes the processor away in
- * between (TCG, loaded) costs time but not accuracy. Under QEMU's icount a gap is a few ns, so the window is its minimum and booting
- * stays short. Within the error that is left the roundest number is taken: 1 GHz under icount.
+ * The reference is the HPET, else ACPI's timer, else the PIT's channel 2. A sample is a reading of the reference between two of the TSC; of several
+ * the one with the smallest gap is taken, and the window is at least a thousand gaps long, so that a host that takes the processor away
+ * in between (TCG, loaded) costs time but not accuracy. Under QEMU's icount a gap is a few ns, so the window is its minimum and
+ * booting stays short. Within the error that is left the roundest number is taken: 1 GHz under icount.
  */
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/features.h"
@@ -16,41 +16,82 @@
 #include "kernel/include/time.h"
 #include "kernel/lib/muldiv.h"
 
-#define PIT_HZ        1193182ul
-#define PIT_TICKS     5966u        /* 5 ms */
 #define SAMPLES       8
 #define TRIES         5
 #define WINDOW_GAPS   1000ul
 #define WINDOW_MIN_NS 200000ul
-#define WINDOW_MAX_NS 20000000ul
+#define WINDOW_MAX_NS 20000000ul /* shorter than any reference's wrap */
+#define PM_PERIOD_FS  279365114ul /* 3.579545 MHz */
+#define PIT_PERIOD_FS 838095344ul /* 1.193182 MHz */
 
 struct sample {
-        uint64_t tsc, gap, ref; /* TSC in the middle, width of the bracket, reference's ticks */
+        uint64_t tsc, gap, ref; /* TSC in the middle, width of the bracket, the reference's ticks */
 };
 
+/* Counts up, wraps at mask + 1. */
+static struct {
+        uint64_t (*read)(void);
+        uint64_t period_fs, mask;
+} ref;
 static volatile uint64_t *hpet;
-static uint64_t hpet_period_fs, hpet_mask;
 static struct sample first;     /* tsc_refine measures from here */
 static uint64_t found_hz;
 static uint64_t timer_mult;     /* APIC timer ticks per ns, << 32 */
 
-static bool hpet_open(void)
+static uint64_t read_hpet(void)
+{
+        return hpet[30];
+}
+
+static bool open_hpet(void)
 {
         uint64_t caps;
 
-        if (!acpi.hpet)
-                return false;
-        hpet = mmio_map(acpi.hpet, PAGE_SIZE, false);
+        hpet = acpi.hpet ? mmio_map(acpi.hpet, PAGE_SIZE, false) : NULL;
         if (!hpet)
                 return false;
         caps = hpet[0];
-        hpet_period_fs = caps >> 32;
-        hpet_mask = caps & 1 << 13 ? ~0ul : 0xffffffffu;
-        if (!hpet_period_fs || hpet_period_fs > 100000000) { /* the specification's bound: 100 ns */
-                hpet = NULL;
+        ref.period_fs = caps >> 32;
+        ref.mask = caps & 1 << 13 ? ~0ul : 0xffffffffu;
+        ref.read = read_hpet;
+        if (!ref.period_fs || ref.period_fs > 100000000) /* the specification's bound: 100 ns */
                 return false;
-        }
         hpet[2] = (hpet[2] & ~2ul) | 1; /* run, without legacy routing */
+        return true;
+}
+
+static uint64_t read_pm(void)
+{
+        return inl(acpi.pm_timer) & 0xffffff;
+}
+
+static bool open_pm(void)
+{
+        ref.read = read_pm;
+        ref.period_fs = PM_PERIOD_FS;
+        ref.mask = 0xffffff;
+        return acpi.pm_timer != 0;
+}
+
+static uint64_t read_pit(void)
+{
+        uint64_t left;
+
+        outb(0x43, 0x80); /* latch channel 2 */
+        left = inb(0x42);
+        left |= (uint64_t)inb(0x42) << 8;
+        return 0x10000 - left;
+}
+
+static bool open_pit(void)
+{
+        outb(0x61, (inb(0x61) & ~2u) | 1); /* gate on, speaker off */
+        outb(0x43, 0xb4);                  /* channel 2, both bytes, mode 2: counts round and round */
+        outb(0x42, 0);
+        outb(0x42, 0);
+        ref.read = read_pit;
+        ref.period_fs = PIT_PERIOD_FS;
+        ref.mask = 0xffff;
         return true;
 }
 
@@ -59,9 +100,9 @@ static struct sample take_sample(void)
         struct sample best = {.gap = ~0ul};
 
         for (unsigned i = 0; i < SAMPLES; i++) {
-                uint64_t before = rdtsc(), ref = hpet[30], after = rdtsc();
+                uint64_t before = rdtsc(), at = ref.read(), after = rdtsc();
                 if (after - before < best.gap)
-                        best = (struct sample){before + (after - before) / 2, after - before, ref};
+                        best = (struct sample){before + (after - before) / 2, after - before, at};
         }
         return best;
 }
@@ -69,8 +110,8 @@ static struct sample take_sample(void)
 /* Frequency between two samples and how wrong it may be, both in Hz. False: too wrong to use. */
 static bool measure(const struct sample *a, const struct sample *b, uint64_t *hz, uint64_t *error)
 {
-        uint64_t ticks = (b->ref - a->ref) & hpet_mask, tsc = b->tsc - a->tsc;
-        uint64_t ns = mul_div(ticks, hpet_period_fs, 1000000);
+        uint64_t ticks = (b->ref - a->ref) & ref.mask, tsc = b->tsc - a->tsc;
+        uint64_t ns = mul_div(ticks, ref.period_fs, 1000000);
 
         if (!ns || !tsc)
                 return false;
@@ -90,15 +131,19 @@ static uint64_t round_within(uint64_t hz, uint64_t error)
         return hz;
 }
 
-static uint64_t calibrate_hpet(void)
+/* 0: the reference does not count. */
+static uint64_t calibrate(void)
 {
         uint64_t window_ns = WINDOW_MIN_NS, hz = 0, error = 0;
 
         for (unsigned i = 0; i < TRIES; i++) {
                 struct sample a = take_sample(), b;
-                uint64_t wait = window_ns * 1000000 / hpet_period_fs;
-                while (((hpet[30] - a.ref) & hpet_mask) < wait)
+                uint64_t wait = mul_div(window_ns, 1000000, ref.period_fs);
+                for (unsigned spins = 0; ((ref.read() - a.ref) & ref.mask) < wait; spins++) {
+                        if (spins > 10000000)
+                                return 0;
                         cpu_relax();
+                }
                 b = take_sample();
                 first = a;
                 if (measure(&a, &b, &hz, &error) && (b.gap + a.gap) * WINDOW_GAPS <= b.tsc - a.tsc)
@@ -108,41 +153,20 @@ static uint64_t calibrate_hpet(void)
         return hz ? round_within(hz, error) : 0;
 }
 
-/* Channel 2 counts down with its output read at port 0x61. The shortest of three is the least disturbed. */
-static uint64_t calibrate_pit(void)
-{
-        uint64_t best = ~0ul;
-
-        for (unsigned i = 0; i < 3; i++) {
-                uint64_t from, to;
-                outb(0x61, (inb(0x61) & ~2u) | 1);
-                outb(0x43, 0xb0); /* channel 2, both bytes, mode 0 */
-                outb(0x42, PIT_TICKS & 255);
-                outb(0x42, PIT_TICKS >> 8);
-                from = rdtsc();
-                for (unsigned spins = 0; !(inb(0x61) & 0x20); spins++) {
-                        if (spins > 10000000)
-                                return 0;
-                }
-                to = rdtsc();
-                best = MIN(best, to - from);
-        }
-        return mul_div(best, PIT_HZ, PIT_TICKS);
-}
-
 uint64_t tsc_calibrate(void)
 {
         uint64_t hz = 0;
 
-        if (hpet_open())
-                hz = calibrate_hpet();
-        if (!hz) {
-                hpet = NULL;
-                hz = calibrate_pit();
-        }
+        if (open_hpet())
+                hz = calibrate();
+        if (!hz && open_pm())
+                hz = calibrate();
+        if (!hz && open_pit())
+                hz = calibrate();
         if (hz < 10000000) {
-                klog(LOG_WARN, "time: neither HPET nor PIT tells the TSC's speed: 1 GHz assumed");
+                klog(LOG_WARN, "time: no clock tells the TSC's speed: 1 GHz assumed");
                 hz = NSEC_PER_SEC;
+                ref.mask = 0;
         }
         found_hz = hz;
         return hz;
@@ -153,7 +177,7 @@ uint64_t tsc_refine(void)
         struct sample now;
         uint64_t hz, error;
 
-        if (!hpet)
+        if (ref.mask <= 0xffff) /* it has wrapped since */
                 return found_hz;
         now = take_sample();
         if (!measure(&first, &now, &hz, &error) || error > hz / 20000)

@@ -32,7 +32,7 @@ bool paging_ready(void);                             /* the boot page tables are
 #define KMAP_W  1u
 #define KMAP_UC 2u
 #define KMAP_WC 4u
-int kmap(uint64_t va, paddr_t pa, unsigned flags);   /* in the KHEAP range; 0 or -ENOMEM */
+int kmap(uint64_t va, paddr_t pa, unsigned flags);   /* in the KHEAP range; 0, -ENOMEM, -EINVAL (no such physical address) */
 paddr_t kunmap(uint64_t va);                         /* what was there, or 0; flushed by tlb_flush_kernel */
 paddr_t kernel_translate(uint64_t va);               /* any kernel address; 0: not mapped */
 bool direct_covers(paddr_t pa, size_t len);
