@@ -102,6 +102,7 @@ struct vma *mm_map_area(struct mm *m, uint64_t va, uint64_t len, uint32_t prot, 
 /* RLIMIT_AS, RLIMIT_DATA, number of areas: 0 or -ENOMEM. */
 int mm_may_map(struct mm *m, uint64_t len, uint32_t prot, uint32_t flags);
 /* Unmaps [from, to): one piece of work in a section that has not changed anything, LOCK_MM held by mm_enter. 0, CALL_AGAIN or -ENOMEM (nothing changed). */
+long mm_leave(struct call *c, struct mm *m, long result);   /* a call that may own m ends: lets go unless it goes on; returns result */
 long mm_unmap_piece(struct call *c, struct mm *m, uint64_t from, uint64_t to);
 
 /* ---- fork ---- */

@@ -77,6 +77,5 @@ void mapping_leave_all(struct mm_volatile *mv);
 
 /* address_space.c */
 void mm_owner_take(struct call *c, struct mm *m);    /* after changes() */
-long mm_leave(struct call *c, struct mm *m, long result); /* a call that may own m ends: lets go unless it goes on; returns result */
 void mm_owner_drop(struct mm *m);                    /* after changes(); wakes who waits */
 extern paddr_t mm_zero_frame, mm_vvar_frame;
