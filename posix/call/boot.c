@@ -3,6 +3,7 @@
  */
 #include "posix/include/boot.h"
 #include "posix/include/deadline.h"
+#include "posix/include/ipc.h"
 #include "posix/include/mm.h"
 #include "posix/include/poll.h"
 #include "posix/include/signal.h"
@@ -72,6 +73,7 @@ int posix_boot(void)
         }
         vfs_boot();
         socket_boot();
+        ipc_boot();
         deadline_boot();
         r = start_init();
         if (r < 0) {

@@ -52,8 +52,7 @@ struct tty {
 extern const struct file_ops tty_file_ops, ptmx_file_ops, console_file_ops; /* FILE_TTY, FILE_PTMX, FILE_DEV_CONSOLE */
 
 int tty_boot(void);                                   /* every boot, after drivers: makes or finds the ports' terminals. Opens its own sections. 0, -ENOMEM */
-void tty_session_exit(struct session *s);             /* its leader exits: after changes(); hangs up the terminal */
-void tty_session_gone(struct session *s);             /* the record goes */
+void tty_session_exit(struct session *s);             /* its leader exits: hangs up the terminal; a section that has not changed anything */
 struct tty *tty_console(void);                        /* what /dev/console is */
 
 /* /dev/pts: number and owner of what there is. */

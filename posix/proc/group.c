@@ -115,6 +115,10 @@ bool pgrp_release(void *object)
 {
         struct pgrp *g = object;
 
+        proctree_lock();
+        if (g->session->foreground == g)
+                g->session->foreground = NULL; /* the terminal's group is gone: nobody is in front */
+        proctree_unlock();
         object_put(g->session);
         space_free(g);
         return false;

@@ -25,9 +25,9 @@ long tty_job_check(struct call *c, struct tty *t, int signo)
                 return 0;
         if (signal_ignored_or_blocked(c->thread, signo))
                 return signo == SIGTTIN ? -EIO : 0;
-        lock(LOCK_PROCTREE, NULL);
+        proctree_lock();
         orphaned = process_orphaned_pgrp(p->pgrp);
-        unlock(LOCK_PROCTREE, NULL);
+        proctree_unlock();
         if (orphaned)
                 return -EIO;
         changes(c);
@@ -57,13 +57,13 @@ void tty_set_controlling(struct tty *t)
 {
         struct process *p = process_current();
 
-        lock(LOCK_PROCTREE, NULL);
+        proctree_lock();
         if (t->session)
                 let_go(t->session);
         p->session->tty = t;
         p->session->foreground = p->pgrp;
         t->session = p->session;
-        unlock(LOCK_PROCTREE, NULL);
+        proctree_unlock();
 }
 
 /* A session leader without a terminal that opens one nobody has gets it. */
@@ -90,9 +90,9 @@ void tty_hangup(struct tty *t, bool session_exit)
                         signal_send_process(leader, SIGHUP, NULL);
                         signal_send_process(leader, SIGCONT, NULL);
                 }
-                lock(LOCK_PROCTREE, NULL);
+                proctree_lock();
                 let_go(s);
-                unlock(LOCK_PROCTREE, NULL);
+                proctree_unlock();
         }
         t->stopped_by_call = 0;
         tty_start(t);
@@ -120,16 +120,11 @@ void tty_session_exit(struct session *s)
         if (!t)
                 return;
         tty_lock(t);
+        tty_touch(t);
+        section_changes();
         if (s->tty == t)
                 tty_hangup(t, true);
         tty_unlock(t);
-}
-
-void tty_session_gone(struct session *s)
-{
-        if (s->tty && s->tty->session == s)
-                s->tty->session = NULL;
-        s->tty = NULL;
 }
 
 /* TIOCNOTTY: the leader gives the terminal up for its whole session. */
@@ -150,9 +145,9 @@ static long ioctl_notty(struct call *c, struct tty *t)
                 tty_hangup(t, false);
                 return 0;
         }
-        lock(LOCK_PROCTREE, NULL);
+        proctree_lock();
         let_go(p->session);
-        unlock(LOCK_PROCTREE, NULL);
+        proctree_unlock();
         if (g) {
                 signal_send_pgrp(g, SIGHUP, NULL);
                 signal_send_pgrp(g, SIGCONT, NULL);
@@ -210,7 +205,7 @@ static long ioctl_spgrp(struct call *c, struct tty *t, uint64_t arg)
         if (id < 0)
                 return -EINVAL;
         tty_lock(t);
-        lock(LOCK_PROCTREE, NULL);
+        proctree_lock();
         g = pgrp_find(id);
         if (!g)
                 return -ESRCH;
