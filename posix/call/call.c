@@ -142,26 +142,52 @@ void call_save(struct call *c)
         t->in_call = 1;
 }
 
-static void call_release(struct call *c)
+static bool in_space(const void *p)
+{
+        return (uint64_t)p >= SPACE_BASE && (uint64_t)p < SPACE_BASE + SPACE_MAX;
+}
+
+/*
+ * The call is over; what its record holds is let go on the way out, in a section that has looked at it first (an object may be on an absent page). Until then the
+ * record alone names the references.
+ */
+static void call_close(struct call *c)
 {
         struct thread *t = c->thread;
 
         section_changes();
         for (unsigned i = 0; i < CALL_OBJECTS; i++)
-                if (c->counted >> i & 1)
-                        object_put(c->objects[i]);
-        for (unsigned i = 0; i < CALL_OBJECTS; i++)
-                t->call.objects[i] = NULL; /* references only while the record is in use (P12) */
-        if (c->overflow_saved)
-                space_free_bytes(c->overflow);
+                t->call.objects[i] = c->counted >> i & 1 ? c->objects[i] : NULL;
+        t->call.counted = c->counted;
+        t->call.overflow = c->overflow_saved ? c->overflow : NULL;
         /* A call of many messages may be saved and have vectors that are not. */
-        if (c->io.nvec > IO_INLINE && (uint64_t)c->io.overflow >= SPACE_BASE && (uint64_t)c->io.overflow < SPACE_BASE + SPACE_MAX)
-                space_free_bytes(c->io.overflow);
+        t->call.io.overflow = c->io.nvec > IO_INLINE && in_space(c->io.overflow) ? c->io.overflow : NULL;
         t->in_call = 0;
         t->wait.active = 0;
-        t->call.counted = 0;
-        t->call.overflow = NULL;
-        t->call.io.overflow = NULL;
+        t->release = t->call.counted || t->call.overflow || t->call.io.overflow;
+}
+
+static void return_redo(void *arg);
+
+static void call_release(struct thread *t)
+{
+        struct call *c = &t->call;
+
+        section_begin(return_redo, NULL);
+        for (unsigned i = 0; i < CALL_OBJECTS; i++)
+                object_look(c->objects[i]);
+        section_changes();
+        for (unsigned i = 0; i < CALL_OBJECTS; i++) {
+                object_put(c->objects[i]);
+                c->objects[i] = NULL;
+        }
+        c->counted = 0;
+        space_free_bytes(c->overflow);
+        space_free_bytes(c->io.overflow);
+        c->overflow = NULL;
+        c->io.overflow = NULL;
+        t->release = 0;
+        section_end();
 }
 
 void call_prepare(struct thread *t, unsigned nr, const uint64_t arg[6])
@@ -263,7 +289,7 @@ static noreturn void call_end(struct call *c, long r)
                 trace(c, r);
 
         if (c->saved)
-                call_release(c);
+                call_close(c);
         if (st->nwaiters)
                 sched_waiters_clear(st);
         scratch_free(st);
@@ -541,6 +567,8 @@ noreturn void thread_return(void)
         struct thread *t = cpu->current;
 
         for (;;) {
+                if (t->release)
+                        call_release(t);
                 if (t->dying) {
                         drain_one(t, return_redo);
                         if (cpu->need & ~NEED_SIGNAL)

@@ -42,6 +42,7 @@ struct thread {
         struct thread *hash_next;  /* by tid; LOCK_PROCTREE */
         uint8_t run;               /* enum thread_run */
         uint8_t in_call;           /* record is active: dispatch from it */
+        uint8_t release;           /* the record of a call that ended still holds references */
         uint8_t has_frame;         /* frame below is valid (not while it runs) */
         uint8_t nice_plus20;
         uint8_t policy, rt_priority;
