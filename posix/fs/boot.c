@@ -34,4 +34,5 @@ void vfs_boot(void)
         proc_system_boot();
         sys_boot();
         block_boot();
+        kmsg_boot();
 }

@@ -26,7 +26,7 @@ enum file_type device_type(uint32_t mode, uint32_t rdev)
 
 uint32_t device_seekable(enum file_type type)
 {
-        return type == FILE_DEV_NULL || type == FILE_DEV_ZERO || type == FILE_DEV_FULL || type == FILE_DEV_RANDOM || type == FILE_FB ||
+        return type == FILE_DEV_NULL || type == FILE_DEV_ZERO || type == FILE_DEV_FULL || type == FILE_DEV_RANDOM || type == FILE_FB || type == FILE_DEV_KMSG ||
                type == FILE_PROC || type == FILE_PROC_DIR ? FMODE_PREAD : 0;
 }
 

@@ -8,4 +8,5 @@ struct inode *fs_make_path(struct inode *dir, const char *path, uint32_t mode, u
 #define BLOCK_MAJOR 254                   /* virtio disks', and all others': minor = index * 16 + partition */
 void proc_system_boot(void);             /* every boot: the registered files of /proc */
 void sys_boot(void);                     /* and of /sys */
+void kmsg_boot(void);
 void block_boot(void);                   /* every boot: nodes of the disks that are there */
