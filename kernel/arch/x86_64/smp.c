@@ -103,7 +103,6 @@ static bool start_cpu(unsigned id, uint32_t apic_id)
         cpus[id].apic_id = apic_id;
         *w = (struct words){direct_pa(start_tables[0]), cpus[id].stack_top, id, (uint64_t)ap_main};
         lapic_ipi(apic_id, ICR_INIT | ICR_ASSERT | ICR_LEVEL);
-        lapic_ipi(apic_id, ICR_INIT | ICR_LEVEL);
         wait_ns(INIT_WAIT_NS);
         for (unsigned i = 0; i < 2; i++) {
                 lapic_ipi(apic_id, ICR_STARTUP | (uint32_t)(ap_trampoline >> PAGE_SHIFT));

@@ -110,10 +110,8 @@ void trap_on_ist(struct frame *f)
         unsigned vector = (uint8_t)f->nr;
 
         if (vector == VECTOR_NMI) {
-                if (!READ_ONCE(stopping)) {
-                        klog(LOG_WARN, "unknown NMI");
+                if (!READ_ONCE(stopping)) /* nobody's: it may have struck inside the log, so nothing is said */
                         return;
-                }
                 cpu_this()->stopped_frame = f;
                 for (;;)
                         __asm__ volatile("cli; hlt");
