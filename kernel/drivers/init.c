@@ -1,5 +1,6 @@
 /*
- * init.c - probes every device once, in the order in which they need each other: what shows the log first, then what others are found on.
+ * init.c - probes every device once, in the order in which they need each other: what shows the log first, then what
+ * others are found on.
  */
 #include "kernel/drivers/bus/pci.h"
 #include "kernel/drivers/bus/virtio.h"

@@ -1,7 +1,8 @@
 /*
- * drv_console.c - the console's emulator and its persistent block: known streams give known screens; for random streams of text and escape
- * sequences, a terminal that is restored from a copy of its block between any two bytes ends with the same block as one that was
- * not; hostile streams and damaged blocks keep the invariants and stay inside the block (the sanitizers see the rest).
+ * drv_console.c - the console's emulator and its persistent block: known streams give known screens; for random streams
+ * of text and escape sequences, a terminal that is restored from a copy of its block between any two bytes ends with
+ * the same block as one that was not; hostile streams and damaged blocks keep the invariants and stay inside the block
+ * (the sanitizers see the rest).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -191,7 +192,8 @@ static void known_streams(void **state)
         assert_int_equal(cell(t, 0, 0).ch & CELL_CODE, 0x2500);
         assert_int_equal(cell(t, 0, 1).ch & CELL_CODE, 0x2502);
 
-        say(t, "\033c\xe4\xb8\xad!\xc3\xa4" "e\xcc\x81");
+        say(t, "\033c\xe4\xb8\xad!\xc3\xa4"
+               "e\xcc\x81");
         assert_true(cell(t, 0, 0).ch & CELL_WIDE);
         assert_true(cell(t, 0, 1).ch & CELL_TAIL);
         assert_int_equal(cell(t, 0, 2).ch, '!');
@@ -235,11 +237,12 @@ static void hostile_sequences(void **state)
         many[sizeof(many) - 1] = 0;
         say(t, many);
         say(t, "\033[38m\033[38;5m\033[38;2m\033[48;2;1m\033[4:m\033[4:9m\033[38:2:1:2:3m");
-        say(t, "\033[99999999A\033[99999999B\033[99999999C\033[99999999D\033[99999999L\033[99999999M\033[99999999P\033[99999999@");
+        say(t, "\033[99999999A\033[99999999B\033[99999999C\033[99999999D\033[99999999L\033[99999999M\033[99999999P\033["
+               "99999999@");
         say(t, "\033[99999999S\033[99999999T\033[99999999X\033[99999999I\033[99999999Z\033[0;0r\033[5;3r\033[99;2r");
         say(t, "\033[?69h\033[80;80s\033[81;1s\033[79;81sxx\033[?6h\033[H\nx\033[10@\033[10'}\033[10'~");
         for (unsigned i = 0; i < 2000; i++)
-                say(t, "\xcc\x81"); /* marks without end */
+                say(t, "\xcc\x81");                 /* marks without end */
         say(t, "\xc2\x80\xc2\x85\xc2\x9b\xc2\x9f"); /* C1 in UTF-8 */
         say(t, "\xf4\x90\x80\x80\xed\xa0\x80\xc0\x80\xff\xfe\xf8\x88\x80\x80\x80");
         say(t, "\033]0;");
@@ -256,12 +259,18 @@ static void hostile_sequences(void **state)
 
 static size_t random_piece(char *out)
 {
-        static const char *const text[] = {"word ", "ls -l\r\n", "\r\n", "\t", "\b\b ", "\xe4\xb8\xad\xe6\x96\x87", "\xc3\xa9",
-                                           "e\xcc\x88", "\xe2\x94\x80\xe2\x94\x82", "0123456789", "\n", "\033M", "\033D", "\033E",
-                                           "\0337", "\0338", "\033(0", "\033(B", "\033)0", "\016", "\017", "\033=", "\033>", "\033H",
-                                           "\033#8", "\033N", "\033A"};
+        static const char *const text[] = {"word ",      "ls -l\r\n", "\r\n",
+                                           "\t",         "\b\b ",     "\xe4\xb8\xad\xe6\x96\x87",
+                                           "\xc3\xa9",   "e\xcc\x88", "\xe2\x94\x80\xe2\x94\x82",
+                                           "0123456789", "\n",        "\033M",
+                                           "\033D",      "\033E",     "\0337",
+                                           "\0338",      "\033(0",    "\033(B",
+                                           "\033)0",     "\016",      "\017",
+                                           "\033=",      "\033>",     "\033H",
+                                           "\033#8",     "\033N",     "\033A"};
         static const char finals[] = "@ABCDEFGHIJKLMPSTXZ`abcdefghjklmnqrsu";
-        static const unsigned modes[] = {1, 4, 5, 6, 7, 12, 20, 25, 47, 69, 1000, 1002, 1004, 1006, 1047, 1048, 1049, 2004};
+        static const unsigned modes[] = {1,  4,    5,    6,    7,    12,   20,   25,   47,
+                                         69, 1000, 1002, 1004, 1006, 1047, 1048, 1049, 2004};
         size_t n = 0;
 
         switch (rnd(10)) {
@@ -274,7 +283,8 @@ static size_t random_piece(char *out)
                 return strlen(strcpy(out, s));
         }
         case 4:
-                return sprintf(out, "\033[%s%u%c", rnd(3) ? "?" : "", modes[rnd(sizeof(modes) / sizeof(*modes))], "hl"[rnd(2)]);
+                return sprintf(out, "\033[%s%u%c", rnd(3) ? "?" : "", modes[rnd(sizeof(modes) / sizeof(*modes))],
+                               "hl"[rnd(2)]);
         case 5:
                 return sprintf(out, "\033[%u;%u;%u;%u%cm", rnd(50), rnd(110), rnd(50), rnd(50), rnd(4) ? ';' : ':');
         case 6:
@@ -512,7 +522,8 @@ static bool like(const struct console_cell *a, const struct console_cell *b)
 {
         uint32_t x = a->ch & ~CELL_PROTECTED, y = b->ch & ~CELL_PROTECTED;
 
-        return (x == y || ((x & CELL_CODE) <= ' ' && (y & CELL_CODE) <= ' ' && ((x ^ y) & ~CELL_CODE) == 0)) && a->colours == b->colours;
+        return (x == y || ((x & CELL_CODE) <= ' ' && (y & CELL_CODE) <= ' ' && ((x ^ y) & ~CELL_CODE) == 0)) &&
+               a->colours == b->colours;
 }
 
 static void lines_kept(void **state)
@@ -580,8 +591,13 @@ static void random_lines(void **state)
                 for (unsigned i = 0; i < 120; i++) {
                         if (i % 16 == 3) { /* seldom enough for all changes to be kept */
                                 pen.ch = (uint32_t)rnd(64) << 24;
-                                cell_colour(&pen, rnd(2) ? COLOUR_INDEX | rnd(256) : rnd(2) ? COLOUR_RGB | rnd(1 << 24) : 0,
-                                            rnd(2) ? COLOUR_INDEX | rnd(256) : rnd(2) ? COLOUR_RGB | rnd(1 << 24) : 0);
+                                cell_colour(&pen,
+                                            rnd(2)   ? COLOUR_INDEX | rnd(256)
+                                            : rnd(2) ? COLOUR_RGB | rnd(1 << 24)
+                                                     : 0,
+                                            rnd(2)   ? COLOUR_INDEX | rnd(256)
+                                            : rnd(2) ? COLOUR_RGB | rnd(1 << 24)
+                                                     : 0);
                         }
                         line[i] = pen;
                         line[i].ch |= rnd(5) ? ' ' + rnd(95) : rnd(2) ? 0xa1 + rnd(0x200) : 0;
@@ -630,10 +646,12 @@ static void early_to_attached(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(known_streams),    cmocka_unit_test(answers),      cmocka_unit_test(hostile_sequences),
-                cmocka_unit_test(save_and_restore), cmocka_unit_test(byte_by_byte), cmocka_unit_test(random_bytes),
-                cmocka_unit_test(damaged_blocks),   cmocka_unit_test(refused_blocks), cmocka_unit_test(another_size),
-                cmocka_unit_test(lines_kept),       cmocka_unit_test(a_thousand_full_lines), cmocka_unit_test(random_lines),
+                cmocka_unit_test(known_streams),         cmocka_unit_test(answers),
+                cmocka_unit_test(hostile_sequences),     cmocka_unit_test(save_and_restore),
+                cmocka_unit_test(byte_by_byte),          cmocka_unit_test(random_bytes),
+                cmocka_unit_test(damaged_blocks),        cmocka_unit_test(refused_blocks),
+                cmocka_unit_test(another_size),          cmocka_unit_test(lines_kept),
+                cmocka_unit_test(a_thousand_full_lines), cmocka_unit_test(random_lines),
                 cmocka_unit_test(early_to_attached),
         };
 

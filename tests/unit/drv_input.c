@@ -228,7 +228,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(scan_codes), cmocka_unit_test(random_scan_codes), cmocka_unit_test(mouse_packets),
-                cmocka_unit_test(characters), cmocka_unit_test(function_keys), cmocka_unit_test(commands),
+                cmocka_unit_test(characters), cmocka_unit_test(function_keys),     cmocka_unit_test(commands),
                 cmocka_unit_test(every_code),
         };
 

@@ -1,6 +1,6 @@
 /*
- * drv_psf.c - the font parser and the characters that are drawn: what a good file gives, and that no damage makes it read beyond the file (the sanitizers watch: the
- * file is an allocation of exactly its size).
+ * drv_psf.c - the font parser and the characters that are drawn: what a good file gives, and that no damage makes it
+ * read beyond the file (the sanitizers watch: the file is an allocation of exactly its size).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,13 @@
 #define GLYPHS 5
 #define HEIGHT 4
 
-static const char table[] = "A\xff" "B\xc3\xa9\xff" "\xe2\x94\x80\xfe" "e\xcc\x81\xff" "\xff" "\xf0\x9f\x98\x80" "C\xd0\x96\xff";
+static const char table[] = "A\xff"
+                            "B\xc3\xa9\xff"
+                            "\xe2\x94\x80\xfe"
+                            "e\xcc\x81\xff"
+                            "\xff"
+                            "\xf0\x9f\x98\x80"
+                            "C\xd0\x96\xff";
 static struct psf_code codes[64];
 
 static uint8_t *make_file(size_t *len)
@@ -66,8 +72,8 @@ static void refused(void **state)
         static const struct {
                 unsigned word;
                 uint32_t value;
-        } bad[] = {{0, 0x12345678}, {1, 1}, {2, 16}, {2, 4000000}, {3, 0}, {4, 0}, {4, 70000}, {4, 40}, {5, 3}, {5, 0},
-                   {6, 0}, {6, 5}, {6, 100000}, {7, 0}, {7, 9}, {7, 0xffffffff}};
+        } bad[] = {{0, 0x12345678}, {1, 1}, {2, 16}, {2, 4000000}, {3, 0},      {4, 0}, {4, 70000}, {4, 40},
+                   {5, 3},          {5, 0}, {6, 0},  {6, 5},       {6, 100000}, {7, 0}, {7, 9},     {7, 0xffffffff}};
         struct psf_font f;
         size_t len;
 
@@ -126,7 +132,7 @@ static void drawn_characters(void **state)
 
                         assert_int_equal(blocks_draw(code, height, rows), ours);
                 }
-                blocks_draw(0x253c, height, rows); 
+                blocks_draw(0x253c, height, rows);
                 blocks_draw(0x2502, height, below);
                 assert_int_equal(rows[height - 1], below[0]);
                 assert_int_equal(rows[height / 2], 0xff);
@@ -145,8 +151,8 @@ static void drawn_characters(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(good_file), cmocka_unit_test(refused), cmocka_unit_test(damaged),
-                                           cmocka_unit_test(drawn_characters)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(good_file), cmocka_unit_test(refused),
+                                           cmocka_unit_test(damaged), cmocka_unit_test(drawn_characters)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

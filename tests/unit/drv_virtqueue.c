@@ -1,7 +1,7 @@
 /*
- * drv_virtqueue.c - split rings against a device played here: random requests, direct and indirect, finished in any order, with and without event
- * indices; every request comes back once, and descriptors as the device saw them are those that were given. A device that lies breaks
- * the queue and nothing else.
+ * drv_virtqueue.c - split rings against a device played here: random requests, direct and indirect, finished in any
+ * order, with and without event indices; every request comes back once, and descriptors as the device saw them are
+ * those that were given. A device that lies breaks the queue and nothing else.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -267,8 +267,10 @@ static void device_lies(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(without_event_index), cmocka_unit_test(with_event_index),
-                cmocka_unit_test(full_ring), cmocka_unit_test(device_lies),
+                cmocka_unit_test(without_event_index),
+                cmocka_unit_test(with_event_index),
+                cmocka_unit_test(full_ring),
+                cmocka_unit_test(device_lies),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
- * block.c - the registry of block devices, and the one place where requests are checked.
- * Devices are registered at boot and never go away: a device that fails for good answers -EIO. So the table needs no lock
- * for readers: `count` is published after the entry.
+ * block.c - the registry of block devices, and the one place where requests are checked. Devices are registered at boot
+ * and never go away: a device that fails for good answers -EIO. So the table needs no lock for readers: `count` is
+ * published after the entry.
  */
 #include "kernel/include/block.h"
 #include "kernel/include/cpu.h"

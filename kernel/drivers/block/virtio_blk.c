@@ -1,12 +1,12 @@
 /*
  * virtio_blk.c - virtio disks (virtio 1.1, 5.2).
  *
- * A request takes a slot: header, status byte and a table of descriptors in memory that the device sees, set aside at probing, so that
- * submitting never allocates. Requests that find no slot wait in `pending`, in order, and are taken up by completions. A CPU submits to the
- * queue of its number; each queue has its own lock, slots and interrupt.
+ * A request takes a slot: header, status byte and a table of descriptors in memory that the device sees, set aside at
+ * probing, so that submitting never allocates. Requests that find no slot wait in `pending`, in order, and are taken up
+ * by completions. A CPU submits to the queue of its number; each queue has its own lock, slots and interrupt.
  *
- * queue.lock guards ring, slots and pending; interrupts are off while it is held. done() is called without it, since it may submit again.
- * Requests finish in any order: who needs an order waits, or flushes. All state is volatile.
+ * queue.lock guards ring, slots and pending; interrupts are off while it is held. done() is called without it, since it
+ * may submit again. Requests finish in any order: who needs an order waits, or flushes. All state is volatile.
  */
 #include <linux/virtio_blk.h>
 #include "kernel/drivers/block/virtio_blk.h"
@@ -25,7 +25,10 @@
 #define TABLE_LEN      (BLOCK_SEGS_MAX + EXTRA_SEGS)
 #define PROBE_SPINS    100000000ul
 
-/* In memory that the device reads and writes; `request` and `next` are ours, and nothing follows what the device writes. */
+/*
+ * In memory that the device reads and writes; `request` and `next` are ours, and nothing follows what the device
+ * writes.
+ */
 struct slot {
         struct vring_desc table[TABLE_LEN];
         struct virtio_blk_outhdr header;
@@ -43,7 +46,7 @@ struct blk_queue {
         struct blk *blk;
         struct spinlock lock;
         struct virtio_queue q;
-        struct slot *free;                          /* l */
+        struct slot *free;                            /* l */
         struct block_request *pending, **pending_end; /* l */
 };
 
@@ -51,7 +54,7 @@ struct blk {
         struct block_device disk;
         struct virtio_device dev;
         bool indirect;
-        bool dead;              /* the device broke its promises; all requests fail */
+        bool dead; /* the device broke its promises; all requests fail */
         unsigned nqueues;
         struct blk_queue queue[QUEUES_MAX];
 };
@@ -89,7 +92,8 @@ static int add(struct blk_queue *bq, struct slot *s, uint32_t type, uint64_t sec
         segs[0] = (struct vq_segment){slot_pa(s, &s->header), sizeof(s->header)};
         memcpy(&segs[1], data, ndata * sizeof(*data));
         segs[1 + ndata] = (struct vq_segment){slot_pa(s, &s->status), sizeof(s->status)};
-        return vq_add(&bq->q.vq, segs, nout, ndata + EXTRA_SEGS - nout, indirect ? s->table : NULL, slot_pa(s, s->table), s);
+        return vq_add(&bq->q.vq, segs, nout, ndata + EXTRA_SEGS - nout, indirect ? s->table : NULL,
+                      slot_pa(s, s->table), s);
 }
 
 /* 0, or -ENOSPC when there is no slot or the ring is full. */
@@ -151,8 +155,8 @@ static int blk_submit(struct block_device *disk, struct block_request *r)
 }
 
 /*
- * The device wrote nonsense, or says that it needs a reset: it is stopped, so that it touches no memory any more, and nothing is
- * taken from its rings again. What was in flight stays without an answer only until here: everything fails.
+ * The device wrote nonsense, or says that it needs a reset: it is stopped, so that it touches no memory any more, and
+ * nothing is taken from its rings again. What was in flight stays without an answer only until here: everything fails.
  */
 static void fail_all(struct blk *b)
 {
@@ -184,7 +188,10 @@ static void fail_all(struct blk *b)
         }
 }
 
-/* Requests that the device has finished: returns those that went well, in the order of completion, and gives the others in *failed. */
+/*
+ * Requests that the device has finished: returns those that went well, in the order of completion, and gives the others
+ * in *failed.
+ */
 static struct block_request *take_finished(struct blk_queue *bq, struct block_request **failed)
 {
         struct block_request *ok = NULL, **end = &ok;

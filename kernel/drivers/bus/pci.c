@@ -1,10 +1,11 @@
 /*
  * pci.c - finding PCI devices and talking to their configuration space.
  *
- * Configuration space is reached through memory (ECAM, where the ACPI table MCFG names it) or through the ports CF8/CFC. With ECAM a bus is
- * mapped, 1 MiB, when a device is first looked for on it. Bridges were numbered by the firmware: the walk starts at bus 0 and goes down
- * through their secondary bus numbers, so that it costs as many reads as there are slots on buses that exist. Base addresses, too, are the
- * firmware's; a bar without an address is not used. Sizes are asked for only when a driver maps a bar.
+ * Configuration space is reached through memory (ECAM, where the ACPI table MCFG names it) or through the ports
+ * CF8/CFC. With ECAM a bus is mapped, 1 MiB, when a device is first looked for on it. Bridges were numbered by the
+ * firmware: the walk starts at bus 0 and goes down through their secondary bus numbers, so that it costs as many reads
+ * as there are slots on buses that exist. Base addresses, too, are the firmware's; a bar without an address is not
+ * used. Sizes are asked for only when a driver maps a bar.
  */
 #include <linux/pci_regs.h>
 #include "kernel/drivers/bus/pci.h"
@@ -15,13 +16,13 @@
 #include "kernel/include/mem.h"
 #include "kernel/lib/string.h"
 
-#define PORT_ADDRESS 0xcf8
-#define PORT_DATA    0xcfc
-#define SLOTS        32
-#define FUNCTIONS    8
-#define BUSES        256
-#define DEPTH_MAX    16
-#define ECAM_BUS_LEN (1ul << 20)
+#define PORT_ADDRESS      0xcf8
+#define PORT_DATA         0xcfc
+#define SLOTS             32
+#define FUNCTIONS         8
+#define BUSES             256
+#define DEPTH_MAX         16
+#define ECAM_BUS_LEN      (1ul << 20)
 #define CLASS_HOST_BRIDGE 0x0600
 
 static struct pci_device *devices, **devices_end = &devices;
@@ -29,7 +30,7 @@ static unsigned device_count;
 static struct spinlock port_lock;
 
 static struct {
-        paddr_t pa;                      /* of bus first_bus; 0: no ECAM */
+        paddr_t pa; /* of bus first_bus; 0: no ECAM */
         uint8_t first_bus, last_bus;
         volatile uint8_t *bus[BUSES];
 } ecam;
@@ -166,7 +167,10 @@ void pci_enable(const struct pci_device *d)
         pci_write16(d, PCI_COMMAND, cmd | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
 }
 
-/* The size is the lowest address bit that can be set. Decoding is off meanwhile: for a moment the bar claims a strange address. */
+/*
+ * The size is the lowest address bit that can be set. Decoding is off meanwhile: for a moment the bar claims a strange
+ * address.
+ */
 static void size_bar(struct pci_device *d, unsigned i)
 {
         struct pci_bar *b = &d->bar[i];

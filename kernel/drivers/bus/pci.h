@@ -13,15 +13,15 @@ struct pci_device {
         uint16_t segment;
         uint8_t bus, slot, function;
         uint16_t vendor, device, subsystem;
-        uint32_t class;              /* class, subclass, programming interface: 24 bits */
+        uint32_t class; /* class, subclass, programming interface: 24 bits */
         uint8_t header_type;
         struct pci_bar {
                 bool sized;
-                bool present;        /* memory with an address; I/O bars are not used by any driver here */
+                bool present; /* memory with an address; I/O bars are not used by any driver here */
                 paddr_t pa;
                 uint64_t len;
         } bar[PCI_BARS];
-        uint8_t msix_cap;            /* 0: none */
+        uint8_t msix_cap; /* 0: none */
         uint16_t msix_count;
         volatile uint8_t *msix_table; /* NULL until pci_msix_enable */
 };
@@ -37,7 +37,10 @@ void pci_write8(const struct pci_device *d, unsigned offset, uint8_t v);
 void pci_write16(const struct pci_device *d, unsigned offset, uint16_t v);
 void pci_write32(const struct pci_device *d, unsigned offset, uint32_t v);
 
-/* Offset of the first capability with this id after `after` (0: from the start); 0 when there is none. Broken lists end. */
+/*
+ * Offset of the first capability with this id after `after` (0: from the start); 0 when there is none. Broken lists
+ * end.
+ */
 unsigned pci_capability(const struct pci_device *d, uint8_t id, unsigned after);
 /* Memory decoding and bus mastering on, the legacy interrupt off. */
 void pci_enable(const struct pci_device *d);

@@ -1,7 +1,7 @@
 /*
- * virtio.c - the PCI transport of virtio (virtio 1.1, 4.1), and the table of drivers.
- * A modern device describes where its registers are by vendor capabilities; a transitional one (its old interface still there) has
- * them as well and is driven the same way. Interrupts are MSI-X, one for each queue; changes of configuration are not listened to.
+ * virtio.c - the PCI transport of virtio (virtio 1.1, 4.1), and the table of drivers. A modern device describes where
+ * its registers are by vendor capabilities; a transitional one (its old interface still there) has them as well and is
+ * driven the same way. Interrupts are MSI-X, one for each queue; changes of configuration are not listened to.
  */
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
@@ -53,7 +53,8 @@ static bool reset(struct virtio_device *d)
 }
 
 /* The registers named by one capability type. The first that can be mapped counts; *len is its length. */
-static volatile uint8_t *map_registers(struct pci_device *pci, uint8_t type, uint32_t min_len, uint32_t *len, unsigned *cap)
+static volatile uint8_t *map_registers(struct pci_device *pci, uint8_t type, uint32_t min_len, uint32_t *len,
+                                       unsigned *cap)
 {
         for (unsigned at = 0; (at = pci_capability(pci, PCI_CAP_ID_VNDR, at));) {
                 uint32_t length = pci_read32(pci, at + VIRTIO_PCI_CAP_LENGTH);
@@ -182,8 +183,8 @@ static uint16_t floor_power_of_two(uint16_t n)
         return n;
 }
 
-int virtio_queue(struct virtio_device *d, struct virtio_queue *q, unsigned index, uint16_t size_max, irq_handler handler,
-                 void *arg, unsigned cpu)
+int virtio_queue(struct virtio_device *d, struct virtio_queue *q, unsigned index, uint16_t size_max,
+                 irq_handler handler, void *arg, unsigned cpu)
 {
         uint64_t notify_at;
         uint16_t size;
@@ -194,7 +195,8 @@ int virtio_queue(struct virtio_device *d, struct virtio_queue *q, unsigned index
         if (index >= mmio_read16(d->common + VIRTIO_PCI_COMMON_NUMQ))
                 return -ENODEV;
         mmio_write16(d->common + VIRTIO_PCI_COMMON_Q_SELECT, index);
-        size = floor_power_of_two(MIN(mmio_read16(d->common + VIRTIO_PCI_COMMON_Q_SIZE), MIN(size_max, (uint16_t)VQ_SIZE_MAX)));
+        size = floor_power_of_two(
+                MIN(mmio_read16(d->common + VIRTIO_PCI_COMMON_Q_SIZE), MIN(size_max, (uint16_t)VQ_SIZE_MAX)));
         notify_at = (uint64_t)mmio_read16(d->common + VIRTIO_PCI_COMMON_Q_NOFF) * d->notify_multiplier;
         if (size == 0 || notify_at + 2 > d->notify_len)
                 return -ENODEV;

@@ -1,7 +1,7 @@
 /*
- * virtqueue.c - virtio split rings.
- * Order of memory accesses: x86 keeps stores in order, so a compiler barrier publishes descriptors before the index; reading what the device
- * asks for (event index, flags) after writing our index needs a full barrier on both sides of the ring.
+ * virtqueue.c - virtio split rings. Order of memory accesses: x86 keeps stores in order, so a compiler barrier
+ * publishes descriptors before the index; reading what the device asks for (event index, flags) after writing our index
+ * needs a full barrier on both sides of the ring.
  */
 #include "kernel/drivers/bus/virtqueue.h"
 

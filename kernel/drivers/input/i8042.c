@@ -1,12 +1,14 @@
 /*
  * i8042.c - the PC's keyboard controller with a PS/2 keyboard and mouse.
  *
- * Probing polls with interrupts of the controller off; afterwards all is done by interrupts 1 and 12, which share one handler: the
- * status register says whose byte it is. No device is reset: the firmware has done that, and a reset takes half a second on real hardware.
- * Commands to the keyboard after probing (its lights) go byte by byte, each sent when the one before was acknowledged.
+ * Probing polls with interrupts of the controller off; afterwards all is done by interrupts 1 and 12, which share one
+ * handler: the status register says whose byte it is. No device is reset: the firmware has done that, and a reset takes
+ * half a second on real hardware. Commands to the keyboard after probing (its lights) go byte by byte, each sent when
+ * the one before was acknowledged.
  *
- * i8042.serving is held by the interrupt handler, so that both lines together pass events on in order; inside it i8042.lock guards the ports
- * and `out`. A listener may call set_leds, which takes i8042.lock alone. Interrupts are off under both. All state is volatile.
+ * i8042.serving is held by the interrupt handler, so that both lines together pass events on in order; inside it
+ * i8042.lock guards the ports and `out`. A listener may call set_leds, which takes i8042.lock alone. Interrupts are off
+ * under both. All state is volatile.
  */
 #include <linux/input-event-codes.h>
 #include "kernel/drivers/input/i8042.h"
@@ -19,15 +21,15 @@
 #include "kernel/include/time.h"
 #include "kernel/lib/string.h"
 
-#define BUS_I8042   0x11 /* <linux/input.h>, which cannot be had without a libc */
+#define BUS_I8042 0x11 /* <linux/input.h>, which cannot be had without a libc */
 
 #define PORT_DATA   0x60
 #define PORT_STATUS 0x64
 #define PORT_CMD    0x64
 
-#define STATUS_OUT  0x01 /* a byte for us */
-#define STATUS_IN   0x02 /* it has not taken ours yet */
-#define STATUS_AUX  0x20 /* the byte is the mouse's */
+#define STATUS_OUT 0x01 /* a byte for us */
+#define STATUS_IN  0x02 /* it has not taken ours yet */
+#define STATUS_AUX 0x20 /* the byte is the mouse's */
 
 #define CMD_READ_CONFIG  0x20
 #define CMD_WRITE_CONFIG 0x60
@@ -42,18 +44,18 @@
 #define CONFIG_AUX_OFF   0x20
 #define CONFIG_TRANSLATE 0x40 /* scan code set 2 to set 1 */
 
-#define DEV_ACK      0xfa
-#define DEV_RESEND   0xfe
-#define DEV_ENABLE   0xf4
-#define DEV_DEFAULTS 0xf6
-#define DEV_GET_ID   0xf2
-#define DEV_SET_RATE 0xf3 /* keyboard: repeat rate and delay; mouse: samples a second */
-#define KBD_SET_LEDS 0xed
+#define DEV_ACK          0xfa
+#define DEV_RESEND       0xfe
+#define DEV_ENABLE       0xf4
+#define DEV_DEFAULTS     0xf6
+#define DEV_GET_ID       0xf2
+#define DEV_SET_RATE     0xf3 /* keyboard: repeat rate and delay; mouse: samples a second */
+#define KBD_SET_LEDS     0xed
 #define MOUSE_RESOLUTION 0xe8
 
-#define ANSWER_NS    (30 * 1000000ul)
-#define TAKE_SPINS   10000 /* port reads, about a microsecond each on real hardware */
-#define DRAIN_BYTES  32    /* of one interrupt; the controller holds one or two */
+#define ANSWER_NS   (30 * 1000000ul)
+#define TAKE_SPINS  10000 /* port reads, about a microsecond each on real hardware */
+#define DRAIN_BYTES 32    /* of one interrupt; the controller holds one or two */
 
 static struct {
         struct spinlock serving;
@@ -61,10 +63,10 @@ static struct {
         struct input_device kbd, mouse;
         struct ps2_keyboard kbd_state;
         struct ps2_mouse mouse_state;
-        uint8_t out[2];  /* l: command to the keyboard that is under way */
-        uint8_t out_len; /* l: 0 when none */
-        uint8_t out_at;  /* l: byte that waits for its acknowledgement */
-        uint8_t leds;    /* l: what the lights should show */
+        uint8_t out[2];   /* l: command to the keyboard that is under way */
+        uint8_t out_len;  /* l: 0 when none */
+        uint8_t out_at;   /* l: byte that waits for its acknowledgement */
+        uint8_t leds;     /* l: what the lights should show */
         bool leds_wanted; /* l: they changed while a command was under way */
         bool have_kbd, have_mouse;
 } i8042;

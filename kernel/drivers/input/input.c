@@ -1,6 +1,6 @@
 /*
- * input.c - input devices and who listens to them. Both tables only grow, at boot; their counts are published after the entries, so
- * that interrupt handlers read them without a lock.
+ * input.c - input devices and who listens to them. Both tables only grow, at boot; their counts are published after the
+ * entries, so that interrupt handlers read them without a lock.
  */
 #include <linux/input-event-codes.h>
 #include "kernel/include/cpu.h"

@@ -1,6 +1,7 @@
 /*
- * keymap.c - US keyboard layout, and what xterm sends for the keys that are no characters ("xterm control sequences", "PC-style function keys"):
- * modifiers as a parameter, 1 + shift 1 + alt 2 + ctrl 4. Alt before a character is ESC before it.
+ * keymap.c - US keyboard layout, and what xterm sends for the keys that are no characters ("xterm control sequences",
+ * "PC-style function keys"): modifiers as a parameter, 1 + shift 1 + alt 2 + ctrl 4. Alt before a character is ESC
+ * before it.
  */
 #include <linux/input-event-codes.h>
 #include "kernel/drivers/input/keymap.h"
@@ -10,22 +11,28 @@
 #define ESC '\033'
 
 static const char plain[] = {
-        [KEY_1] = '1', [KEY_2] = '2', [KEY_3] = '3', [KEY_4] = '4', [KEY_5] = '5', [KEY_6] = '6', [KEY_7] = '7',
-        [KEY_8] = '8', [KEY_9] = '9', [KEY_0] = '0', [KEY_MINUS] = '-', [KEY_EQUAL] = '=', [KEY_Q] = 'q', [KEY_W] = 'w',
-        [KEY_E] = 'e', [KEY_R] = 'r', [KEY_T] = 't', [KEY_Y] = 'y', [KEY_U] = 'u', [KEY_I] = 'i', [KEY_O] = 'o',
-        [KEY_P] = 'p', [KEY_LEFTBRACE] = '[', [KEY_RIGHTBRACE] = ']', [KEY_A] = 'a', [KEY_S] = 's', [KEY_D] = 'd',
-        [KEY_F] = 'f', [KEY_G] = 'g', [KEY_H] = 'h', [KEY_J] = 'j', [KEY_K] = 'k', [KEY_L] = 'l', [KEY_SEMICOLON] = ';',
-        [KEY_APOSTROPHE] = '\'', [KEY_GRAVE] = '`', [KEY_BACKSLASH] = '\\', [KEY_Z] = 'z', [KEY_X] = 'x', [KEY_C] = 'c',
-        [KEY_V] = 'v', [KEY_B] = 'b', [KEY_N] = 'n', [KEY_M] = 'm', [KEY_COMMA] = ',', [KEY_DOT] = '.', [KEY_SLASH] = '/',
-        [KEY_SPACE] = ' ', [KEY_102ND] = '<', [KEY_KPASTERISK] = '*', [KEY_KPMINUS] = '-', [KEY_KPPLUS] = '+',
+        [KEY_1] = '1',          [KEY_2] = '2',          [KEY_3] = '3',           [KEY_4] = '4',
+        [KEY_5] = '5',          [KEY_6] = '6',          [KEY_7] = '7',           [KEY_8] = '8',
+        [KEY_9] = '9',          [KEY_0] = '0',          [KEY_MINUS] = '-',       [KEY_EQUAL] = '=',
+        [KEY_Q] = 'q',          [KEY_W] = 'w',          [KEY_E] = 'e',           [KEY_R] = 'r',
+        [KEY_T] = 't',          [KEY_Y] = 'y',          [KEY_U] = 'u',           [KEY_I] = 'i',
+        [KEY_O] = 'o',          [KEY_P] = 'p',          [KEY_LEFTBRACE] = '[',   [KEY_RIGHTBRACE] = ']',
+        [KEY_A] = 'a',          [KEY_S] = 's',          [KEY_D] = 'd',           [KEY_F] = 'f',
+        [KEY_G] = 'g',          [KEY_H] = 'h',          [KEY_J] = 'j',           [KEY_K] = 'k',
+        [KEY_L] = 'l',          [KEY_SEMICOLON] = ';',  [KEY_APOSTROPHE] = '\'', [KEY_GRAVE] = '`',
+        [KEY_BACKSLASH] = '\\', [KEY_Z] = 'z',          [KEY_X] = 'x',           [KEY_C] = 'c',
+        [KEY_V] = 'v',          [KEY_B] = 'b',          [KEY_N] = 'n',           [KEY_M] = 'm',
+        [KEY_COMMA] = ',',      [KEY_DOT] = '.',        [KEY_SLASH] = '/',       [KEY_SPACE] = ' ',
+        [KEY_102ND] = '<',      [KEY_KPASTERISK] = '*', [KEY_KPMINUS] = '-',     [KEY_KPPLUS] = '+',
         [KEY_KPSLASH] = '/',
 };
 
 static const char shifted[] = {
-        [KEY_1] = '!', [KEY_2] = '@', [KEY_3] = '#', [KEY_4] = '$', [KEY_5] = '%', [KEY_6] = '^', [KEY_7] = '&',
-        [KEY_8] = '*', [KEY_9] = '(', [KEY_0] = ')', [KEY_MINUS] = '_', [KEY_EQUAL] = '+', [KEY_LEFTBRACE] = '{',
-        [KEY_RIGHTBRACE] = '}', [KEY_SEMICOLON] = ':', [KEY_APOSTROPHE] = '"', [KEY_GRAVE] = '~', [KEY_BACKSLASH] = '|',
-        [KEY_COMMA] = '<', [KEY_DOT] = '>', [KEY_SLASH] = '?', [KEY_102ND] = '>',
+        [KEY_1] = '!',          [KEY_2] = '@',     [KEY_3] = '#',         [KEY_4] = '$',          [KEY_5] = '%',
+        [KEY_6] = '^',          [KEY_7] = '&',     [KEY_8] = '*',         [KEY_9] = '(',          [KEY_0] = ')',
+        [KEY_MINUS] = '_',      [KEY_EQUAL] = '+', [KEY_LEFTBRACE] = '{', [KEY_RIGHTBRACE] = '}', [KEY_SEMICOLON] = ':',
+        [KEY_APOSTROPHE] = '"', [KEY_GRAVE] = '~', [KEY_BACKSLASH] = '|', [KEY_COMMA] = '<',      [KEY_DOT] = '>',
+        [KEY_SLASH] = '?',      [KEY_102ND] = '>',
 };
 
 /* Keys that send CSI letter (ESC O letter in application mode; for F1 to F4 always). */
@@ -34,9 +41,9 @@ static const struct {
         char letter;
         bool function;
 } letter_keys[] = {
-        {KEY_UP, 'A', false}, {KEY_DOWN, 'B', false}, {KEY_RIGHT, 'C', false}, {KEY_LEFT, 'D', false},
-        {KEY_HOME, 'H', false}, {KEY_END, 'F', false},
-        {KEY_F1, 'P', true}, {KEY_F2, 'Q', true}, {KEY_F3, 'R', true}, {KEY_F4, 'S', true},
+        {KEY_UP, 'A', false},   {KEY_DOWN, 'B', false}, {KEY_RIGHT, 'C', false}, {KEY_LEFT, 'D', false},
+        {KEY_HOME, 'H', false}, {KEY_END, 'F', false},  {KEY_F1, 'P', true},     {KEY_F2, 'Q', true},
+        {KEY_F3, 'R', true},    {KEY_F4, 'S', true},
 };
 
 /* Keys that send CSI number ~. */
@@ -44,8 +51,8 @@ static const struct {
         uint16_t code;
         uint8_t number;
 } number_keys[] = {
-        {KEY_INSERT, 2}, {KEY_DELETE, 3}, {KEY_PAGEUP, 5}, {KEY_PAGEDOWN, 6}, {KEY_F5, 15}, {KEY_F6, 17}, {KEY_F7, 18},
-        {KEY_F8, 19}, {KEY_F9, 20}, {KEY_F10, 21}, {KEY_F11, 23}, {KEY_F12, 24},
+        {KEY_INSERT, 2}, {KEY_DELETE, 3}, {KEY_PAGEUP, 5}, {KEY_PAGEDOWN, 6}, {KEY_F5, 15},  {KEY_F6, 17},
+        {KEY_F7, 18},    {KEY_F8, 19},    {KEY_F9, 20},    {KEY_F10, 21},     {KEY_F11, 23}, {KEY_F12, 24},
 };
 
 /* The keypad: its digit, what it is with Num Lock off, and its letter in application mode. */
@@ -55,10 +62,10 @@ static const struct {
         uint16_t otherwise;
         char letter;
 } keypad[] = {
-        {KEY_KP0, '0', KEY_INSERT, 'p'}, {KEY_KP1, '1', KEY_END, 'q'}, {KEY_KP2, '2', KEY_DOWN, 'r'},
-        {KEY_KP3, '3', KEY_PAGEDOWN, 's'}, {KEY_KP4, '4', KEY_LEFT, 't'}, {KEY_KP5, '5', KEY_RESERVED, 'u'},
-        {KEY_KP6, '6', KEY_RIGHT, 'v'}, {KEY_KP7, '7', KEY_HOME, 'w'}, {KEY_KP8, '8', KEY_UP, 'x'},
-        {KEY_KP9, '9', KEY_PAGEUP, 'y'}, {KEY_KPDOT, '.', KEY_DELETE, 'n'},
+        {KEY_KP0, '0', KEY_INSERT, 'p'},   {KEY_KP1, '1', KEY_END, 'q'},      {KEY_KP2, '2', KEY_DOWN, 'r'},
+        {KEY_KP3, '3', KEY_PAGEDOWN, 's'}, {KEY_KP4, '4', KEY_LEFT, 't'},     {KEY_KP5, '5', KEY_RESERVED, 'u'},
+        {KEY_KP6, '6', KEY_RIGHT, 'v'},    {KEY_KP7, '7', KEY_HOME, 'w'},     {KEY_KP8, '8', KEY_UP, 'x'},
+        {KEY_KP9, '9', KEY_PAGEUP, 'y'},   {KEY_KPDOT, '.', KEY_DELETE, 'n'},
 };
 
 static bool shift(const struct keymap *k)

@@ -1,6 +1,6 @@
 /*
- * keymap.h - from evdev key codes to the bytes a terminal sends (US layout, xterm's sequences) and to the console's own key commands. Pure: also
- * built hosted.
+ * keymap.h - from evdev key codes to the bytes a terminal sends (US layout, xterm's sequences) and to the console's own
+ * key commands. Pure: also built hosted.
  */
 #pragma once
 #include "kernel/include/types.h"
@@ -15,16 +15,16 @@ struct keymap {
 
 enum key_command {
         KEY_CMD_NONE,
-        KEY_CMD_SWITCH,       /* to terminal `number` (0 is the first) */
-        KEY_CMD_SCROLL_UP,    /* half a screen */
+        KEY_CMD_SWITCH,    /* to terminal `number` (0 is the first) */
+        KEY_CMD_SCROLL_UP, /* half a screen */
         KEY_CMD_SCROLL_DOWN,
-        KEY_CMD_LEDS,         /* lights changed: keymap_leds */
+        KEY_CMD_LEDS, /* lights changed: keymap_leds */
         KEY_CMD_CTRL_ALT_DEL,
 };
 struct key_result {
         enum key_command command;
         unsigned number;
-        uint8_t len;          /* of bytes */
+        uint8_t len; /* of bytes */
         char bytes[12];
 };
 /* One key event: value 0 up, 1 down, 2 repeat. */

@@ -1,7 +1,6 @@
 /*
- * ps2.c - PS/2 byte streams to evdev codes.
- * Set 1 is what every keyboard controller delivers when translation is on, emulated ones included; evdev numbered its first 83 keys after it,
- * so that most of the table is the identity.
+ * ps2.c - PS/2 byte streams to evdev codes. Set 1 is what every keyboard controller delivers when translation is on,
+ * emulated ones included; evdev numbered its first 83 keys after it, so that most of the table is the identity.
  */
 #include <linux/input-event-codes.h>
 #include "kernel/drivers/input/ps2.h"
@@ -13,19 +12,20 @@ struct pair {
 };
 
 static const struct pair plain[] = {
-        {0x54, KEY_SYSRQ},   {0x56, KEY_102ND},  {0x57, KEY_F11},      {0x58, KEY_F12},
-        {0x59, KEY_KPEQUAL}, {0x70, KEY_KATAKANAHIRAGANA}, {0x73, KEY_RO}, {0x79, KEY_HENKAN},
-        {0x7b, KEY_MUHENKAN}, {0x7d, KEY_YEN},   {0x7e, KEY_KPCOMMA},
+        {0x54, KEY_SYSRQ}, {0x56, KEY_102ND},   {0x57, KEY_F11},
+        {0x58, KEY_F12},   {0x59, KEY_KPEQUAL}, {0x70, KEY_KATAKANAHIRAGANA},
+        {0x73, KEY_RO},    {0x79, KEY_HENKAN},  {0x7b, KEY_MUHENKAN},
+        {0x7d, KEY_YEN},   {0x7e, KEY_KPCOMMA},
 };
 
 static const struct pair extended[] = {
-        {0x10, KEY_PREVIOUSSONG}, {0x19, KEY_NEXTSONG}, {0x1c, KEY_KPENTER}, {0x1d, KEY_RIGHTCTRL},
-        {0x20, KEY_MUTE},      {0x22, KEY_PLAYPAUSE},  {0x24, KEY_STOPCD},   {0x2e, KEY_VOLUMEDOWN},
-        {0x30, KEY_VOLUMEUP},  {0x35, KEY_KPSLASH},    {0x37, KEY_SYSRQ},    {0x38, KEY_RIGHTALT},
-        {0x46, KEY_PAUSE},     {0x47, KEY_HOME},       {0x48, KEY_UP},       {0x49, KEY_PAGEUP},
-        {0x4b, KEY_LEFT},      {0x4d, KEY_RIGHT},      {0x4f, KEY_END},      {0x50, KEY_DOWN},
-        {0x51, KEY_PAGEDOWN},  {0x52, KEY_INSERT},     {0x53, KEY_DELETE},   {0x5b, KEY_LEFTMETA},
-        {0x5c, KEY_RIGHTMETA}, {0x5d, KEY_COMPOSE},    {0x5e, KEY_POWER},    {0x5f, KEY_SLEEP},
+        {0x10, KEY_PREVIOUSSONG}, {0x19, KEY_NEXTSONG},  {0x1c, KEY_KPENTER}, {0x1d, KEY_RIGHTCTRL},
+        {0x20, KEY_MUTE},         {0x22, KEY_PLAYPAUSE}, {0x24, KEY_STOPCD},  {0x2e, KEY_VOLUMEDOWN},
+        {0x30, KEY_VOLUMEUP},     {0x35, KEY_KPSLASH},   {0x37, KEY_SYSRQ},   {0x38, KEY_RIGHTALT},
+        {0x46, KEY_PAUSE},        {0x47, KEY_HOME},      {0x48, KEY_UP},      {0x49, KEY_PAGEUP},
+        {0x4b, KEY_LEFT},         {0x4d, KEY_RIGHT},     {0x4f, KEY_END},     {0x50, KEY_DOWN},
+        {0x51, KEY_PAGEDOWN},     {0x52, KEY_INSERT},    {0x53, KEY_DELETE},  {0x5b, KEY_LEFTMETA},
+        {0x5c, KEY_RIGHTMETA},    {0x5d, KEY_COMPOSE},   {0x5e, KEY_POWER},   {0x5f, KEY_SLEEP},
         {0x63, KEY_WAKEUP},
 };
 
@@ -37,7 +37,10 @@ static uint16_t lookup(const struct pair *table, size_t n, uint8_t scan)
         return KEY_RESERVED;
 }
 
-/* Pause sends e1 1d 45 e1 9d c5 when pressed and nothing when released: reported down at the third byte, up at the sixth. */
+/*
+ * Pause sends e1 1d 45 e1 9d c5 when pressed and nothing when released: reported down at the third byte, up at the
+ * sixth.
+ */
 static bool pause_byte(struct ps2_keyboard *k, uint16_t *code, bool *down)
 {
         k->e1--;

@@ -1,6 +1,6 @@
 /*
- * virtio_rng.c - randomness from the host, mixed into the kernel's generator: once at boot and every few minutes after that. One buffer
- * is in flight or a timer is armed, never both.
+ * virtio_rng.c - randomness from the host, mixed into the kernel's generator: once at boot and every few minutes after
+ * that. One buffer is in flight or a timer is armed, never both.
  */
 #include "kernel/drivers/bus/virtio.h"
 #include "kernel/drivers/rng/virtio_rng.h"

@@ -1,6 +1,6 @@
 /*
- * port.c - the registry of terminals below the line discipline. Ports are registered at boot and never go away, so readers need no lock:
- * `count` is published after the entry.
+ * port.c - the registry of terminals below the line discipline. Ports are registered at boot and never go away, so
+ * readers need no lock: `count` is published after the entry.
  */
 #include "kernel/include/cpu.h"
 #include "kernel/include/tty.h"

@@ -1,15 +1,17 @@
 /*
  * uart.c - 16550 serial ports at their PC addresses, as terminals ttyS0 to ttyS3.
  *
- * Output: write() copies into a ring; the transmitter empties it by interrupt, one FIFO at a time. `sending` says that a
- * transmitter-empty interrupt will come; whoever finds it false fills the FIFO itself. Two ports may share an interrupt line
- * (the PC's habit): one handler serves each line and looks at all its ports, until none has anything to say, since the line is
- * edge-triggered and would else stay up for ever.
+ * Output: write() copies into a ring; the transmitter empties it by interrupt, one FIFO at a time. `sending` says that
+ * a transmitter-empty interrupt will come; whoever finds it false fills the FIFO itself. Two ports may share an
+ * interrupt line (the PC's habit): one handler serves each line and looks at all its ports, until none has anything to
+ * say, since the line is edge-triggered and would else stay up for ever.
  *
- * The kernel log goes the same way once this driver is up (log_write), so that its bytes and those of programs never fight for the FIFO.
- * Until work items are run (interrupts may be off all through boot), and in a panic, it is sent by polling.
+ * The kernel log goes the same way once this driver is up (log_write), so that its bytes and those of programs never
+ * fight for the FIFO. Until work items are run (interrupts may be off all through boot), and in a panic, it is sent by
+ * polling.
  *
- * uart.lock guards ring and registers; interrupts are off while it is held. Input is delivered without it. All state is volatile.
+ * uart.lock guards ring and registers; interrupts are off while it is held. Input is delivered without it. All state is
+ * volatile.
  */
 #include <asm/termbits.h>
 #include "kernel/drivers/tty/uart.h"
@@ -44,12 +46,12 @@ enum { UART_DATA, UART_IER, UART_IIR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UA
 #define LSR_THR_EMPTY    0x20
 #define LSR_IDLE         0x40
 
-#define UART_CLOCK       115200
-#define UART_FIFO        16u
-#define RING_SIZE        4096u /* a power of two */
-#define RX_BATCH         64
-#define LOG_SPINS        1000000
-#define HANDLER_ROUNDS   256 /* bound for a device that never falls silent */
+#define UART_CLOCK     115200
+#define UART_FIFO      16u
+#define RING_SIZE      4096u /* a power of two */
+#define RX_BATCH       64
+#define LOG_SPINS      1000000
+#define HANDLER_ROUNDS 256 /* bound for a device that never falls silent */
 
 struct uart {
         struct tty_port port;
@@ -57,11 +59,11 @@ struct uart {
         uint16_t base;
         uint8_t isa_irq;
         bool present;
-        bool sending;            /* l */
-        bool want_drained;       /* l: a writer found too little room */
-        uint8_t ier;             /* l */
-        uint32_t head, tail;     /* l: free-running; head is where write() puts */
-        char ring[RING_SIZE];    /* l */
+        bool sending;         /* l */
+        bool want_drained;    /* l: a writer found too little room */
+        uint8_t ier;          /* l */
+        uint32_t head, tail;  /* l: free-running; head is where write() puts */
+        char ring[RING_SIZE]; /* l */
 };
 
 static struct uart uarts[4] = {
@@ -319,7 +321,10 @@ static void first_work(struct work *w)
 static struct work running = {.fn = first_work};
 static struct klog_console log_console = {.write = log_write, .replaces_serial = true};
 
-/* A port that is not there reads as all ones, or keeps nothing in its scratch register; what is left must answer in loop-back. */
+/*
+ * A port that is not there reads as all ones, or keeps nothing in its scratch register; what is left must answer in
+ * loop-back.
+ */
 static bool probe(const struct uart *u)
 {
         uint8_t mcr;

@@ -36,8 +36,9 @@ static void fill(struct canvas *c, int x0, int x1, int y0, int y1)
 }
 
 /*
- * One axis seen lengthwise: the lines of a weight lie across it at center - off and center + off (double), or from center - off to center +
- * off. The two axes differ in their center only, so boxes are drawn once, with x and y exchanged for the vertical arms.
+ * One axis seen lengthwise: the lines of a weight lie across it at center - off and center + off (double), or from
+ * center - off to center + off. The two axes differ in their center only, so boxes are drawn once, with x and y
+ * exchanged for the vertical arms.
  */
 static const int spread[] = {[NONE] = 0, [LIGHT] = 0, [HEAVY] = 1, [DOUBLE] = 2};
 
@@ -50,8 +51,9 @@ static void line(struct canvas *c, bool vertical, int from, int to, int across0,
 }
 
 /*
- * Where one line of an arm that comes from the far end stops, seen from the center of the crossing axis: `near` is the arm on the side that this
- * line is nearer to, `far` the other one; a double one there is met at its first line, one on the far side only is closed at its second.
+ * Where one line of an arm that comes from the far end stops, seen from the center of the crossing axis: `near` is the
+ * arm on the side that this line is nearer to, `far` the other one; a double one there is met at its first line, one on
+ * the far side only is closed at its second.
  */
 static int stop(enum weight near, enum weight far)
 {

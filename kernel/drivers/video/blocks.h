@@ -1,6 +1,6 @@
 /*
- * blocks.h - characters that are geometry, drawn instead of looked up, so that they join from cell to cell: lines and boxes (U+2500), blocks and
- * shades (U+2580), Braille (U+2800). Pure: also built hosted.
+ * blocks.h - characters that are geometry, drawn instead of looked up, so that they join from cell to cell: lines and
+ * boxes (U+2500), blocks and shades (U+2580), Braille (U+2800). Pure: also built hosted.
  */
 #pragma once
 #include "kernel/include/types.h"

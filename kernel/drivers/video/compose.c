@@ -1,6 +1,6 @@
 /*
- * compose.c - canonical compositions (Unicode 15, NFC) of Latin, Greek and Cyrillic letters, sorted by mark, then letter. The console draws one
- * glyph for a cell; file names from systems that decompose them look right this way.
+ * compose.c - canonical compositions (Unicode 15, NFC) of Latin, Greek and Cyrillic letters, sorted by mark, then
+ * letter. The console draws one glyph for a cell; file names from systems that decompose them look right this way.
  */
 #include "kernel/drivers/video/compose.h"
 

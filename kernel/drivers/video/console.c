@@ -1,19 +1,21 @@
 /*
  * console.c - virtual terminals tty1 to tty4: one is shown on the screen, and gets the keys.
  *
- * Each has an emulator over a block of cells. Until posix attaches the block that survives (console_attach), tty1 works on a small
- * volatile one, so that the kernel's log is seen from the start; others have none and take no output.
+ * Each has an emulator over a block of cells. Until posix attaches the block that survives (console_attach), tty1 works
+ * on a small volatile one, so that the kernel's log is seen from the start; others have none and take no output.
  *
- * Drawing is done in batches, by a work item (a section, since it reads persistent cells), not sooner than DRAW_NS after the last, and longer
- * after an expensive one, so that drawing takes at most a tenth of a CPU however much is written. Rows that were written to are marked;
- * only cells that differ from what is shown (`shown`, volatile) are drawn. An absent page abandons the work item anywhere in
- * the reading: `drawing` is then still set when it runs again, and everything is looked at anew.
+ * Drawing is done in batches, by a work item (a section, since it reads persistent cells), not sooner than DRAW_NS
+ * after the last, and longer after an expensive one, so that drawing takes at most a tenth of a CPU however much is
+ * written. Rows that were written to are marked; only cells that differ from what is shown (`shown`, volatile) are
+ * drawn. An absent page abandons the work item anywhere in the reading: `drawing` is then still set when it runs again,
+ * and everything is looked at anew.
  *
- * The kernel's log after attaching: bytes are kept in a volatile ring by whoever logs, and written to tty1 by a work item. In a panic lines are
- * drawn straight to the screen, over what is there, and no block is touched.
+ * The kernel's log after attaching: bytes are kept in a volatile ring by whoever logs, and written to tty1 by a work
+ * item. In a panic lines are drawn straight to the screen, over what is there, and no block is touched.
  *
- * Locks (volatile, interrupts off): screen.lock guards `shown` and drawing to the frame buffer, one row at a time; logger.lock the log's ring, and
- * tty1's early block. vt.writer is a lock between sections, with interrupts on: one writer at a time.
+ * Locks (volatile, interrupts off): screen.lock guards `shown` and drawing to the frame buffer, one row at a time;
+ * logger.lock the log's ring, and tty1's early block. vt.writer is a lock between sections, with interrupts on: one
+ * writer at a time.
  */
 #include <linux/input-event-codes.h>
 #include <vterm.h>
@@ -36,11 +38,11 @@
 
 #define VTS            4
 #define DRAW_NS        (NSEC_PER_SEC / 60)
-#define DRAW_SHARE     10     /* the next drawing waits that many times as long as the last took */
+#define DRAW_SHARE     10 /* the next drawing waits that many times as long as the last took */
 #define DRAW_NS_MAX    (NSEC_PER_SEC / 4)
 #define PANIC_ROWS     16
 #define ROOM           4096
-#define LOG_RING       8192u  /* a power of two */
+#define LOG_RING       8192u /* a power of two */
 #define LOG_BATCH      512u
 #define EARLY_FRAMES   (ALIGN_UP(sizeof(struct console_block) + CONSOLE_RING_EARLY, PAGE_SIZE) / PAGE_SIZE)
 #define ROWS_NO_SCREEN 25
@@ -52,11 +54,11 @@ struct vt {
         struct console_block *early; /* the volatile block; NULL when there is none (any more) */
         volatile bool usable;        /* term has a block */
         volatile bool attached;      /* and it is the one in the space */
-        volatile uint32_t writer;    /* held by who writes: posix/tty, or the log; in sections after their first change */
+        volatile uint32_t writer; /* held by who writes: posix/tty, or the log; in sections after their first change */
         volatile unsigned key_modes; /* KEYMAP_*, for the keyboard's interrupt */
-        uint64_t view;               /* line of the scrollback at the top of the screen, counted from the first ever; NOT_VIEWING */
-        int32_t scroll_by;           /* atomic: asked for by keys, done when drawing */
-        volatile bool scroll_end;    /* back to the terminal itself */
+        uint64_t view; /* line of the scrollback at the top of the screen, counted from the first ever; NOT_VIEWING */
+        int32_t scroll_by;        /* atomic: asked for by keys, done when drawing */
+        volatile bool scroll_end; /* back to the terminal itself */
 };
 #define NOT_VIEWING UINT64_MAX
 
@@ -65,20 +67,20 @@ static struct vt *volatile shown_vt = &vts[0];
 
 static struct {
         struct spinlock lock;
-        struct console_cell *shown;     /* l: what is on the screen */
+        struct console_cell *shown; /* l: what is on the screen */
         struct vtimer timer;
         struct work work;
-        volatile uint32_t scheduled;    /* work or timer is on its way */
-        volatile uint32_t all_dirty;    /* another terminal, or another part of it, is to be shown */
-        bool drawing;                   /* the work item is in the middle of it */
+        volatile uint32_t scheduled; /* work or timer is on its way */
+        volatile uint32_t all_dirty; /* another terminal, or another part of it, is to be shown */
+        bool drawing;                /* the work item is in the middle of it */
         uint64_t next_ns;
         unsigned panic_row, panic_col;
 } screen;
 
 static struct {
         struct spinlock lock;
-        char ring[LOG_RING];            /* l */
-        uint32_t head, tail;            /* l */
+        char ring[LOG_RING]; /* l */
+        uint32_t head, tail; /* l */
         struct work work;
 } logger;
 
@@ -243,7 +245,8 @@ static void draw_terminal(struct vt *vt, bool all)
                 if (!dirty && !all && !above)
                         continue;
                 if (row < above)
-                        scrollback_read(vt->term.b, vt->term.b->lines_pushed - vt->view - row - 1, cells, cols(), term_width);
+                        scrollback_read(vt->term.b, vt->term.b->lines_pushed - vt->view - row - 1, cells, cols(),
+                                        term_width);
                 else
                         fetch_screen_row(vt, row - above, cells);
                 if (cursor && row == cursor_row + above && cursor_col < cols())
@@ -307,8 +310,8 @@ static void written(struct vt *vt)
 {
         uint32_t modes = vt->term.b->emu.modes;
 
-        vt->key_modes = (modes & EMU_CURSOR_KEYS ? KEYMAP_CURSOR_KEYS : 0) | (modes & EMU_NEWLINE ? KEYMAP_NEWLINE : 0) |
-                        (modes & EMU_KEYPAD ? KEYMAP_KEYPAD : 0);
+        vt->key_modes = (modes & EMU_CURSOR_KEYS ? KEYMAP_CURSOR_KEYS : 0) |
+                        (modes & EMU_NEWLINE ? KEYMAP_NEWLINE : 0) | (modes & EMU_KEYPAD ? KEYMAP_KEYPAD : 0);
         if (vt == shown_vt)
                 schedule_draw();
 }
@@ -391,8 +394,8 @@ size_t console_state_size(void)
 }
 
 /*
- * From here on the log is kept in its ring until the terminal is attached. Before the block is read: reading may end the section, and then all
- * this is done again.
+ * From here on the log is kept in its ring until the terminal is attached. Before the block is read: reading may end
+ * the section, and then all this is done again.
  */
 static void detach(struct vt *vt)
 {

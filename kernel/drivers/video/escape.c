@@ -1,6 +1,7 @@
 /*
- * escape.c - see escape.h. libvterm has a parser of its own; 0.1.4's trusts the stream (arguments without a bound, buffers on the stack
- * as long as the text) and cannot be saved between two bytes. So only libvterm's interpretation of sequences is used, not its parser.
+ * escape.c - see escape.h. libvterm has a parser of its own; 0.1.4's trusts the stream (arguments without a bound,
+ * buffers on the stack as long as the text) and cannot be saved between two bytes. So only libvterm's interpretation of
+ * sequences is used, not its parser.
  */
 #include "kernel/drivers/video/escape.h"
 #include "kernel/lib/string.h"
@@ -8,11 +9,11 @@
 enum state { GROUND, ESCAPE, CSI_ENTRY, CSI_ARGS, CSI_INTERMED, STRING, STRING_ESCAPE, NSTATES };
 
 #define REPLACEMENT 0xfffdu
-#define BEL 0x07
-#define CAN 0x18
-#define SUB 0x1a
-#define ESC 0x1b
-#define DEL 0x7f
+#define BEL         0x07
+#define CAN         0x18
+#define SUB         0x1a
+#define ESC         0x1b
+#define DEL         0x7f
 
 struct feeder {
         struct console_parser *p;

@@ -1,9 +1,10 @@
 /*
  * fb.c - drawing glyphs on a linear frame buffer of 32 (or 24, 16, 15) bits a pixel, mapped write-combining.
  *
- * Cost: for the usual 32 bits a glyph is drawn by eight-byte stores of two pixels; the four pairs that two bits of a glyph can be are made once
- * for each pair of colours. About 300 instructions a character, 130 a blank. On screens wider than SCALE_WIDTH glyphs are drawn twice as
- * large. The number of cells is bounded by the console block; what remains of a larger screen stays dark.
+ * Cost: for the usual 32 bits a glyph is drawn by eight-byte stores of two pixels; the four pairs that two bits of a
+ * glyph can be are made once for each pair of colours. About 300 instructions a character, 130 a blank. On screens
+ * wider than SCALE_WIDTH glyphs are drawn twice as large. The number of cells is bounded by the console block; what
+ * remains of a larger screen stays dark.
  */
 #include <console_font.h>
 #include "kernel/drivers/video/blocks.h"
@@ -16,13 +17,13 @@
 #include "kernel/include/mem.h"
 #include "kernel/lib/string.h"
 
-#define GLYPH_WIDTH  8
-#define HEIGHT_MAX   BLOCKS_HEIGHT_MAX
-#define SCALE_WIDTH  1600
-#define FONT_CODES   2048
+#define GLYPH_WIDTH 8
+#define HEIGHT_MAX  BLOCKS_HEIGHT_MAX
+#define SCALE_WIDTH 1600
+#define FONT_CODES  2048
 
 static struct {
-        uint8_t *base;          /* NULL: no frame buffer */
+        uint8_t *base; /* NULL: no frame buffer */
         uint32_t pitch, width, height, bytes_per_pixel;
         uint8_t red_pos, green_pos, blue_pos;
         uint8_t red_bits, green_bits, blue_bits;
@@ -131,7 +132,8 @@ static void draw_rows(uint8_t *at, const uint8_t *rows, uint32_t fg, uint32_t bg
 
         for (unsigned y = 0; y < fb.font.height; y++) {
                 for (unsigned x = 0; x < n; x++)
-                        memcpy(line + x * fb.bytes_per_pixel, &colours[rows[y] >> (7 - x / fb.scale) & 1], fb.bytes_per_pixel);
+                        memcpy(line + x * fb.bytes_per_pixel, &colours[rows[y] >> (7 - x / fb.scale) & 1],
+                               fb.bytes_per_pixel);
                 for (unsigned i = 0; i < fb.scale; i++, at += fb.pitch)
                         memcpy(at, line, n * fb.bytes_per_pixel);
         }
@@ -244,8 +246,8 @@ bool fb_init(void)
                 klog(LOG_WARN, "screen: %u bits a pixel are not supported", boot_info.fb.bpp);
                 return false;
         }
-        if (psf_open(&fb.font, console_font, console_font_size, codes, FONT_CODES) < 0 || fb.font.width != GLYPH_WIDTH ||
-            fb.font.height > HEIGHT_MAX || fb.font.height < BLOCKS_HEIGHT_MIN) {
+        if (psf_open(&fb.font, console_font, console_font_size, codes, FONT_CODES) < 0 ||
+            fb.font.width != GLYPH_WIDTH || fb.font.height > HEIGHT_MAX || fb.font.height < BLOCKS_HEIGHT_MIN) {
                 klog(LOG_WARN, "screen: the font cannot be used");
                 return false;
         }

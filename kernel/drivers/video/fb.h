@@ -1,16 +1,16 @@
 /*
- * fb.h - character cells on the loader's linear frame buffer. Drawing only writes to it (reading it back is slow); what is shown is the
- * caller's to remember. Not locked: one drawer at a time.
+ * fb.h - character cells on the loader's linear frame buffer. Drawing only writes to it (reading it back is slow); what
+ * is shown is the caller's to remember. Not locked: one drawer at a time.
  */
 #pragma once
 #include "kernel/include/types.h"
 
 struct fb_cell {
         uint32_t code;
-        uint32_t fg, bg;      /* 0xrrggbb */
-        uint8_t columns;      /* 1 or 2 */
-        uint8_t cursor;       /* 0 or VTERM_PROP_CURSORSHAPE_* */
-        uint8_t underline;    /* 0 to 3 */
+        uint32_t fg, bg;   /* 0xrrggbb */
+        uint8_t columns;   /* 1 or 2 */
+        uint8_t cursor;    /* 0 or VTERM_PROP_CURSORSHAPE_* */
+        uint8_t underline; /* 0 to 3 */
         bool bold, italic, strike;
 };
 

@@ -1,6 +1,7 @@
 /*
- * psf.c - see psf.h. PSF2: a header of eight little-endian words, the glyphs, then for each glyph its characters in UTF-8, with 0xfe before
- * each sequence of several and 0xff at the end. Sequences are skipped: a cell shows one character.
+ * psf.c - see psf.h. PSF2: a header of eight little-endian words, the glyphs, then for each glyph its characters in
+ * UTF-8, with 0xfe before each sequence of several and 0xff at the end. Sequences are skipped: a cell shows one
+ * character.
  */
 #include "kernel/drivers/video/psf.h"
 #include "kernel/lib/string.h"
@@ -19,7 +20,10 @@ struct table {
         const uint8_t *p, *end;
 };
 
-/* The next character before TABLE_SEQUENCE or TABLE_END; false at one of these, at the end of the file and at broken UTF-8. */
+/*
+ * The next character before TABLE_SEQUENCE or TABLE_END; false at one of these, at the end of the file and at broken
+ * UTF-8.
+ */
 static bool next_code(struct table *t, uint32_t *code)
 {
         unsigned more;
@@ -96,8 +100,12 @@ int psf_open(struct psf_font *f, const void *file, size_t len, struct psf_code *
         if (h.nglyphs < 1 || h.nglyphs > 0xffff || (len - h.header_bytes) / h.glyph_bytes < h.nglyphs)
                 return -EINVAL;
 
-        *f = (struct psf_font){.glyphs = bytes + h.header_bytes, .nglyphs = h.nglyphs, .glyph_bytes = h.glyph_bytes,
-                               .width = h.width, .height = h.height, .codes = codes};
+        *f = (struct psf_font){.glyphs = bytes + h.header_bytes,
+                               .nglyphs = h.nglyphs,
+                               .glyph_bytes = h.glyph_bytes,
+                               .width = h.width,
+                               .height = h.height,
+                               .codes = codes};
         read_table(f, (struct table){f->glyphs + (size_t)h.nglyphs * h.glyph_bytes, bytes + len}, max);
         return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * scrollback.c - a line in the ring: u16 length, body, u16 length (the same, to walk backwards). The length counts the body. Body: UTF-8, with
- * controls among it:
+ * scrollback.c - a line in the ring: u16 length, body, u16 length (the same, to walk backwards). The length counts the
+ * body. Body: UTF-8, with controls among it:
  *     MARK_PEN kinds attributes fg... bg...  the pen from here on; kinds tells which colours follow, in two bytes each
  *     MARK_BLANKS n                          n blank cells
  * A wide character's right half is not stored. A line wraps over the ring's end like any other byte.
@@ -10,12 +10,12 @@
 
 #define MARK_PEN    0x01
 #define MARK_BLANKS 0x02
-#define PEN_BYTES   7 /* at most */
+#define PEN_BYTES   7    /* at most */
 #define PEN_FG      0x01 /* kinds: the colour is not the default, and follows */
 #define PEN_BG      0x02
 #define PEN_FG_RGB  0x04 /* CELL_FG_RGB >> 28 */
 #define PEN_BG_RGB  0x08
-#define FRAME_BYTES 4  /* the two lengths */
+#define FRAME_BYTES 4 /* the two lengths */
 
 static uint8_t *at(struct console_block *b, uint64_t pos)
 {
@@ -272,7 +272,8 @@ bool scrollback_read(struct console_block *b, unsigned back, struct console_cell
 void scrollback_check(struct console_block *b)
 {
         bool fits = b->ring_tail <= b->ring_head && b->ring_head - b->ring_tail <= b->ring_size &&
-                    b->lines_dropped <= b->lines_pushed && b->lines_pushed - b->lines_dropped <= b->ring_size / FRAME_BYTES;
+                    b->lines_dropped <= b->lines_pushed &&
+                    b->lines_pushed - b->lines_dropped <= b->ring_size / FRAME_BYTES;
 
         if (fits)
                 return;

@@ -1,12 +1,14 @@
 /*
  * term.c - see term.h.
  *
- * libvterm's state layer is driven through its parser callbacks (csi, escape, control), its text callback is not used: text is by far the most
- * of what a terminal gets, and a run of ASCII costs a few instructions a character here. Its fields are read and written through
- * its internal header; the version is pinned by the port, and a change of its layout shows at compile time or in drv_console.c (tests).
+ * libvterm's state layer is driven through its parser callbacks (csi, escape, control), its text callback is not used:
+ * text is by far the most of what a terminal gets, and a run of ASCII costs a few instructions a character here. Its
+ * fields are read and written through its internal header; the version is pinned by the port, and a change of its
+ * layout shows at compile time or in drv_console.c (tests).
  *
- * Invariants: T1 slot[] of each screen is a permutation of 0..rows-1. T2 used[slot] <= cols. T3 a CELL_WIDE cell is followed by a CELL_TAIL one in
- * the same row, and only there is a tail. T4 the cursor is on the screen. T5 between two calls nothing that matters is in libvterm alone.
+ * Invariants: T1 slot[] of each screen is a permutation of 0..rows-1. T2 used[slot] <= cols. T3 a CELL_WIDE cell is
+ * followed by a CELL_TAIL one in the same row, and only there is a tail. T4 the cursor is on the screen. T5 between two
+ * calls nothing that matters is in libvterm alone.
  */
 #include <vterm_internal.h>
 #include "kernel/drivers/video/compose.h"
@@ -16,7 +18,10 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-/* Of one term_write: a write() may push so much before it stops, and one more operation after that (a screenful at most). */
+/*
+ * Of one term_write: a write() may push so much before it stops, and one more operation after that (a screenful at
+ * most).
+ */
 #define PUSH_BUDGET 16384u
 
 static struct console_screen *screen_of(const struct term *t)
@@ -312,7 +317,10 @@ static int on_initpen(void *user)
         return 1;
 }
 
-/* One sequence may set many: the pen is taken once, after it. What erases in between does so in the default colours (on_initpen). */
+/*
+ * One sequence may set many: the pen is taken once, after it. What erases in between does so in the default colours
+ * (on_initpen).
+ */
 static int on_setpenattr(VTermAttr attr, VTermValue *val, void *user)
 {
         (void)attr, (void)val, (void)user;
@@ -426,7 +434,10 @@ static void remember(struct term *t, uint32_t code, unsigned width, VTermPos pos
         t->state->combine_pos = pos;
 }
 
-/* A mark for the character before the cursor: the two become one character where Unicode has it, else the mark is not shown. */
+/*
+ * A mark for the character before the cursor: the two become one character where Unicode has it, else the mark is not
+ * shown.
+ */
 static void combine(struct term *t, uint32_t mark_code)
 {
         VTermState *s = t->state;
@@ -477,7 +488,8 @@ static uint32_t translate(VTermEncodingInstance *set, char byte)
 
 static bool is_ascii_set(const VTermEncodingInstance *set)
 {
-        return set->enc == vterm_lookup_encoding(ENC_UTF8, 'u') || set->enc == vterm_lookup_encoding(ENC_SINGLE_94, 'B');
+        return set->enc == vterm_lookup_encoding(ENC_UTF8, 'u') ||
+               set->enc == vterm_lookup_encoding(ENC_SINGLE_94, 'B');
 }
 
 /* As many as fit into this row, in default set and mode: what most output is. */
@@ -830,7 +842,10 @@ static void load(struct term *t)
 
 /* ---- set-up ---- */
 
-/* libvterm asks for memory when it is made (for what is asked later there is none of it: its text and string paths are not used). */
+/*
+ * libvterm asks for memory when it is made (for what is asked later there is none of it: its text and string paths are
+ * not used).
+ */
 static void *give_memory(size_t size, void *user)
 {
         struct term *t = user;
@@ -848,7 +863,8 @@ static void take_memory(void *p, void *user)
 static VTermAllocatorFunctions allocator = {.malloc = give_memory, .free = take_memory};
 
 _Static_assert(sizeof(struct VTerm) + sizeof(struct VTermState) + 3 * 64 + 64 + CONSOLE_COLS_MAX / 8 +
-                               CONSOLE_ROWS_MAX * sizeof(VTermLineInfo) + 8 * 16 <= sizeof(((struct term *)0)->memory),
+                               CONSOLE_ROWS_MAX * sizeof(VTermLineInfo) + 8 * 16 <=
+                       sizeof(((struct term *)0)->memory),
                "what vterm_new and vterm_obtain_state ask for");
 
 static void make_emulator(struct term *t)
@@ -878,7 +894,8 @@ static void make_head(struct console_block *b, uint32_t ring_size, bool has_alt,
                 b->screen[0].slot[row] = b->screen[1].slot[row] = row;
 }
 
-void term_create(struct term *t, struct console_block *b, uint32_t ring_size, bool has_alt, unsigned rows, unsigned cols)
+void term_create(struct term *t, struct console_block *b, uint32_t ring_size, bool has_alt, unsigned rows,
+                 unsigned cols)
 {
         make_head(b, ring_size, has_alt, rows, cols);
         t->b = b;
@@ -904,8 +921,8 @@ static bool is_permutation(const uint8_t *slot, unsigned rows)
 static bool is_sound(const struct console_block *b)
 {
         if (b->magic != CONSOLE_MAGIC || b->version != CONSOLE_VERSION || b->rows < 1 || b->rows > CONSOLE_ROWS_MAX ||
-            b->cols < 2 || b->cols > CONSOLE_COLS_MAX || b->rows * b->cols > CONSOLE_CELLS_MAX || b->ring_size != CONSOLE_RING ||
-            b->has_alt != 1 || b->active > 1)
+            b->cols < 2 || b->cols > CONSOLE_COLS_MAX || b->rows * b->cols > CONSOLE_CELLS_MAX ||
+            b->ring_size != CONSOLE_RING || b->has_alt != 1 || b->active > 1)
                 return false;
         for (unsigned i = 0; i < 2; i++) {
                 if (!is_permutation(b->screen[i].slot, b->rows))
@@ -933,9 +950,12 @@ int term_restore(struct term *t, struct console_block *b, unsigned rows, unsigne
         return 0;
 }
 
-/* One screen: the last rows stay, those above go to the scrollback if they are the normal screen's. Returns how many went. */
-static unsigned reshape_screen(struct console_block *b, unsigned screen, unsigned cursor_row, unsigned rows, unsigned cols,
-                               struct console_cell *scratch)
+/*
+ * One screen: the last rows stay, those above go to the scrollback if they are the normal screen's. Returns how many
+ * went.
+ */
+static unsigned reshape_screen(struct console_block *b, unsigned screen, unsigned cursor_row, unsigned rows,
+                               unsigned cols, struct console_cell *scratch)
 {
         struct console_screen *s = &b->screen[screen];
         struct console_cell *cells = console_cells(b, screen);
