@@ -234,6 +234,9 @@ suite-%: tests iso
 reference: tests linux ## run the suites on Debian's Linux and write what passes to tests/guest/expected
 	@for suite in $(or $(SUITES),guest busybox posix); do tests/tools/suites.py reference $$suite; done
 
+check: iso tests ## the short proof: unit tests, boots, suites; ends with `N passed, N failed`
+	@tests/tools/check.py $(STAGES)
+
 # ---- house-keeping -------------------------------------------------------------------------------------------------
 
 clean: ## remove what was built (sources and ports stay in the cache)
@@ -243,4 +246,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference clean help
+.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference check clean help
