@@ -5,6 +5,7 @@
 #include "kernel/drivers/bus/pci.h"
 #include "kernel/drivers/bus/virtio.h"
 #include "kernel/drivers/input/i8042.h"
+#include "kernel/drivers/power/button.h"
 #include "kernel/drivers/tty/uart.h"
 #include "kernel/drivers/video/console.h"
 #include "kernel/include/drivers.h"
@@ -14,6 +15,7 @@ void drivers_init(void)
         console_init();
         uart_init();
         i8042_init();
+        power_button_init();
         pci_init();
         virtio_init();
 }

@@ -24,6 +24,9 @@ struct acpi_info {
         bool has_fadt, hardware_reduced, has_reset, has_s5, has_8042;
         uint8_t century;                             /* CMOS index, 0: none */
         uint16_t sci, smi_command, pm1a_control, pm1b_control, pm_timer;
+        uint16_t pm1a_event, pm1b_event;             /* ports of the status registers; 0: none */
+        uint8_t pm1_event_len;                       /* of a status and an enable register together */
+        bool power_button;                           /* a fixed one: its events are in the registers above */
         uint8_t acpi_enable, reset_value, s5_a, s5_b;
         struct acpi_address reset, sleep_control;
 };

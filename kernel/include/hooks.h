@@ -14,6 +14,7 @@ struct kernel_hooks {
         bool (*arena_fault)(uint64_t addr, uint64_t err, struct frame *f);
         void (*tick)(void);                          /* scheduler tick of this CPU, interrupt context */
         void (*cpu_start)(void);                     /* an AP is up: becomes the scheduler loop, does not return */
+        void (*power_button)(void);                  /* it was pressed; a work item, before the section's first change; may be NULL */
         void (*changes)(void);                       /* marks the first change of the running section, for work items of drivers */
 };
 extern struct kernel_hooks hooks;

@@ -55,6 +55,7 @@ struct fadt {
 } __attribute__((packed));
 _Static_assert(offsetof(struct fadt, century) == 108 && offsetof(struct fadt, reset) == 116 && offsetof(struct fadt, x_dsdt) == 140 &&
                        offsetof(struct fadt, sleep_control) == 244, "ACPI 6.4, table 5.9");
+#define FADT_NO_POWER_BUTTON (1u << 4) /* as a fixed feature */
 #define FADT_RESET    (1u << 10)
 #define FADT_REDUCED  (1u << 20)
 #define BOOT_ARCH_8042 2u
@@ -265,6 +266,10 @@ static void read_fadt(void)
         acpi.pm1a_control = (uint16_t)f.pm1a_control;
         acpi.pm1b_control = (uint16_t)f.pm1b_control;
         acpi.pm_timer = (uint16_t)f.pm_timer;
+        acpi.pm1a_event = (uint16_t)f.pm1a_event;
+        acpi.pm1b_event = (uint16_t)f.pm1b_event;
+        acpi.pm1_event_len = f.lengths[0];
+        acpi.power_button = !(f.flags & FADT_NO_POWER_BUTTON) && !(f.flags & FADT_REDUCED);
         acpi.century = f.century;
         acpi.has_8042 = f.h.revision < 2 || (f.boot_arch & BOOT_ARCH_8042);
         acpi.hardware_reduced = f.flags & FADT_REDUCED;
