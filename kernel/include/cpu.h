@@ -29,6 +29,7 @@ struct cpu {
         uint32_t apic_id;
         volatile uint32_t need;   /* NEED_*: looked at before the return to user mode and in idle */
         uint32_t irq_depth;       /* > 0 in an interrupt handler */
+        bool irq_from_user;       /* the interrupt being served came from user mode */
         bool in_user_fixup;       /* copying through the user mapping: a fault goes to the fix-up */
         struct mmu *mmu;          /* address space that is loaded */
         struct frame *frame;      /* user frame at the top of the stack */

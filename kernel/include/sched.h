@@ -41,7 +41,9 @@ struct sched_thread {
         uint64_t affinity;           /* bit a CPU */
         uint64_t vruntime, slice_end_ns, run_since_ns;
         uint64_t runtime_ns;         /* since last folded into the record */
-        uint64_t user_ns;
+        uint64_t user_ns;            /* of runtime_ns, as the ticks found it: each says where all time since the last one went */
+        uint64_t sampled_ns;         /* run time at the last tick */
+        bool sampled_system;         /* and where it was */
         struct sched_thread *next, *prev; /* run queue */
         struct vtimer timer;         /* its deadline */
         void *scratch[2];            /* volatile blocks of the call in progress: freed when it ends or is abandoned */
@@ -90,6 +92,7 @@ void sched_preempted(struct sched_thread *st);          /* RUNNING -> READY, que
 noreturn void sched_leave(void);
 noreturn void sched_loop(void *unused);    /* each CPU's idle and dispatch loop: entered by arch_stack_reset */
 void sched_cpu_init(void);
+void sched_tick(void);                     /* hooks.tick: user or system time? Interrupt context */
 struct sched_load { uint64_t switches, idle_ns, run_ns; unsigned ready, running; uint64_t avg[3]; /* load averages, 11-bit fixed point */ };
 void sched_load_get(struct sched_load *l);
 uint64_t sched_runtime(struct sched_thread *st, uint64_t *user_ns); /* since folded, the running stretch included */

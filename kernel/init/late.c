@@ -37,6 +37,7 @@ static void wire(void)
         hooks.arena_fault = persist_arena_fault;
         hooks.cpu_start = run_threads;
         hooks.changes = mark_changes;
+        hooks.tick = sched_tick;
         sched_hooks.run = thread_run;
         sched_hooks.resume = thread_resume;
         sched_hooks.idle = gate_idle;

@@ -367,14 +367,33 @@ void sched_set_affinity(struct sched_thread *st, uint64_t mask)
                 cpu_need(on - 1, NEED_RESCHED);
 }
 
+static uint64_t run_time(const struct sched_thread *st)
+{
+        return st->runtime_ns + (st->on_cpu && st->run_since_ns ? time_mono_ns() - st->run_since_ns : 0);
+}
+
+/* What no tick has met yet went where the last one was; without any, to user mode. */
 uint64_t sched_runtime(struct sched_thread *st, uint64_t *user_ns)
 {
-        uint64_t total = st->runtime_ns;
+        uint64_t total = run_time(st);
+        uint64_t user = st->user_ns + (st->sampled_system || total < st->sampled_ns ? 0 : total - st->sampled_ns);
 
-        if (st->on_cpu && st->run_since_ns)
-                total += time_mono_ns() - st->run_since_ns;
-        *user_ns = st->user_ns < total ? st->user_ns : total;
+        *user_ns = MIN(user, total);
         return total;
+}
+
+void sched_tick(void)
+{
+        struct sched_thread *st = queue_this()->current;
+        uint64_t total;
+
+        if (!st)
+                return;
+        total = run_time(st);
+        st->sampled_system = !cpu_this()->irq_from_user;
+        if (!st->sampled_system && total > st->sampled_ns)
+                st->user_ns += total - st->sampled_ns;
+        st->sampled_ns = total;
 }
 
 static void slice_fn(struct vtimer *t)

@@ -83,7 +83,9 @@ void trap_from_user(struct frame *f)
         unsigned vector = (uint8_t)f->nr;
 
         if (vector >= 32) {
+                cpu_this()->irq_from_user = true;
                 irq_dispatch(vector);
+                cpu_this()->irq_from_user = false;
                 if (unlikely(cpu_this()->need) && hooks.user_irq_return) {
                         irq_enable();
                         hooks.user_irq_return(f);
