@@ -99,7 +99,7 @@ static void log_death(struct thread *t, int signo, const siginfo_t *info)
 
         if (!(SIGNALS_FAULT & sigbit(signo)) || info->si_code <= 0)
                 return;
-        klog(LOG_INFO, "%s[%d]: signal %d code %d at %#lx ip %#lx sp %#lx error %lx\n", t->comm, t->tid, signo, info->si_code, (uint64_t)info->si_addr,
+        klog(LOG_DEBUG, "%s[%d]: signal %d code %d at %#lx ip %#lx sp %#lx error %lx\n", t->comm, t->tid, signo, info->si_code, (uint64_t)info->si_addr,
              f->rip, f->rsp, t->trap_err);
 }
 
@@ -163,7 +163,7 @@ static long handle(struct call *c, struct sighand *sh, struct sigpending *queue,
                         *action_slot(sh, SIGSEGV, false) = (struct sigaction64){ 0 };
                 }
                 signal_unlock(sh);
-                klog(LOG_INFO, "%s[%d]: no stack for the handler of signal %d at %#lx\n", t->comm, t->tid, signo, regs.rsp);
+                klog(LOG_DEBUG, "%s[%d]: no stack for the handler of signal %d at %#lx\n", t->comm, t->tid, signo, regs.rsp);
                 signal_force_fault(t, SIGSEGV, SI_KERNEL, 0, 0, 0);
                 return 0;
         }

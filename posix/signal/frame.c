@@ -216,7 +216,7 @@ static long bad_frame(struct call *c)
         struct thread *t = c->thread;
 
         changes(c);
-        klog(LOG_INFO, "%s[%d]: bad signal frame at %#lx, ip %#lx\n", t->comm, t->tid, user_frame()->rsp, user_frame()->rip);
+        klog(LOG_DEBUG, "%s[%d]: bad signal frame at %#lx, ip %#lx\n", t->comm, t->tid, user_frame()->rsp, user_frame()->rip);
         signal_force_fault(t, SIGSEGV, SI_KERNEL, 0, 0, 0);
         return CALL_DONE;
 }
