@@ -46,12 +46,12 @@ int posix_boot(void)
 {
         static const struct { const char *what; int (*make)(void); } steps[] = {
                 { "address spaces", mm_boot },
+                { "processes", process_boot },
                 { "signals", signal_boot },
                 { "vDSO", mm_create_vdso },
                 { "file tree", vfs_create },
                 { "files of the boot archive", fs_populate },
                 { "terminals", tty_boot },
-                { "signals", signal_boot },
                 { "readiness queues", epoll_boot },
                 { "timer descriptors", timerfd_boot },
         };

@@ -120,6 +120,7 @@ static inline void proctree_lock(void) { lock(LOCK_PROCTREE, NULL); }
 static inline void proctree_unlock(void) { unlock(LOCK_PROCTREE, NULL); }
 /* Every process, in no order, by pid hash; new ones may be missed. fn returns false to end the walk. LOCK_PROCTREE held, or read-only use in a section. */
 void process_each(bool (*fn)(struct process *p, void *arg), void *arg);
+int process_boot(void);                          /* every boot: what the checkers need. 0 */
 int process_create_init(void);                   /* first boot: pid 1 with a prepared execve of /sbin/init (or init= on the command line) */
 uint64_t rlimit_of(struct process *p, unsigned resource);
 

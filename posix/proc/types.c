@@ -7,7 +7,6 @@
 #define REF(type, field)       { offsetof(struct type, field), FIELD_REF, 1 }
 #define BORROW(type, field)    { offsetof(struct type, field), FIELD_BORROW, 1 }
 #define OWN(type, field)       { offsetof(struct type, field), FIELD_OWN, 1 }
-#define REFS(type, field, n)   { offsetof(struct type, field), FIELD_REF, n }
 #define END                    { 0, 0, 0 }
 
 bool session_release(void *object);
@@ -15,10 +14,11 @@ bool pgrp_release(void *object);
 bool cred_release(void *object);
 bool user_release(void *object);
 
+/* What a call in progress names is counted by call_save(), object by object: `counted` says which. What is dying has no count. */
 static const struct space_field thread_fields[] = {
         BORROW(thread, obj.next_dying), REF(thread, proc), REF(thread, next), BORROW(thread, prev), BORROW(thread, hash_next), REF(thread, cred),
-        OWN(thread, fpu), OWN(thread, pending.head), BORROW(thread, pending.tail), REF(thread, dying), BORROW(thread, vfork_child_of),
-        BORROW(thread, tracer), BORROW(thread, call.thread), REFS(thread, call.objects, CALL_OBJECTS), OWN(thread, call.overflow),
+        OWN(thread, fpu), OWN(thread, pending.head), BORROW(thread, pending.tail), BORROW(thread, dying), BORROW(thread, vfork_child_of),
+        BORROW(thread, tracer), BORROW(thread, call.thread), OWN(thread, call.overflow),
         OWN(thread, call.io.overflow), END };
 static const struct space_field process_fields[] = {
         BORROW(process, obj.next_dying), BORROW(process, parent), REF(process, children), REF(process, sibling_next), BORROW(process, sibling_prev),
@@ -113,6 +113,27 @@ static void thread_touch(void *object)
 
         if (t->fpu)
                 (void)READ_ONCE(*(uint64_t *)t->fpu);
+}
+
+static void walk_thread(void *object, void *arg)
+{
+        const struct space_visitor *v = arg;
+        struct thread *t = object;
+
+        for (unsigned i = 0; t->in_call && i < CALL_OBJECTS; i++)
+                if (t->call.counted >> i & 1)
+                        v->object(t->call.objects[i]);
+}
+
+static void walk_threads(const struct space_visitor *v)
+{
+        space_each(TYPE_THREAD, walk_thread, (void *)(uintptr_t)v);
+}
+
+int process_boot(void)
+{
+        space_ref_walker_register(walk_threads, 0);
+        return 0;
 }
 
 #define RESIDENT (SPACE_RESIDENT | SPACE_OBJECT)

@@ -501,7 +501,11 @@ static void spoil_frame(int n, siginfo_t *i, void *u)
                 c->uc_mcontext.gregs[REG_RIP] = (long long)0xffffffff80200000ull;
                 break;
         case 4:
-                memset((char *)c->uc_mcontext.fpregs + 520, 0xff, 40); /* XSAVE header: reserved bytes */
+                memcpy(&magic1, (char *)c->uc_mcontext.fpregs + 464, 4);
+                if (magic1 == 0x46505853)
+                        memset((char *)c->uc_mcontext.fpregs + 520, 0xff, 40); /* XSAVE header: reserved bytes */
+                else
+                        c->uc_mcontext.fpregs = (void *)8;
                 break;
         case 5:
                 c->uc_mcontext.gregs[REG_CSGSFS] = (c->uc_mcontext.gregs[REG_CSGSFS] & ~0xffffll) | 0x10; /* the kernel's code segment */
