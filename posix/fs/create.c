@@ -121,7 +121,7 @@ static int make_root(void)
         posix_root()->fs_root = mount_new_root(INODE_FS, 0755);
         object_get(posix_root()->fs_root);
         mount_make(FS_ROOT, "phantom", posix_root()->fs_root, NULL, 0);
-        s->anon = inode_new(RDEV(0, 15), INODE_ANON, S_IFREG | 0600, 0, 0);
+        s->anon = inode_new(ANON_DEV, INODE_ANON, S_IFREG | 0600, 0, 0);
         section_end();
         return 0;
 }

@@ -83,7 +83,7 @@ struct inode *inode_hold(struct inode *i)
 struct inode *inode_anonymous(uint32_t mode, const char *kind)
 {
         struct cred *cr = thread_current() ? cred_current() : NULL;
-        struct inode *i = inode_new(fs_state()->anon->dev, INODE_ANON, mode, cr ? cr->fsuid : 0, cr ? cr->fsgid : 0);
+        struct inode *i = inode_new(ANON_DEV, INODE_ANON, mode, cr ? cr->fsuid : 0, cr ? cr->fsgid : 0);
 
         (void)kind;
         return i;

@@ -180,7 +180,7 @@ long sys_memfd_create(struct call *c)
         if (!space_room(SMALL_CHANGE))
                 return -ENOMEM;
         changes(c);
-        i = inode_new(fs_state()->anon->dev, INODE_SHM, S_IFREG | 0777, cred_current()->fsuid, cred_current()->fsgid);
+        i = inode_new(ANON_DEV, INODE_SHM, S_IFREG | 0777, cred_current()->fsuid, cred_current()->fsgid);
         i->seals = flags & 2 /* MFD_ALLOW_SEALING */ ? 0 : F_SEAL_SEAL;
         f = file_new(FILE_REGULAR, FMODE_READ | FMODE_WRITE | FMODE_PREAD, O_RDWR | O_LARGEFILE, i, NULL);
         i->writers = 1;

@@ -30,7 +30,7 @@ const struct posix_type vfs_types[] = {
         { TYPE_FILE, { "file", sizeof(struct file), 1, SPACE_OBJECT, file_fields }, file_release, file_release_touch },
         { TYPE_INODE, { "inode", sizeof(struct inode), 1, SPACE_OBJECT, inode_fields }, inode_release, inode_release_touch },
         { TYPE_MOUNT, { "mount", sizeof(struct mount), 1, SPACE_OBJECT, mount_fields }, mount_release, mount_release_touch },
-        { TYPE_FS_STATE, { "fs_state", sizeof(struct fs_state), 1, 0, fs_state_fields }, NULL, NULL },
+        { TYPE_FS_STATE, { "fs_state", sizeof(struct fs_state), 1, SPACE_RESIDENT, fs_state_fields }, NULL, NULL },
         { TYPE_INOTIFY, { "inotify", INOTIFY_BYTES, 1, SPACE_OBJECT, inotify_fields }, inotify_release, inotify_release_touch },
         { TYPE_WATCH, { "watch", WATCH_BYTES, 1, 0, watch_fields }, NULL, NULL },
         { 0 },

@@ -17,8 +17,11 @@
 #define NLINK_MAX    0x7fffffffu
 #define FILE_SIZE_MAX 0x7ffffffffffff000ul
 #define RDEV(major, minor) ((uint32_t)(((minor) & 0xff) | ((major) & 0xfff) << 8 | ((minor) & ~0xffu) << 12))
+#define ANON_DEV RDEV(0, 15) /* st_dev of what has no name */
 #define RDEV_MAJOR(d) ((d) >> 8 & 0xfff)
+#define ANON_DEV RDEV(0, 15) /* st_dev of what has no name */
 #define RDEV_MINOR(d) (((d) & 0xff) | ((d) >> 12 & 0xfff00))
+#define ANON_DEV RDEV(0, 15) /* st_dev of what has no name */
 #define MAY_EXEC 1
 #define MAY_WRITE 2
 #define MAY_READ 4
