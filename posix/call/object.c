@@ -76,18 +76,22 @@ void object_put_dying(struct object *o)
         object_put(o);
 }
 
+/* One object. Pushing needs no lock; popping does, as two CPUs may run this at once. */
 static void reap(struct work *w)
 {
         struct posix_root *root = posix_root();
-        struct object *head = root->reaper_dying;
+        struct object *head;
 
         (void)w;
+        lock(LOCK_IPC, &root->reaper_dying); /* the lowest rank: release functions take their own locks */
+        head = READ_ONCE(root->reaper_dying);
         if (!head)
                 return;
         object_touch(head);
         section_changes();
         while (!__atomic_compare_exchange_n(&root->reaper_dying, &head, head->next_dying, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-                ;
+                object_touch(head);
+        unlock(LOCK_IPC, &root->reaper_dying);
         head->next_dying = NULL;
         object_destroy(head);
         if (root->reaper_dying)
