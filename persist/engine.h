@@ -3,6 +3,7 @@
  */
 #pragma once
 #include <asm/errno.h>
+#include "kernel/lib/string.h"
 #include "persist/layout.h"
 #include "persist/object.h"
 #include "persist/section.h"
@@ -70,15 +71,10 @@ static inline void zero16(void *p, size_t n)
         }
 }
 
+/* memset knows the fastest way of the machine (kernel/lib/string.c, kernel/arch: vector registers). */
 static inline void zero_page(void *p)
 {
-        for (uint64_t *q = p, *end = q + PAGE_BYTES / sizeof(*q); q < end; q += 32) {
-                q[0] = q[1] = q[2] = q[3] = q[4] = q[5] = q[6] = q[7] = 0;
-                q[8] = q[9] = q[10] = q[11] = q[12] = q[13] = q[14] = q[15] = 0;
-                q[16] = q[17] = q[18] = q[19] = q[20] = q[21] = q[22] = q[23] = 0;
-                q[24] = q[25] = q[26] = q[27] = q[28] = q[29] = q[30] = q[31] = 0;
-                __asm__ volatile("" ::: "memory");
-        }
+        memset(p, 0, PAGE_BYTES);
 }
 
 /* What space_forget() calls in each file. */
