@@ -3,5 +3,20 @@
 PERSIST_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/persist_*.c))
 $(foreach t,$(PERSIST_TESTS),$(eval UNIT_SRCS_$t := $(wildcard persist/*.c persist/host/*.c))$(eval UNIT_SAN_$t := address thread))
 
+# The store on disk: hosted only, until the kernel's snapshots use it.
+KERNEL_EXCLUDE += $(wildcard persist/store/*.c)
+
+# Simulated power cuts. crash-sim is the share of `make check`: CRASH_STATES distinct states, from CRASH_SEED on.
+CRASH_STATES ?= 20000
+CRASH_SEED   ?= 1
+CRASH_SRCS   := tests/crash/crash_sim.c $(wildcard persist/*.c persist/store/*.c persist/host/*.c)
+$(OUT)/crash/crash_sim: $(CRASH_SRCS) $(wildcard persist/*.h persist/store/*.h persist/host/*.h)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -std=gnu17 -O2 -g -DPERSIST_HOSTED -I. -Wall -Wextra -Werror $(CRASH_SRCS) -llz4 -lxxhash -lpthread -o $@
+crash-sim: $(OUT)/crash/crash_sim ## simulated power cuts: CRASH_STATES=20000 CRASH_SEED=1
+	$(Q)$< -n $(CRASH_STATES) -s $(CRASH_SEED) -c
+.PHONY: crash-sim
+
 unit-persist: $(foreach t,$(PERSIST_TESTS),unit-address-$t unit-thread-$t) ## unit tests of persist/ alone
 .PHONY: unit-persist

@@ -40,6 +40,9 @@ struct persist_host {
         uint64_t (*clock_ticks)(void);
         /* Volatile scratch memory for the checkers, valid till the next call; NULL: none. Called while all others are parked. */
         void *(*scratch)(size_t len);
+        /* Volatile memory; contents undefined; NULL: none. May be called from sections. */
+        void *(*mem_alloc)(size_t len);
+        void (*mem_free)(void *p, size_t len);
         void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
         void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), __noreturn__));
 };

@@ -216,6 +216,21 @@ static void *host_scratch(size_t len)
         return area;
 }
 
+#define LARGE 65536u /* above this, mapped page by page */
+
+static void *host_mem_alloc(size_t len)
+{
+        return len > LARGE ? vmalloc(len) : kmalloc(len);
+}
+
+static void host_mem_free(void *p, size_t len)
+{
+        if (len > LARGE)
+                vfree(p);
+        else
+                kfree(p);
+}
+
 static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)
 {
         char line[200];
@@ -255,6 +270,8 @@ static const struct persist_host kernel_host = {
         .abandon = host_abandon,
         .clock_ticks = rdtsc,
         .scratch = host_scratch,
+        .mem_alloc = host_mem_alloc,
+        .mem_free = host_mem_free,
         .log = host_log,
         .panic = host_panic,
 };

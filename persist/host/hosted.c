@@ -50,10 +50,14 @@ static void fail(const char *what)
         abort();
 }
 
+bool hosted_quiet;
+
 static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)
 {
         va_list ap;
 
+        if (hosted_quiet)
+                return;
         va_start(ap, fmt);
         vfprintf(stderr, fmt, ap);
         va_end(ap);
@@ -261,6 +265,17 @@ static void *host_scratch(size_t len)
         return area;
 }
 
+static void *host_mem_alloc(size_t len)
+{
+        return malloc(len);
+}
+
+static void host_mem_free(void *p, size_t len)
+{
+        (void)len;
+        free(p);
+}
+
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
         uint64_t err = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_ERR];
@@ -297,6 +312,8 @@ static const struct persist_host hosted = {
         .abandon = host_abandon,
         .clock_ticks = host_clock_ticks,
         .scratch = host_scratch,
+        .mem_alloc = host_mem_alloc,
+        .mem_free = host_mem_free,
         .log = host_log,
         .panic = host_panic,
 };

@@ -27,6 +27,7 @@ void hosted_run(void (*fn)(void *arg), void *arg);
 /* Runs fn(arg), which is to panic. Returns the message, NULL if it did not. The space is then good for looking at only. */
 const char *hosted_panic_of(void (*fn)(void *arg), void *arg);
 
+extern bool hosted_quiet; /* the engine's log lines are not printed */
 uint64_t hosted_frames_used(void);
 bool hosted_page_writable(ppn_t ppn);
 bool hosted_page_noted(ppn_t ppn);

@@ -1,0 +1,164 @@
+/*
+ * simdisk.c - see simdisk.h. A lost flush is recorded as nothing, so a cut later may lose what came before it: a disk that lies.
+ */
+#include "persist/host/simdisk.h"
+#include "persist/host/hosted.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK 4096ul
+#define SECTOR_SIZE 512ul
+
+static void *must_have(void *p)
+{
+        if (!p)
+                abort();
+        return p;
+}
+
+static void record(struct simdisk *s, uint64_t sector, uint32_t nsectors, const void *data)
+{
+        struct simdisk_op *op;
+
+        if (s->nops == s->cap) {
+                s->cap = s->cap ? 2 * s->cap : 1024;
+                s->op = must_have(realloc(s->op, s->cap * sizeof(*s->op)));
+        }
+        op = &s->op[s->nops++];
+        *op = (struct simdisk_op){ sector, nsectors, NULL };
+        if (nsectors) {
+                op->data = must_have(malloc(nsectors * SECTOR_SIZE));
+                memcpy(op->data, data, nsectors * SECTOR_SIZE);
+                memcpy(s->now + sector * SECTOR_SIZE, data, nsectors * SECTOR_SIZE);
+        }
+}
+
+static bool chance(struct simdisk *s, uint32_t per_mille)
+{
+        return per_mille && hosted_random(&s->rng) % 1000 < per_mille;
+}
+
+static int disk_read_(struct store_disk *d, uint64_t block, void *buf, uint32_t n)
+{
+        struct simdisk *s = (struct simdisk *)d;
+
+        memcpy(buf, s->now + block * BLOCK, n * BLOCK);
+        return 0;
+}
+
+static int write_sectors(struct simdisk *s, uint64_t sector, const void *buf, uint32_t n)
+{
+        uint64_t bad = s->bad_block * (BLOCK / SECTOR_SIZE);
+
+        s->nwrites++;
+        if (chance(s, s->fail_writes) || (bad && sector < bad + 8 && sector + n > bad)) {
+                uint32_t some = (uint32_t)(hosted_random(&s->rng) % n);
+
+                if (some)
+                        record(s, sector, some, buf);
+                return -1;
+        }
+        record(s, sector, n, buf);
+        return 0;
+}
+
+static int disk_write_(struct store_disk *d, uint64_t block, const void *buf, uint32_t n)
+{
+        struct simdisk *s = (struct simdisk *)d;
+
+        if (block + n > d->nblocks)
+                abort();
+        s->nblocks_written += n;
+        return write_sectors(s, block * (BLOCK / SECTOR_SIZE), buf, n * (BLOCK / SECTOR_SIZE));
+}
+
+static int disk_write_sector(struct store_disk *d, uint64_t sector, const void *buf)
+{
+        return write_sectors((struct simdisk *)d, sector, buf, 1);
+}
+
+static int disk_flush_(struct store_disk *d)
+{
+        struct simdisk *s = (struct simdisk *)d;
+
+        s->nflushes++;
+        if (!chance(s, s->lose_flushes))
+                record(s, 0, 0, NULL);
+        return 0;
+}
+
+void simdisk_init(struct simdisk *s, uint64_t nblocks, uint64_t seed)
+{
+        *s = (struct simdisk){ .d = { nblocks, disk_read_, disk_write_, disk_write_sector, disk_flush_ }, .rng = seed };
+        s->now = must_have(calloc(nblocks, BLOCK));
+        s->base = must_have(calloc(nblocks, BLOCK));
+}
+
+void simdisk_settle(struct simdisk *s)
+{
+        for (size_t i = 0; i < s->nops; i++)
+                free(s->op[i].data);
+        s->nops = 0;
+        memcpy(s->base, s->now, s->d.nblocks * BLOCK);
+}
+
+void simdisk_free(struct simdisk *s)
+{
+        for (size_t i = 0; i < s->nops; i++)
+                free(s->op[i].data);
+        free(s->op);
+        free(s->now);
+        free(s->base);
+}
+
+static bool survives(enum cut_mode mode, uint64_t *rng)
+{
+        uint64_t x = hosted_random(rng);
+
+        switch (mode) {
+        case CUT_ALL:
+                return false;
+        case CUT_RANDOM:
+                return x % 2;
+        case CUT_FEW:
+                return x % 20 == 0;
+        case CUT_MOST:
+                return x % 20 != 0;
+        default:
+                return true;
+        }
+}
+
+void simdisk_cut(const struct simdisk *s, size_t at, enum cut_mode mode, uint64_t *rng, struct simdisk *to)
+{
+        size_t flushed = at, npending, *order, victim;
+
+        memcpy(to->now, s->base, s->d.nblocks * BLOCK);
+        while (flushed && s->op[flushed - 1].nsectors)
+                flushed--;
+        for (size_t i = 0; i < flushed; i++)
+                if (s->op[i].nsectors)
+                        memcpy(to->now + s->op[i].sector * SECTOR_SIZE, s->op[i].data, s->op[i].nsectors * SECTOR_SIZE);
+        npending = at - flushed;
+        order = must_have(malloc((npending + 1) * sizeof(*order)));
+        for (size_t i = 0; i < npending; i++)
+                order[i] = flushed + i;
+        for (size_t i = npending; mode != CUT_NONE && i > 1; i--) {
+                size_t j = hosted_random(rng) % i, swap = order[i - 1];
+
+                order[i - 1] = order[j];
+                order[j] = swap;
+        }
+        victim = npending ? flushed + hosted_random(rng) % npending : at;
+        for (size_t i = 0; i < npending; i++) {
+                const struct simdisk_op *op = &s->op[order[i]];
+
+                if (mode == CUT_ONE && order[i] == victim)
+                        continue;
+                for (uint32_t k = 0; k < op->nsectors; k++)
+                        if (survives(mode, rng))
+                                memcpy(to->now + (op->sector + k) * SECTOR_SIZE, op->data + k * SECTOR_SIZE, SECTOR_SIZE);
+        }
+        free(order);
+        simdisk_settle(to);
+}

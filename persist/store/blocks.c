@@ -1,0 +1,321 @@
+/*
+ * blocks.c - free space of the store: which blocks are in use.
+ *
+ * One bitmap block per group of 32768 blocks, an index of groups in units, an index of units in the superblock. Bitmaps and units have
+ * three fixed places each: a checkpoint writes what changed to the place that neither superblock means, so nothing needs to be allocated for
+ * writing down what is allocated. In memory a bitmap is ahead of the disk between checkpoints; replaying records brings it there again.
+ * Bits are set for everything that is not free, dead blocks that something still needs included (dead.c).
+ */
+#include "persist/store/internal.h"
+
+void blocks_geometry(struct store *s, uint64_t nblocks)
+{
+        uint64_t ngroups = (nblocks + GROUP_BLOCKS - 1) / GROUP_BLOCKS;
+
+        s->nunits = (ngroups + UNIT_GROUPS - 1) / UNIT_GROUPS;
+        s->unit_home = BLOCK_BITMAPS + ngroups * HOMES;
+        s->first_data = s->unit_home + (uint64_t)s->nunits * HOMES * UNIT_BLOCKS;
+        s->end_data = nblocks - 1; /* the last one is the second superblock */
+        s->cursor = s->first_data;
+        s->max_nodes = nblocks / MAP_FANOUT + nblocks / MAP_FANOUT / MAP_FANOUT + MAP_LEVELS; /* of a dense map: a guess for sparse ones */
+}
+
+static uint64_t group_place(uint64_t group, unsigned home)
+{
+        return BLOCK_BITMAPS + group * HOMES + home;
+}
+
+static uint64_t unit_place(const struct store *s, uint64_t unit, unsigned home)
+{
+        return s->unit_home + (unit * HOMES + home) * UNIT_BLOCKS;
+}
+
+static uint32_t group_data(const struct store *s, uint64_t group)
+{
+        uint64_t from = group * GROUP_BLOCKS, to = from + GROUP_BLOCKS;
+
+        if (from < s->first_data)
+                from = s->first_data;
+        if (to > s->end_data)
+                to = s->end_data;
+        return from < to ? (uint32_t)(to - from) : 0;
+}
+
+/* Another place than the two that superblocks mean. */
+static uint8_t home_free(uint8_t a, uint8_t b)
+{
+        for (uint8_t h = 0; h < HOMES; h++)
+                if (h != a && h != b)
+                        return h;
+        return 0;
+}
+
+static int unit_load(struct store *s, uint64_t n, struct unit **unit)
+{
+        const struct disk_index *now = &s->super.unit[n], *then = &s->older_unit[n];
+        struct unit *u = s->unit[n];
+        int r = 0;
+
+        *unit = u;
+        if (u)
+                return 0;
+        u = persist_host->mem_alloc(sizeof(*u));
+        if (!u)
+                return -ENOMEM;
+        zero16(u, sizeof(*u));
+        for (unsigned i = 0; i < UNIT_GROUPS; i++)
+                u->older[i] = HOMES;
+        if (s->slot_valid[!s->slot] && then->written) {
+                /* If it cannot be read, the older superblock is of no use any more, and its places are free to take. */
+                r = disk_read(s, unit_place(s, n, then->home), u->entry, UNIT_BLOCKS);
+                for (unsigned i = 0; !r && i < UNIT_GROUPS && block_sum(u->entry, sizeof(u->entry)) == then->sum; i++)
+                        u->older[i] = u->entry[i].written ? u->entry[i].home : HOMES;
+                zero16(u->entry, sizeof(u->entry));
+                r = 0;
+        }
+        if (now->written) {
+                r = disk_read(s, unit_place(s, n, now->home), u->entry, UNIT_BLOCKS);
+                if (!r && block_sum(u->entry, sizeof(u->entry)) != now->sum)
+                        r = -EIO;
+        } else {
+                for (unsigned i = 0; i < UNIT_GROUPS; i++)
+                        u->entry[i].free = group_data(s, n * UNIT_GROUPS + i);
+        }
+        if (r) {
+                persist_host->log("store: index of free space, unit %lu, cannot be read: %d\n", n, r);
+                persist_host->mem_free(u, sizeof(*u));
+                return r;
+        }
+        s->unit[n] = *unit = u;
+        return 0;
+}
+
+static int group_load(struct store *s, uint64_t n, struct unit **unit, struct group **group)
+{
+        unsigned i = n % UNIT_GROUPS;
+        struct disk_index *e;
+        struct group *g;
+        int r = unit_load(s, n / UNIT_GROUPS, unit);
+
+        if (r)
+                return r;
+        *group = (*unit)->group[i];
+        if (*group)
+                return 0;
+        e = &(*unit)->entry[i];
+        g = persist_host->mem_alloc(sizeof(*g));
+        if (!g)
+                return -ENOMEM;
+        if (e->written) {
+                r = disk_read(s, group_place(n, e->home), g, 1);
+                if (!r && block_sum(g, sizeof(*g)) != e->sum)
+                        r = -EIO;
+                if (r) {
+                        persist_host->log("store: bitmap of group %lu cannot be read: %d\n", n, r);
+                        persist_host->mem_free(g, sizeof(*g));
+                        return r;
+                }
+        } else {
+                zero16(g, sizeof(*g));
+                for (uint64_t b = 0; b < GROUP_BLOCKS; b++)
+                        if (n * GROUP_BLOCKS + b < s->first_data || n * GROUP_BLOCKS + b >= s->end_data)
+                                g->bits[b / 64] |= 1ul << b % 64;
+        }
+        (*unit)->group[i] = *group = g;
+        return 0;
+}
+
+static inline bool bit_of(const struct group *g, uint32_t b)
+{
+        return g->bits[b / 64] >> b % 64 & 1;
+}
+
+static void bit_change(struct store *s, struct unit *u, uint64_t n, struct group *g, uint32_t b, bool used)
+{
+        unsigned i = n % UNIT_GROUPS;
+
+        if (used)
+                g->bits[b / 64] |= 1ul << b % 64;
+        else
+                g->bits[b / 64] &= ~(1ul << b % 64);
+        u->entry[i].free += used ? -1 : 1;
+        s->free += used ? -1 : 1;
+        u->dirty[i / 64] |= 1ul << i % 64;
+}
+
+int blocks_used(struct store *s, uint64_t block)
+{
+        struct unit *u;
+        struct group *g;
+        int r;
+
+        if (block < s->first_data || block >= s->end_data)
+                return -EUCLEAN;
+        r = group_load(s, block / GROUP_BLOCKS, &u, &g);
+        return r ? r : bit_of(g, block % GROUP_BLOCKS);
+}
+
+int blocks_take(struct store *s, uint64_t block)
+{
+        uint64_t n = block / GROUP_BLOCKS;
+        struct unit *u;
+        struct group *g;
+        int r = blocks_used(s, block);
+
+        if (r)
+                return r == 1 ? -EUCLEAN : r;
+        group_load(s, n, &u, &g);
+        bit_change(s, u, n, g, block % GROUP_BLOCKS, true);
+        return 0;
+}
+
+void blocks_release(struct store *s, uint64_t block)
+{
+        uint64_t n = block / GROUP_BLOCKS;
+        struct unit *u;
+        struct group *g;
+        int r = blocks_used(s, block);
+
+        if (r == 1) {
+                group_load(s, n, &u, &g);
+                bit_change(s, u, n, g, block % GROUP_BLOCKS, false);
+        } else {
+                /* A bitmap that cannot be read: the block is lost until pfsck. One that says free: the store contradicts itself. */
+                persist_host->log("store: block %lu cannot be freed: %s\n", block, r ? "its bitmap is damaged" : "it is free");
+                if (!r)
+                        s->failed = -EUCLEAN;
+        }
+}
+
+/* First run of at least `least` free blocks at or after b; 0: none in this group. */
+static uint32_t run_find(const struct group *g, uint32_t *b, uint32_t least, uint32_t want)
+{
+        uint32_t at = *b, n = 0;
+
+        while (at < GROUP_BLOCKS) {
+                if (!(at % 64) && !n && g->bits[at / 64] == UINT64_MAX) {
+                        at += 64;
+                        continue;
+                }
+                if (!bit_of(g, at)) {
+                        n++;
+                        at++;
+                        if (n == want)
+                                break;
+                        continue;
+                }
+                if (n >= least)
+                        break;
+                n = 0;
+                at++;
+        }
+        *b = at - n;
+        return n >= least ? n : 0;
+}
+
+#define LONG_RUN 16u   /* shorter runs are passed over at first */
+#define LONG_GROUPS 4u /* for so many groups */
+
+int blocks_alloc(struct store *s, uint32_t want, uint64_t *block, uint32_t *got)
+{
+        uint64_t ngroups = (s->end_data + GROUP_BLOCKS - 1) / GROUP_BLOCKS, n = s->cursor / GROUP_BLOCKS;
+        uint32_t from = s->cursor % GROUP_BLOCKS, least = want < LONG_RUN ? want : LONG_RUN, run;
+        struct unit *u;
+        struct group *g;
+        int r;
+
+        if (!s->free)
+                return -ENOSPC;
+        /* Twice around: the group with the cursor is looked at from its beginning in the end. */
+        for (uint64_t i = 0; i < 2 * ngroups + 1; i++, from = 0, n = n + 1 < ngroups ? n + 1 : 0) {
+                if (i == LONG_GROUPS || i > ngroups)
+                        least = 1;
+                r = unit_load(s, n / UNIT_GROUPS, &u);
+                if (r || !u->entry[n % UNIT_GROUPS].free)
+                        continue;
+                r = group_load(s, n, &u, &g);
+                if (r)
+                        continue;
+                run = run_find(g, &from, least, want);
+                if (!run)
+                        continue;
+                for (uint32_t b = from; b < from + run; b++)
+                        bit_change(s, u, n, g, b, true);
+                *block = n * GROUP_BLOCKS + from;
+                *got = run;
+                s->cursor = *block + run;
+                return 0;
+        }
+        return -ENOSPC;
+}
+
+/* Part of a checkpoint: bitmaps and units that changed go to the places nobody means. Fills next->unit. */
+int blocks_write(struct store *s, struct disk_super *next)
+{
+        int r;
+
+        for (unsigned n = 0; n < s->nunits; n++) {
+                struct unit *u = s->unit[n];
+                bool changed = false;
+                uint8_t home;
+
+                next->unit[n] = s->super.unit[n];
+                for (unsigned i = 0; u && i < UNIT_GROUPS; i++) {
+                        struct disk_index *e = &u->entry[i];
+
+                        if (!(u->dirty[i / 64] >> i % 64 & 1))
+                                continue;
+                        home = home_free(e->written ? e->home : HOMES, u->older[i]);
+                        r = disk_write(s, group_place((uint64_t)n * UNIT_GROUPS + i, home), u->group[i], 1);
+                        if (r)
+                                return r;
+                        u->older[i] = e->written ? e->home : HOMES; /* true once the superblock is written; else the store has failed */
+                        e->home = home;
+                        e->written = 1;
+                        e->sum = block_sum(u->group[i], STORE_BLOCK);
+                        changed = true;
+                }
+                if (!changed)
+                        continue;
+                home = home_free(next->unit[n].written ? next->unit[n].home : HOMES,
+                                 s->slot_valid[!s->slot] && s->older_unit[n].written ? s->older_unit[n].home : HOMES);
+                r = disk_write(s, unit_place(s, n, home), u->entry, UNIT_BLOCKS);
+                if (r)
+                        return r;
+                next->unit[n].home = home;
+                next->unit[n].written = 1;
+                next->unit[n].sum = block_sum(u->entry, sizeof(u->entry));
+        }
+        next->free = s->free;
+        return 0;
+}
+
+/* A superblock is durable: with what blocks_write() wrote, or (same) with the same bitmaps as the one before. */
+void blocks_written(struct store *s, bool same)
+{
+        for (unsigned n = 0; n < s->nunits; n++) {
+                struct unit *u = s->unit[n];
+
+                for (unsigned i = 0; u && i < UNIT_GROUPS; i++) {
+                        bool dirty = u->dirty[i / 64] >> i % 64 & 1;
+
+                        /* Both superblocks mean the same place now, but for what was just written anew. */
+                        if (same || !dirty)
+                                u->older[i] = u->entry[i].written ? u->entry[i].home : HOMES;
+                }
+                for (unsigned w = 0; u && !same && w < UNIT_GROUPS / 64; w++)
+                        u->dirty[w] = 0;
+        }
+}
+
+void blocks_close(struct store *s)
+{
+        for (unsigned n = 0; n < UNITS_MAX; n++) {
+                for (unsigned i = 0; s->unit[n] && i < UNIT_GROUPS; i++)
+                        if (s->unit[n]->group[i])
+                                persist_host->mem_free(s->unit[n]->group[i], sizeof(struct group));
+                if (s->unit[n])
+                        persist_host->mem_free(s->unit[n], sizeof(struct unit));
+                s->unit[n] = NULL;
+        }
+}

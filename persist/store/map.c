@@ -1,0 +1,276 @@
+/*
+ * map.c - where pages are: the copy-on-write tree on disk, and the index of what changed since it was written.
+ *
+ * The tree is a radix tree over page numbers; an entry has block, checksum and birth epoch of what it points to, so every node is checked when
+ * it is read, and a dead block's birth is known. A checkpoint writes changed nodes to new blocks, bottom up. Nodes are read on demand and kept.
+ * The recent index is a hash table with linear probing over the pages named by records after the last checkpoint; emptied by it.
+ */
+#include "persist/store/internal.h"
+
+static inline unsigned slot_of(uint64_t ppn, unsigned level)
+{
+        return ppn >> (8 * level) & (MAP_FANOUT - 1);
+}
+
+static size_t node_size(unsigned level)
+{
+        return (sizeof(struct map_node) + (level ? MAP_FANOUT * sizeof(struct map_node *) : 0) + 15) & ~15ul;
+}
+
+static struct map_node *node_new(struct store *s, unsigned level)
+{
+        struct map_node *n = persist_host->mem_alloc(node_size(level));
+
+        if (n) {
+                zero16(n, node_size(level));
+                s->nnodes++;
+        }
+        return n;
+}
+
+static int node_read(struct store *s, struct disk_map m, unsigned level, struct map_node **node)
+{
+        struct map_node *n = node_new(s, level);
+        int r = n ? disk_read(s, map_block(&m), n->e, 1) : -ENOMEM;
+
+        if (!r && page_sum(n->e) != map_sum(&m)) {
+                persist_host->log("store: map node in block %lu is damaged\n", map_block(&m));
+                r = -EIO;
+        }
+        if (r) {
+                if (n) {
+                        persist_host->mem_free(n, node_size(level));
+                        s->nnodes--;
+                }
+                return r;
+        }
+        n->block = map_block(&m);
+        n->birth = map_birth(&m);
+        *node = n;
+        return 0;
+}
+
+/* The leaf node for ppn; with make, missing nodes are made (and all on the way marked dirty). *node NULL: no such leaf. */
+static int leaf_find(struct store *s, uint64_t ppn, bool make, struct map_node **node)
+{
+        struct map_node *n = s->root, *child;
+        int r;
+
+        *node = NULL;
+        if (!n) {
+                if (map_block(&s->super.map_root)) {
+                        r = node_read(s, s->super.map_root, MAP_LEVELS - 1, &n);
+                        if (r)
+                                return r;
+                } else if (make) {
+                        n = node_new(s, MAP_LEVELS - 1);
+                        if (!n)
+                                return -ENOMEM;
+                } else {
+                        return 0;
+                }
+                s->root = n;
+        }
+        for (unsigned level = MAP_LEVELS - 1; level; level--, n = child) {
+                unsigned i = slot_of(ppn, level);
+
+                n->dirty |= make;
+                child = n->child[i];
+                if (child)
+                        continue;
+                if (map_block(&n->e[i])) {
+                        r = node_read(s, n->e[i], level - 1, &child);
+                        if (r)
+                                return r;
+                } else if (make) {
+                        child = node_new(s, level - 1);
+                        if (!child)
+                                return -ENOMEM;
+                } else {
+                        return 0;
+                }
+                n->child[i] = child;
+        }
+        n->dirty |= make;
+        *node = n;
+        return 0;
+}
+
+/* What the tree says, checkpoints only; all zero: nothing. */
+int map_get(struct store *s, uint64_t ppn, struct disk_map *m)
+{
+        struct map_node *leaf;
+        int r = leaf_find(s, ppn, false, &leaf);
+
+        *m = (struct disk_map){ 0 };
+        if (!r && leaf)
+                *m = leaf->e[slot_of(ppn, 0)];
+        return r;
+}
+
+int map_set(struct store *s, uint64_t ppn, struct disk_map m)
+{
+        struct map_node *leaf;
+        int r = leaf_find(s, ppn, true, &leaf);
+
+        if (!r)
+                leaf->e[slot_of(ppn, 0)] = m;
+        return r;
+}
+
+static bool node_empty(const struct map_node *n)
+{
+        for (unsigned i = 0; i < MAP_FANOUT; i++)
+                if (n->e[i].block_birth)
+                        return false;
+        return true;
+}
+
+/* Writes the node if anything below changed; *m becomes the entry for it, all zero if it is empty. */
+static int node_write(struct store *s, struct map_node *n, unsigned level, uint64_t epoch, struct disk_map *m)
+{
+        uint64_t block;
+        uint32_t got;
+        int r = 0;
+
+        if (!n->dirty)
+                return 0;
+        for (unsigned i = 0; level && i < MAP_FANOUT && !r; i++) {
+                struct map_node *child = n->child[i];
+
+                if (!child)
+                        continue;
+                r = node_write(s, child, level - 1, epoch, &n->e[i]);
+                if (!r && !n->e[i].block_birth) { /* became empty */
+                        persist_host->mem_free(child, node_size(level - 1));
+                        s->nnodes--;
+                        n->child[i] = NULL;
+                }
+        }
+        if (!r && n->block)
+                r = dead_add_old(s, n->block, n->birth, epoch, 0);
+        if (r)
+                return r;
+        n->dirty = false;
+        n->block = 0;
+        *m = (struct disk_map){ 0 };
+        if (node_empty(n))
+                return 0;
+        r = blocks_alloc(s, 1, &block, &got);
+        if (r)
+                return r;
+        n->block = block;
+        n->birth = epoch;
+        *m = map_entry(block, epoch, page_sum(n->e));
+        return disk_write(s, block, n->e, 1);
+}
+
+static void node_free(struct store *s, struct map_node *n, unsigned level)
+{
+        for (unsigned i = 0; level && i < MAP_FANOUT; i++)
+                if (n->child[i])
+                        node_free(s, n->child[i], level - 1);
+        persist_host->mem_free(n, node_size(level));
+        s->nnodes--;
+}
+
+int map_write(struct store *s, uint64_t epoch, struct disk_map *root)
+{
+        int r = 0;
+
+        *root = s->super.map_root;
+        if (s->root)
+                r = node_write(s, s->root, MAP_LEVELS - 1, epoch, root);
+        if (s->root && (s->nnodes > MAP_CACHE || !map_block(root)))
+                map_close(s);
+        return r;
+}
+
+void map_close(struct store *s)
+{
+        if (s->root)
+                node_free(s, s->root, MAP_LEVELS - 1);
+        s->root = NULL;
+}
+
+/* In the tree of a kept snapshot; reads all nodes anew. */
+int map_get_at(struct store *s, struct disk_map root, uint64_t ppn, struct disk_map *m)
+{
+        struct disk_map *node = persist_host->mem_alloc(STORE_BLOCK);
+        int r = node ? 0 : -ENOMEM;
+
+        *m = root;
+        for (unsigned level = MAP_LEVELS; level-- && !r && map_block(m);) {
+                r = disk_read(s, map_block(m), node, 1);
+                if (!r && page_sum(node) != map_sum(m))
+                        r = -EIO;
+                if (!r)
+                        *m = node[slot_of(ppn, level)];
+        }
+        if (node)
+                persist_host->mem_free(node, STORE_BLOCK);
+        return r;
+}
+
+/* ---- the recent index ---- */
+
+static struct recent *place_of(struct store *s, uint64_t ppn)
+{
+        uint64_t i = ppn * 0x9e3779b97f4a7c15ul >> 20;
+
+        while (s->recent[i & (s->recent_size - 1)].ppn && s->recent[i & (s->recent_size - 1)].ppn != ppn + 1)
+                i++;
+        return &s->recent[i & (s->recent_size - 1)];
+}
+
+struct recent *recent_find(struct store *s, uint64_t ppn)
+{
+        struct recent *r;
+
+        if (!s->nrecent)
+                return NULL;
+        r = place_of(s, ppn);
+        return r->ppn ? r : NULL;
+}
+
+static int recent_grow(struct store *s)
+{
+        uint64_t old_size = s->recent_size, size = old_size ? 2 * old_size : 1024;
+        struct recent *old = s->recent, *new = persist_host->mem_alloc(size * sizeof(*new));
+
+        if (!new)
+                return -ENOMEM;
+        zero16(new, size * sizeof(*new));
+        s->recent = new;
+        s->recent_size = size;
+        for (uint64_t i = 0; i < old_size; i++)
+                if (old[i].ppn)
+                        *place_of(s, old[i].ppn - 1) = old[i];
+        if (old)
+                persist_host->mem_free(old, old_size * sizeof(*old));
+        return 0;
+}
+
+/* r->ppn is the page number; kept as that + 1. */
+int recent_set(struct store *s, const struct recent *r)
+{
+        struct recent *at;
+        int e = 0;
+
+        if (2 * (s->nrecent + 1) > s->recent_size)
+                e = recent_grow(s);
+        if (e)
+                return e;
+        at = place_of(s, r->ppn);
+        s->nrecent += !at->ppn;
+        *at = *r;
+        at->ppn = r->ppn + 1;
+        return 0;
+}
+
+void recent_clear(struct store *s)
+{
+        for (uint64_t i = 0; i < s->recent_size; i++)
+                s->recent[i].ppn = 0;
+        s->nrecent = 0;
+}

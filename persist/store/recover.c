@@ -1,0 +1,340 @@
+/*
+ * recover.c - from a disk to a store: the newest superblock that is good, then the records after its map, as far as they are whole.
+ *
+ * A record belongs to the chain if it stands where the one before says, carries that one's checksum, and is of the right life: up to the
+ * superblock's life_epoch of an earlier incarnation, after it of the superblock's own. Epochs at or below the greatest flushed_through that any
+ * record of the chain tells are durable; of later ones (there is one, or two) all data is read and checked, unless the record says that it was
+ * flushed before. The first epoch that is not whole ends the chain: its blocks are free.
+ * Replaying does to bitmaps, queues and recent index what the commits did. It may free more than they did, since there may be fewer superblocks that
+ * need something now; never less, or a block would be taken twice.
+ * Invariants: P8. Nothing read from the disk is believed before its checksum and its bounds hold.
+ */
+#include "persist/store/internal.h"
+
+#define EPOCH_SKIP 1024u /* epochs that an earlier life may have used without our seeing it are left out */
+
+struct chain {
+        uint64_t block, sum, epoch; /* of the record to come: place, sum and epoch before it */
+        uint64_t partial;           /* epoch that is under way; 0: none */
+};
+
+static void chain_start(const struct store *s, struct chain *c)
+{
+        *c = (struct chain){ s->super.next_block, s->super.prev_sum, s->super.map_epoch, 0 };
+}
+
+/* Reads the next record of the chain into h (body: s->body). -EUCLEAN: the chain ends here. */
+static int chain_next(struct store *s, struct chain *c, struct disk_record *h)
+{
+        int r = record_read(s, c->block, h);
+
+        if (r)
+                return r == -EIO ? -EUCLEAN : r; /* what cannot be read is no record */
+        if (h->incarnation > s->seen_incarnation)
+                s->seen_incarnation = h->incarnation;
+        if (h->epoch >= s->next_epoch)
+                s->next_epoch = h->epoch + 1;
+        if (h->prev_sum != c->sum || h->prev_epoch != c->epoch || h->epoch <= c->epoch || (c->partial && h->epoch != c->partial))
+                return -EUCLEAN;
+        if (c->epoch < s->super.life_epoch ? h->incarnation >= s->super.incarnation : h->incarnation != s->super.incarnation)
+                return -EUCLEAN;
+        if (c->epoch < s->super.life_epoch && h->epoch > s->super.life_epoch)
+                return -EUCLEAN;
+        if (h->epoch == s->super.life_epoch && !(h->flags & RECORD_PARTIAL) && h->sum != s->super.life_sum)
+                return -EUCLEAN;
+        c->block = h->next_block;
+        c->sum = h->sum;
+        c->partial = h->epoch;
+        if (!(h->flags & RECORD_PARTIAL)) {
+                c->epoch = h->epoch;
+                c->partial = 0;
+        }
+        return 0;
+}
+
+/* All data blocks of the record, against their sums. */
+static int record_verify(struct store *s, const struct disk_record *h)
+{
+        const struct disk_entry *e = (const struct disk_entry *)s->body;
+        int r = 0;
+
+        for (uint32_t i = 0; i < h->nentries && !r; i++, e++) {
+                if (entry_kind(e) != ENTRY_BLOCK)
+                        continue;
+                r = disk_read(s, e->where, s->run, 1);
+                if (!r && page_sum(s->run) != (e->sum & MAP_SUM_MASK))
+                        r = -EUCLEAN;
+        }
+        return r == -EIO ? -EUCLEAN : r;
+}
+
+/* Is the epoch that begins at c whole? */
+static int epoch_verify(struct store *s, struct chain c, struct disk_record *h)
+{
+        struct chain from = c;
+        int r;
+
+        do /* the last record tells whether the data was flushed */
+                r = chain_next(s, &c, h);
+        while (!r && c.partial);
+        if (r || h->flags & RECORD_DATA_FLUSHED)
+                return r;
+        do {
+                r = chain_next(s, &from, h);
+                if (!r)
+                        r = record_verify(s, h);
+        } while (!r && from.partial);
+        return r;
+}
+
+static int dead_add_if_used(struct store *s, const struct disk_entry *e, uint64_t epoch)
+{
+        int r;
+
+        if (!e->old_block)
+                return 0;
+        r = blocks_used(s, e->old_block);
+        if (r < 0)
+                return r;
+        /* Free: it was allocated by a checkpoint whose superblock is lost. We know nothing of it, and need not. */
+        return r ? dead_add(s, e->old_block, e->old_birth, epoch, 0) : 0;
+}
+
+/* What the commit did, to the state in memory. */
+static int record_apply(struct store *s, uint64_t block, const struct disk_record *h)
+{
+        const struct disk_entry *e = (const struct disk_entry *)s->body;
+        int r = dead_add_old(s, block, 0, h->epoch, DEATH_RECORD);
+
+        for (uint32_t i = 0; i < h->nextents && !r; i++)
+                for (uint32_t b = 0; b < h->extent[i].nblocks && !r; b++) {
+                        r = blocks_take(s, h->extent[i].block + b);
+                        if (!r)
+                                r = dead_add_old(s, h->extent[i].block + b, 0, h->epoch, DEATH_RECORD);
+                }
+        for (uint32_t i = 0; i < h->nentries && !r; i++, e++) {
+                struct recent p = { .ppn = entry_ppn(e), .birth = h->epoch, .sum = e->sum & MAP_SUM_MASK };
+
+                switch (entry_kind(e)) {
+                case ENTRY_BLOCK:
+                        p.block = e->where;
+                        r = blocks_take(s, p.block);
+                        break;
+                case ENTRY_PACKED:
+                        p.block = block;
+                        p.offset = (uint32_t)e->where;
+                        p.length = (uint16_t)(e->where >> 32);
+                        r = p.length ? 0 : -EUCLEAN;
+                        break;
+                case ENTRY_NONE:
+                        p.sum = 0;
+                        break;
+                default:
+                        r = -EUCLEAN;
+                }
+                if (!r)
+                        r = recent_set(s, &p);
+                if (!r)
+                        r = dead_add_if_used(s, e, h->epoch);
+        }
+        return r ? r : blocks_take(s, h->next_block);
+}
+
+static int replay(struct store *s)
+{
+        struct disk_record *h = persist_host->mem_alloc(sizeof(*h));
+        uint64_t durable = 0, end = s->super.map_epoch;
+        struct chain c, before;
+        int r = h ? 0 : -ENOMEM;
+
+        /* How far the chain goes, and what it knows to be durable. */
+        chain_start(s, &c);
+        while (!r) {
+                r = chain_next(s, &c, h);
+                if (r)
+                        break;
+                if (h->flushed_through > durable)
+                        durable = h->flushed_through;
+                end = c.epoch;
+        }
+        if (r != -EUCLEAN)
+                goto out;
+        r = dead_settle_old(s);
+        chain_start(s, &c);
+        while (!r && c.epoch < end) {
+                if (c.epoch >= durable) {
+                        r = epoch_verify(s, c, h);
+                        if (r)
+                                break;
+                }
+                do {
+                        before = c;
+                        r = chain_next(s, &c, h);
+                        if (!r)
+                                r = record_apply(s, before.block, h);
+                        s->prev_sum = c.sum;
+                        s->next_block = c.block;
+                } while (!r && c.partial);
+                if (r) {
+                        persist_host->log("store: record of epoch %lu contradicts the store: %d\n", h->epoch, r);
+                        r = r == -EUCLEAN ? -EIO : r;
+                        goto out;
+                }
+                for (unsigned i = 0; i + 1 < COMMITS_KEPT; i++)
+                        s->last[i] = s->last[i + 1];
+                s->last[COMMITS_KEPT - 1] = s->epoch = c.epoch;
+                s->clock = (struct store_clock){ h->mono_ns, h->real_ns };
+                r = dead_settle_young(s);
+        }
+        if (r == -EUCLEAN)
+                r = 0;
+        if (s->super.life_epoch > durable)
+                durable = s->super.life_epoch;
+        if (durable > s->epoch)
+                s->evidence = durable;
+out:
+        if (h)
+                persist_host->mem_free(h, sizeof(*h));
+        return r ? r : s->failed;
+}
+
+/* ---- superblocks ---- */
+
+/* 0, -EOPNOTSUPP: a store of another version, -EINVAL: no superblock */
+static int super_good(const struct disk_super *b)
+{
+        if (b->magic != SUPER_MAGIC)
+                return -EINVAL;
+        if (b->version != STORE_VERSION)
+                return -EOPNOTSUPP;
+        if (self_sum(b, &b->sum, sizeof(*b)) != b->sum || b->nblocks < STORE_BLOCKS_MIN || b->nblocks > (uint64_t)UNITS_MAX * UNIT_GROUPS * GROUP_BLOCKS)
+                return -EINVAL;
+        return 0;
+}
+
+static int super_read(struct store_disk *d, uint64_t block, struct disk_super *b)
+{
+        return d->read(d, block, b, 1) ? -EIO : super_good(b);
+}
+
+/* The store as one superblock shows it. */
+static int open_with(struct store *s, const struct disk_super *this, unsigned slot, const struct disk_super *other)
+{
+        int r;
+
+        s->super = *this;
+        s->slot = slot;
+        s->slot_valid[slot] = true;
+        s->slot_epoch[slot] = this->map_epoch;
+        s->slot_valid[!slot] = other;
+        for (unsigned i = 0; other && i < UNITS_MAX; i++)
+                s->older_unit[i] = other->unit[i];
+        if (other)
+                s->slot_epoch[!slot] = other->map_epoch;
+        __builtin_memcpy(s->uuid, this->uuid, sizeof(s->uuid));
+        s->base = this->base;
+        blocks_geometry(s, this->nblocks);
+        s->free = this->free;
+        s->epoch = this->map_epoch;
+        s->prev_sum = this->prev_sum;
+        s->next_block = this->next_block;
+        s->next_epoch = this->map_epoch + 1;
+        s->seen_incarnation = this->incarnation;
+        s->clock = (struct store_clock){ this->mono_ns, this->real_ns };
+        r = dead_read(s);
+        if (!r)
+                r = replay(s);
+        if (s->next_epoch <= s->epoch)
+                s->next_epoch = s->epoch + 1;
+        s->next_epoch += EPOCH_SKIP;
+        return r;
+}
+
+static struct store *store_new(struct store_disk *d)
+{
+        struct store *s = persist_host->mem_alloc(STORE_SIZE);
+
+        if (s) {
+                zero16(s, STORE_SIZE);
+                s->disk = d;
+        }
+        return s;
+}
+
+void store_close(struct store *s)
+{
+        blocks_close(s);
+        map_close(s);
+        if (s->recent)
+                persist_host->mem_free(s->recent, s->recent_size * sizeof(*s->recent));
+        queue_free(&s->young);
+        queue_free(&s->old);
+        queue_free(&s->meta);
+        for (unsigned i = 0; i < s->nkept; i++)
+                queue_free(&s->kept[i].add);
+        persist_host->mem_free(s, STORE_SIZE);
+}
+
+static int attempt_begin(struct store *s, uint64_t owner)
+{
+        struct disk_attempt *a = (struct disk_attempt *)s->page;
+        int r = disk_read(s, BLOCK_ATTEMPT, a, 1);
+
+        if (!r && a->magic == ATTEMPT_MAGIC && self_sum(a, &a->sum, sizeof(*a)) == a->sum && !__builtin_memcmp(a->uuid, s->uuid, sizeof(a->uuid)))
+                s->attempt.attempts = a->attempts;
+        s->attempt.attempts++;
+        s->attempt.owner = owner;
+        return attempt_write(s);
+}
+
+int store_open(struct store_disk *d, uint64_t owner, struct store **store)
+{
+        struct disk_super *b = persist_host->mem_alloc(2 * sizeof(*b));
+        uint64_t last = d->nblocks - 1;
+        int good[2], r;
+        unsigned newer;
+        struct store *s = NULL;
+
+        if (!b)
+                return -ENOMEM;
+        r = -EINVAL;
+        if (d->nblocks < STORE_BLOCKS_MIN)
+                goto out;
+        good[0] = super_read(d, BLOCK_SUPER_A, &b[0]);
+        if (!good[0] && b[0].nblocks > d->nblocks) {
+                persist_host->log("store: it has %lu blocks, here are only %lu: the end is missing\n", b[0].nblocks, d->nblocks);
+                goto out;
+        }
+        good[1] = super_read(d, good[0] ? last : b[0].nblocks - 1, &b[1]);
+        if (!good[1] && b[1].nblocks - 1 != (good[0] ? last : b[0].nblocks - 1))
+                good[1] = -EINVAL;
+        if (!good[0] && !good[1] && __builtin_memcmp(b[0].uuid, b[1].uuid, sizeof(b[0].uuid)))
+                good[1] = -EINVAL; /* left over from another store */
+        r = good[0] == -EINVAL ? good[1] : good[0];
+        newer = good[0] || (!good[1] && b[1].sequence > b[0].sequence);
+        for (unsigned i = 0; i < 2; i++) {
+                unsigned slot = newer ^ i;
+
+                if (good[slot])
+                        continue;
+                s = store_new(d);
+                r = s ? open_with(s, &b[slot], slot, good[!slot] ? NULL : &b[!slot]) : -ENOMEM;
+                if (!r) {
+                        s->fell_back = i || good[!slot];
+                        r = attempt_begin(s, owner);
+                }
+                if (!r)
+                        break;
+                if (s)
+                        store_close(s);
+                s = NULL;
+                persist_host->log("store: superblock %c leads to no good state: %d\n", 'A' + slot, r);
+                good[slot] = -EINVAL; /* what it names is of no use */
+        }
+        if (!r && s->evidence)
+                persist_host->log("store: epoch %lu was durable once; the disk has lost it. Going on from %lu\n", s->evidence, s->epoch);
+out:
+        persist_host->mem_free(b, 2 * sizeof(*b));
+        *store = r ? NULL : s;
+        return r;
+}

@@ -1,0 +1,70 @@
+/*
+ * store.h - the persistent space on a disk: commits, recovery, kept snapshots. FORMAT.md says how it lies there.
+ *
+ * One thread at a time uses a store. Functions return 0 or -Exxx: -EIO (device, or a checksum that does not hold), -ENOSPC, -ENOMEM, -EUCLEAN (the
+ * store contradicts itself). After an error inside a commit or checkpoint the store is `failed`: it takes no more commits, and what
+ * was acknowledged before is on the disk.
+ */
+#pragma once
+#include "persist/host.h"
+
+struct store_disk {
+        uint64_t nblocks; /* of 4096 bytes */
+        int (*read)(struct store_disk *d, uint64_t block, void *buf, uint32_t nblocks);
+        int (*write)(struct store_disk *d, uint64_t block, const void *buf, uint32_t nblocks);
+        int (*write_sector)(struct store_disk *d, uint64_t sector, const void *buf); /* 512 bytes */
+        int (*flush)(struct store_disk *d);
+};
+
+struct store;
+
+struct store_clock { uint64_t mono_ns, real_ns; };
+
+/* An empty store over the whole disk. -EINVAL: too small (2 MiB at least) or too large (16 TiB). */
+int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base);
+
+/*
+ * Opens and recovers: finds the newest state that is whole. Writes nothing but the attempt sector, which makes it ours: if another machine
+ * has it open, that one stops with -EBUSY. owner: a random number, not 0. -EINVAL: no store here, or not all of it; -EOPNOTSUPP: another version.
+ */
+int store_open(struct store_disk *d, uint64_t owner, struct store **store);
+void store_close(struct store *s); /* frees memory; the disk stays as it is */
+int store_leave(struct store *s);  /* marks the store as closed in order */
+
+/* Of the state last committed. evidence: a newer epoch that the disk claims durable and does not have (0: none): it lost writes. */
+struct store_info {
+        uint64_t epoch, evidence, incarnation, base;
+        struct store_clock clock;
+        uint64_t nblocks, free, recent, pending, nkept;
+        uint32_t attempts;
+        bool fell_back; /* the newest superblock was not good */
+};
+void store_info(const struct store *s, struct store_info *info);
+
+/* Contents of a page in the last commit, or in a kept one (epoch != 0). -ENOENT: none, all zeroes (buf is zeroed). */
+int store_read(struct store *s, ppn_t ppn, void *buf);
+int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf);
+
+/*
+ * A commit: begin, then each page that changed (once), then end, which returns when it is durable. npages is a hint: few pages are packed into the
+ * record. A page of zeroes takes no room. store_commit_none: the page is free. Returns of end: epoch in *epoch.
+ */
+int store_commit_begin(struct store *s, uint64_t npages, const struct store_clock *clock);
+int store_commit_page(struct store *s, ppn_t ppn, const void *page);
+int store_commit_none(struct store *s, ppn_t ppn);
+int store_commit_end(struct store *s, uint64_t *epoch);
+
+/* Is there room for a commit of npages changed pages, of which nnew had no block, and for what must always be possible? */
+bool store_room(const struct store *s, uint64_t npages, uint64_t nnew);
+
+/* The map on disk becomes that of the last commit; done by itself when needed. */
+int store_checkpoint(struct store *s);
+
+/* Kept snapshots: of the last commit; epoch of it in *epoch. Dropping frees what only it had. -ENOENT, -EMFILE (too many). */
+int store_keep(struct store *s, uint32_t flags, uint64_t *epoch);
+int store_drop(struct store *s, uint64_t epoch);
+struct store_kept { uint64_t epoch; struct store_clock clock; uint32_t flags; };
+unsigned store_kept(const struct store *s, struct store_kept *list, unsigned max);
+
+/* P11 and all checksums: walks everything. 0, -EUCLEAN with a line per finding given to report(). */
+int store_check(struct store *s, bool read_pages, void (*report)(void *arg, const char *line), void *arg);

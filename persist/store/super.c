@@ -1,0 +1,329 @@
+/*
+ * super.c - superblocks and what is written with them: making a store, beginning a life, checkpoints, kept snapshots.
+ *
+ * Two superblocks, written in turn, each with one flush before (what it names is there) and one after (the other may go). A checkpoint brings
+ * the map on disk to the last commit: packed pages get blocks, changed map nodes, bitmaps and lists are written, then the superblock that names them.
+ * A life's first commit is preceded by a superblock with the next incarnation, which also says up to where the chain is of earlier lives.
+ */
+#include <xxhash.h>
+#include "persist/store/internal.h"
+
+uint64_t block_sum(const void *p, size_t len)
+{
+        return XXH64(p, len, 0);
+}
+
+uint64_t self_sum(const void *block, const uint64_t *sum, size_t len)
+{
+        size_t at = (size_t)((const char *)sum - (const char *)block);
+
+        return XXH64(sum + 1, len - at - sizeof(*sum), XXH64(block, at, 0));
+}
+
+/* ---- disk ---- */
+
+int disk_read(struct store *s, uint64_t block, void *buf, uint32_t n)
+{
+        if (block >= s->disk->nblocks || n > s->disk->nblocks - block)
+                return -EUCLEAN;
+        return s->disk->read(s->disk, block, buf, n) ? -EIO : 0;
+}
+
+int disk_write(struct store *s, uint64_t block, const void *buf, uint32_t n)
+{
+        int r = s->disk->write(s->disk, block, buf, n) ? -EIO : 0;
+
+        if (r)
+                s->failed = r;
+        return r;
+}
+
+int disk_flush(struct store *s)
+{
+        int r = s->disk->flush(s->disk) ? -EIO : 0;
+
+        if (r)
+                s->failed = r;
+        return r;
+}
+
+int attempt_write(struct store *s)
+{
+        struct disk_attempt *a = &s->attempt;
+        int r;
+
+        a->magic = ATTEMPT_MAGIC;
+        __builtin_memcpy(a->uuid, s->uuid, sizeof(a->uuid));
+        a->sum = self_sum(a, &a->sum, sizeof(*a));
+        r = s->disk->write_sector(s->disk, (uint64_t)BLOCK_ATTEMPT * (STORE_BLOCK / SECTOR), a);
+        return r ? -EIO : s->disk->flush(s->disk) ? -EIO : 0;
+}
+
+/* Another machine has opened the store meanwhile: it is not ours any more. */
+static int owner_check(struct store *s)
+{
+        struct disk_attempt *a = (struct disk_attempt *)s->page;
+        int r = disk_read(s, BLOCK_ATTEMPT, a, 1);
+
+        if (!r && (a->magic != ATTEMPT_MAGIC || a->owner != s->attempt.owner)) {
+                persist_host->log("store: another machine has opened it; nothing more is written\n");
+                r = s->failed = -EBUSY;
+        }
+        return r;
+}
+
+int store_leave(struct store *s)
+{
+        int r = owner_check(s);
+
+        if (r)
+                return r;
+        s->attempt.owner = 0;
+        s->attempt.attempts = 0;
+        return attempt_write(s);
+}
+
+/* ---- superblocks ---- */
+
+uint64_t super_place(const struct store *s, unsigned slot)
+{
+        return slot ? s->super.nblocks - 1 : BLOCK_SUPER_A;
+}
+
+/* Everything it names is flushed; it goes over the older superblock and is durable at return. */
+int super_write(struct store *s, struct disk_super *next)
+{
+        unsigned slot = !s->slot;
+        int r;
+
+        next->sequence = s->super.sequence + 1;
+        next->sum = self_sum(next, &next->sum, sizeof(*next));
+        r = disk_write(s, super_place(s, slot), next, 1);
+        if (!r)
+                r = disk_flush(s);
+        if (r)
+                return r;
+        for (unsigned i = 0; i < UNITS_MAX; i++)
+                s->older_unit[i] = s->super.unit[i];
+        s->super = *next;
+        s->slot = slot;
+        s->slot_valid[slot] = true;
+        s->slot_epoch[slot] = next->map_epoch;
+        return 0;
+}
+
+int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base)
+{
+        struct store *s;
+        int r = 0;
+
+        if (d->nblocks < STORE_BLOCKS_MIN || d->nblocks > (uint64_t)UNITS_MAX * UNIT_GROUPS * GROUP_BLOCKS)
+                return -EINVAL;
+        s = persist_host->mem_alloc(STORE_SIZE);
+        if (!s)
+                return -ENOMEM;
+        zero16(s, STORE_SIZE);
+        s->disk = d;
+        blocks_geometry(s, d->nblocks);
+        __builtin_memcpy(s->uuid, uuid, sizeof(s->uuid));
+        s->super = (struct disk_super){ .magic = SUPER_MAGIC, .version = STORE_VERSION, .nblocks = d->nblocks, .base = base,
+                                        .incarnation = 1, .free = s->end_data - s->first_data };
+        __builtin_memcpy(s->super.uuid, uuid, sizeof(s->super.uuid));
+        s->free = s->super.free;
+        /* The first record's block, the one allocation in the first bitmap. Both superblocks know it. */
+        s->slot = 1;
+        for (unsigned i = 0; i < 2 && !r; i++) {
+                struct disk_super next = s->super;
+                uint32_t got;
+
+                if (!i)
+                        r = blocks_alloc(s, 1, &next.next_block, &got);
+                if (!r && !i)
+                        r = blocks_write(s, &next);
+                if (!r)
+                        r = disk_flush(s);
+                if (!r)
+                        r = super_write(s, &next);
+        }
+        if (!r)
+                r = attempt_write(s);
+        blocks_close(s);
+        persist_host->mem_free(s, STORE_SIZE);
+        return r;
+}
+
+/* Before the first commit of this life. The map stays where it is. */
+int life_begin(struct store *s)
+{
+        struct disk_super next = s->super;
+        int r = owner_check(s);
+
+        if (r)
+                return r;
+        if (next.incarnation < s->seen_incarnation)
+                next.incarnation = s->seen_incarnation;
+        next.incarnation++;
+        next.life_epoch = s->epoch;
+        next.life_sum = s->prev_sum;
+        r = super_write(s, &next);
+        if (r)
+                return r;
+        blocks_written(s, true);
+        s->life_begun = true;
+        return dead_settle_old(s); /* the older superblock with its older map is gone */
+}
+
+/* ---- checkpoint ---- */
+
+/* A page packed in a record gets a block. */
+static int promote(struct store *s, struct recent *p, uint64_t epoch)
+{
+        uint64_t block;
+        uint32_t got;
+        int r = packed_read(s, p, s->page);
+
+        if (!r)
+                r = blocks_alloc(s, 1, &block, &got);
+        if (!r)
+                r = disk_write(s, block, s->page, 1);
+        if (!r)
+                r = map_set(s, p->ppn - 1, map_entry(block, epoch, p->sum));
+        return r;
+}
+
+static int checkpoint(struct store *s)
+{
+        struct disk_super *next = persist_host->mem_alloc(sizeof(*next));
+        int r = next ? 0 : -ENOMEM;
+
+        for (uint64_t i = 0; i < s->recent_size && !r; i++) {
+                struct recent *p = &s->recent[i];
+
+                if (!p->ppn)
+                        continue;
+                if (p->length)
+                        r = promote(s, p, s->epoch);
+                else
+                        r = map_set(s, p->ppn - 1, p->block ? map_entry(p->block, p->birth, p->sum) : (struct disk_map){ 0 });
+        }
+        if (r)
+                goto out;
+        *next = s->super;
+        r = map_write(s, s->epoch, &next->map_root);
+        if (!r)
+                r = dead_write(s, next, s->epoch);
+        if (!r)
+                r = blocks_write(s, next);
+        if (!r)
+                r = disk_flush(s);
+        if (r)
+                goto out;
+        next->map_epoch = s->epoch;
+        next->next_block = s->next_block;
+        next->prev_sum = s->prev_sum;
+        next->mono_ns = s->clock.mono_ns;
+        next->real_ns = s->clock.real_ns;
+        r = super_write(s, next);
+        if (r)
+                goto out;
+        blocks_written(s, false);
+        recent_clear(s);
+        r = dead_settle_old(s);
+out:
+        if (next)
+                persist_host->mem_free(next, sizeof(*next));
+        if (r)
+                s->failed = r;
+        return r;
+}
+
+int store_checkpoint(struct store *s)
+{
+        int r;
+
+        must(!s->open, "store: checkpoint inside a commit");
+        if (s->failed)
+                return s->failed;
+        if (s->epoch == s->super.map_epoch)
+                return 0;
+        r = owner_check(s);
+        return r ? r : checkpoint(s);
+}
+
+/* A new epoch with nothing changed in it: some steps need one that is newer than the superblocks'. */
+static int epoch_new(struct store *s)
+{
+        struct store_clock clock = s->clock;
+        uint64_t epoch;
+        int r = store_commit_begin(s, 0, &clock);
+
+        return r ? r : store_commit_end(s, &epoch);
+}
+
+int store_keep(struct store *s, uint32_t flags, uint64_t *epoch)
+{
+        struct kept *k = &s->kept[s->nkept];
+        int r = 0;
+
+        if (s->nkept == KEPT_MAX)
+                return -EMFILE;
+        if (s->epoch == s->super.map_epoch || !s->life_begun)
+                r = epoch_new(s);
+        if (r)
+                return r;
+        /* The table is written with the map, so the snapshot is entered first; its root is known in between. */
+        r = store_checkpoint(s);
+        if (r)
+                return r;
+        *k = (struct kept){ .k = { .epoch = s->epoch, .root = s->super.map_root, .mono_ns = s->clock.mono_ns,
+                                   .real_ns = s->clock.real_ns, .flags = flags, .schema = s->super.schema } };
+        s->nkept++;
+        *epoch = s->epoch;
+        r = epoch_new(s);
+        return r ? r : store_checkpoint(s);
+}
+
+int store_drop(struct store *s, uint64_t epoch)
+{
+        int r = s->failed;
+
+        for (unsigned i = 0; i < s->nkept && !r; i++) {
+                if (s->kept[i].k.epoch != epoch)
+                        continue;
+                r = epoch_new(s);
+                if (!r)
+                        r = kept_drop(s, i, s->epoch);
+                return r ? r : store_checkpoint(s);
+        }
+        return r ? r : -ENOENT;
+}
+
+unsigned store_kept(const struct store *s, struct store_kept *list, unsigned max)
+{
+        for (unsigned i = 0; i < s->nkept && i < max; i++)
+                list[i] = (struct store_kept){ s->kept[i].k.epoch, { s->kept[i].k.mono_ns, s->kept[i].k.real_ns }, s->kept[i].k.flags };
+        return s->nkept;
+}
+
+/* ---- room ---- */
+
+/*
+ * The floor: what a commit of everything that may be dirty in one epoch needs besides the new pages: blocks for pages that are changed (the old
+ * ones are free only commits later), records, and a checkpoint with its map nodes, lists and bitmaps.
+ */
+bool store_room(const struct store *s, uint64_t npages, uint64_t nnew)
+{
+        uint64_t nodes = npages + s->nrecent, lists = (s->old.n + s->young.n + npages) / LIST_ENTRIES + 8;
+
+        if (nodes > s->max_nodes)
+                nodes = s->max_nodes;
+        return s->free > nnew + (COMMITS_KEPT + 1) * npages + 2 * nodes + lists + 64;
+}
+
+void store_info(const struct store *s, struct store_info *i)
+{
+        *i = (struct store_info){ .epoch = s->epoch, .evidence = s->evidence, .incarnation = s->super.incarnation, .base = s->base,
+                                  .clock = s->clock, .nblocks = s->super.nblocks, .free = s->free, .recent = s->nrecent,
+                                  .pending = s->young.n + s->old.n, .nkept = s->nkept, .attempts = s->attempt.attempts,
+                                  .fell_back = s->fell_back };
+}

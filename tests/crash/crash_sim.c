@@ -1,0 +1,438 @@
+/*
+ * crash_sim.c - simulated power cuts. A store on a disk in memory lives through random commits, checkpoints, kept snapshots and restarts, while a
+ * model remembers what each epoch was. Afterwards power is cut at points of its past, with sectors that were not flushed lost, kept, torn and
+ * reordered; each surviving image is opened and must show exactly one epoch, not older than the last one acknowledged before the cut, page by page,
+ * with all kept snapshots. Some images live on and are cut again, recovery included.
+ *
+ * usage: crash_sim [-n states] [-s seed] [-c (check P11 and all checksums of every state)] [-v]
+ * Prints the seed of a run that fails; with -s that run comes first.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+#include "persist/host/hosted.h"
+#include "persist/host/simdisk.h"
+#include "persist/store/store.h"
+
+#define PAGES     400u  /* pages of the model */
+#define HISTORY   400u  /* epochs it remembers */
+#define KEPT      64u
+#define NEVER     SIZE_MAX
+
+static uint64_t rng, run_seed;
+static bool verbose, check_all;
+
+static void __attribute__((format(printf, 1, 2), noreturn)) fail(const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        printf("FAILED, seed %lu: ", run_seed);
+        vprintf(fmt, ap);
+        putchar('\n');
+        exit(1);
+}
+
+static uint64_t pick(uint64_t n)
+{
+        return hosted_random(&rng) % n;
+}
+
+/* ---- the model ---- */
+
+struct state {
+        uint64_t epoch;
+        size_t acked;          /* number of disk operations when the commit was acknowledged */
+        uint32_t seed[PAGES];  /* 0: no such page */
+};
+
+struct model {
+        struct state *state;   /* [0] is the empty store */
+        unsigned n;
+        struct { uint64_t epoch; size_t kept, drop_begun, dropped; } kept[KEPT];
+        unsigned nkept;
+        struct state next;
+};
+
+static ppn_t ppn_of(unsigned i)
+{
+        /* near together and far apart, in a few places */
+        static const ppn_t region[4] = { 1, 4096, 1ul << 24, 0xfffff000 }, step[4] = { 1, 17, 300, 3 };
+
+        return region[i % 4] + i / 4 * step[i % 4];
+}
+
+static const void *page_of(uint32_t seed)
+{
+        static uint64_t page[512];
+        uint64_t x = seed * 0x9e3779b97f4a7c15ul + 1;
+
+        if (!seed)
+                memset(page, 0, sizeof(page));
+        else if (seed % 3 == 0) /* packs well */
+                for (unsigned i = 0; i < 512; i++)
+                        page[i] = seed + i / 64;
+        else
+                for (unsigned i = 0; i < 512; i++)
+                        page[i] = hosted_random(&x);
+        return page;
+}
+
+static const struct state *state_of(const struct model *m, uint64_t epoch)
+{
+        for (unsigned i = m->n; i--;)
+                if (m->state[i].epoch == epoch)
+                        return &m->state[i];
+        return NULL;
+}
+
+/* ---- looking at a store ---- */
+
+static void print_finding(void *arg, const char *line)
+{
+        (void)arg;
+        printf("check: %s\n", line);
+}
+
+static void compare(struct store *s, const struct state *want, uint64_t kept, const char *when)
+{
+        static uint8_t got[4096];
+
+        for (unsigned i = 0; i < PAGES; i++) {
+                int r = kept ? store_read_at(s, kept, ppn_of(i), got) : store_read(s, ppn_of(i), got);
+
+                if (r && !(r == -ENOENT && !want->seed[i]))
+                        fail("%s: page %u of epoch %lu: error %d, expected seed %u", when, i, want->epoch, r, want->seed[i]);
+                if (memcmp(got, page_of(want->seed[i]), sizeof(got)))
+                        fail("%s: page %u of epoch %lu is not what it was", when, i, want->epoch);
+        }
+}
+
+/* The state it recovered to must be one of the model, not older than the last acknowledged at operation `at`. Returns its index. */
+static unsigned verify(struct store *s, const struct model *m, size_t at, const char *when)
+{
+        struct store_info info;
+        struct store_kept kept[KEPT];
+        unsigned acked = 0, i, n;
+        const struct state *st;
+
+        store_info(s, &info);
+        st = state_of(m, info.epoch);
+        if (!st)
+                fail("%s: recovered to epoch %lu, which never was", when, info.epoch);
+        for (i = 0; i < m->n; i++)
+                if (m->state[i].acked <= at)
+                        acked = i;
+        i = (unsigned)(st - m->state);
+        if (i < acked)
+                fail("%s: recovered to epoch %lu, but %lu was acknowledged", when, info.epoch, m->state[acked].epoch);
+        if (info.evidence)
+                fail("%s: evidence of a lost epoch %lu on an honest disk", when, info.evidence);
+        compare(s, st, 0, when);
+        n = store_kept(s, kept, KEPT);
+        for (unsigned k = 0; k < m->nkept; k++) {
+                bool there = false;
+
+                for (unsigned j = 0; j < n; j++)
+                        there |= kept[j].epoch == m->kept[k].epoch;
+                if (!there && m->kept[k].kept <= at && m->kept[k].drop_begun > at)
+                        fail("%s: kept snapshot %lu is gone", when, m->kept[k].epoch);
+                if (there && m->kept[k].dropped <= at)
+                        fail("%s: dropped snapshot %lu is back", when, m->kept[k].epoch);
+        }
+        for (unsigned j = 0; j < n; j++) {
+                st = state_of(m, kept[j].epoch);
+                if (!st)
+                        fail("%s: kept snapshot %lu, which never was", when, kept[j].epoch);
+                compare(s, st, kept[j].epoch, when);
+        }
+        if ((check_all || pick(8) == 0) && store_check(s, true, print_finding, NULL))
+                fail("%s: the store contradicts itself", when);
+        return i;
+}
+
+/* ---- a life ---- */
+
+struct world {
+        struct simdisk disk;
+        struct store *store;
+        struct model model;
+};
+
+static void expect_ok(int r, const char *what)
+{
+        if (r)
+                fail("%s: error %d", what, r);
+}
+
+static void remember(struct world *w, uint64_t epoch)
+{
+        struct model *m = &w->model;
+
+        if (m->n == HISTORY)
+                fail("history is too short");
+        m->next.epoch = epoch;
+        m->next.acked = w->disk.nops;
+        m->state[m->n++] = m->next;
+}
+
+static void commit(struct world *w)
+{
+        struct store_clock clock = { 1, 2 };
+        struct model *m = &w->model;
+        unsigned n = pick(3) ? (unsigned)pick(12) : (unsigned)pick(90);
+        bool done[PAGES] = { false };
+        uint64_t epoch;
+
+        if (!store_room(w->store, n, n))
+                return;
+        expect_ok(store_commit_begin(w->store, n, &clock), "commit_begin");
+        m->next = m->state[m->n - 1];
+        for (unsigned k = 0, i = (unsigned)pick(PAGES); k < n; k++, i = (i + 1 + (pick(4) ? 0 : (unsigned)pick(9))) % PAGES) {
+                uint32_t seed = pick(6) ? (uint32_t)pick(1000000) : 0;
+
+                if (pick(10) == 0)
+                        seed = m->next.seed[i]; /* dirty, but the same */
+                if (done[i])
+                        continue; /* once a commit */
+                done[i] = true;
+                m->next.seed[i] = seed;
+                if (!seed && pick(2))
+                        expect_ok(store_commit_none(w->store, ppn_of(i)), "commit_none");
+                else
+                        expect_ok(store_commit_page(w->store, ppn_of(i), page_of(seed)), "commit_page");
+        }
+        expect_ok(store_commit_end(w->store, &epoch), "commit_end");
+        remember(w, epoch);
+}
+
+static void reopen(struct world *w)
+{
+        store_close(w->store);
+        expect_ok(store_open(&w->disk.d, hosted_random(&rng), &w->store), "open again");
+        if (verify(w->store, &w->model, w->disk.nops, "reopen") != w->model.n - 1)
+                fail("reopen: the last epoch is lost");
+}
+
+/* Keeping and dropping make epochs in which nothing changes. */
+static void remember_same(struct world *w, uint64_t epoch)
+{
+        struct model *m = &w->model;
+
+        m->next = m->state[m->n - 1];
+        if (epoch > m->next.epoch)
+                remember(w, epoch);
+}
+
+static void keep(struct world *w)
+{
+        struct model *m = &w->model;
+        struct store_info info;
+        uint64_t epoch;
+
+        if (m->nkept == KEPT || !store_room(w->store, 60, 60))
+                return;
+        expect_ok(store_keep(w->store, 0, &epoch), "keep");
+        store_info(w->store, &info);
+        remember_same(w, epoch);
+        remember_same(w, info.epoch);
+        m->kept[m->nkept++] = (typeof(m->kept[0])){ epoch, w->disk.nops, NEVER, NEVER };
+}
+
+static void drop(struct world *w)
+{
+        struct model *m = &w->model;
+        struct store_info info;
+        unsigned k;
+
+        if (!m->nkept)
+                return;
+        k = (unsigned)pick(m->nkept);
+        if (m->kept[k].drop_begun != NEVER)
+                return;
+        m->kept[k].drop_begun = w->disk.nops;
+        expect_ok(store_drop(w->store, m->kept[k].epoch), "drop");
+        m->kept[k].dropped = w->disk.nops;
+        store_info(w->store, &info);
+        remember_same(w, info.epoch);
+}
+
+static void live(struct world *w, unsigned steps)
+{
+        while (steps--) {
+                struct store_info info;
+                uint64_t what = pick(100);
+
+                store_info(w->store, &info);
+                if (what < 75 && info.free > 60)
+                        commit(w);
+                else if (what < 83)
+                        expect_ok(store_checkpoint(w->store), "checkpoint");
+                else if (what < 88)
+                        keep(w);
+                else if (what < 94 || info.free < 200)
+                        drop(w);
+                else if (what < 97)
+                        reopen(w);
+                if (pick(10) == 0 && store_check(w->store, false, print_finding, NULL))
+                        fail("while running: the store contradicts itself");
+        }
+}
+
+static void world_init(struct world *w, uint64_t nblocks)
+{
+        memset(w, 0, sizeof(*w));
+        simdisk_init(&w->disk, nblocks, hosted_random(&rng));
+        w->model.state = calloc(HISTORY, sizeof(*w->model.state));
+        w->model.n = 1;
+}
+
+static void world_free(struct world *w)
+{
+        if (w->store)
+                store_close(w->store);
+        simdisk_free(&w->disk);
+        free(w->model.state);
+}
+
+/* ---- states that were seen ---- */
+
+static uint64_t *seen, nseen, seen_size = 1 << 22;
+
+static bool is_new(const struct simdisk *d)
+{
+        uint64_t h = XXH64(d->now, d->d.nblocks * 4096, 0) | 1, i = h;
+
+        if (!seen)
+                seen = calloc(seen_size, sizeof(*seen));
+        for (; seen[i % seen_size]; i++)
+                if (seen[i % seen_size] == h)
+                        return false;
+        if (nseen < seen_size / 2)
+                seen[i % seen_size] = h;
+        nseen++;
+        return true;
+}
+
+/* ---- cuts ---- */
+
+/* What the model knows at the time of a cut, for a world that lives on from it. */
+static void inherit(struct world *to, const struct world *from, unsigned state, size_t at)
+{
+        const struct model *m = &from->model;
+        struct store_kept kept[KEPT];
+        unsigned n = store_kept(to->store, kept, KEPT);
+
+        to->model.state[0] = m->state[state];
+        to->model.state[0].acked = 0;
+        to->model.n = 1;
+        /* Kept snapshots need their states. */
+        for (unsigned j = 0; j < n; j++) {
+                const struct state *st = state_of(m, kept[j].epoch);
+
+                if (st->epoch == m->state[state].epoch)
+                        continue;
+                to->model.state[to->model.n] = to->model.state[to->model.n - 1];
+                to->model.state[to->model.n - 1] = *st;
+                to->model.state[to->model.n - 1].acked = 0;
+                to->model.n++;
+        }
+        for (unsigned j = 0; j < n; j++)
+                to->model.kept[to->model.nkept++] = (typeof(to->model.kept[0])){ kept[j].epoch, 0, NEVER, NEVER };
+        (void)at;
+}
+
+static void cut(const struct world *w, unsigned depth)
+{
+        size_t at = pick(w->disk.nops + 1);
+        enum cut_mode mode = (enum cut_mode)pick(CUT_MODES);
+        struct world after;
+        unsigned state;
+
+        world_init(&after, w->disk.d.nblocks);
+        simdisk_cut(&w->disk, at, mode, &rng, &after.disk);
+        if (is_new(&after.disk) || depth) {
+                expect_ok(store_open(&after.disk.d, hosted_random(&rng), &after.store), "open after a cut");
+                state = verify(after.store, &w->model, at, depth ? "cut after a cut" : "cut");
+                if (depth < 3 && pick(6) == 0) {
+                        /* It lives on, and is cut again: from the first operation of its recovery. */
+                        inherit(&after, w, state, at);
+                        live(&after, 1 + (unsigned)pick(12));
+                        for (unsigned i = 0; i < 4; i++)
+                                cut(&after, depth + 1);
+                }
+        }
+        world_free(&after);
+}
+
+/* Making a store: cut before its end, there is a store or there is none. */
+static void cut_format(const struct simdisk *disk)
+{
+        for (unsigned i = 0; i < 3; i++) {
+                struct simdisk after;
+                struct store *s;
+                int r;
+
+                simdisk_init(&after, disk->d.nblocks, 1);
+                simdisk_cut(disk, pick(disk->nops + 1), (enum cut_mode)pick(CUT_MODES), &rng, &after);
+                r = store_open(&after.d, 1, &s);
+                if (r && r != -EINVAL)
+                        fail("cut while the store was made: error %d", r);
+                if (!r) {
+                        if (store_check(s, true, print_finding, NULL))
+                                fail("cut while the store was made: it contradicts itself");
+                        store_close(s);
+                }
+                simdisk_free(&after);
+        }
+}
+
+static void run(unsigned ncuts)
+{
+        static const uint8_t uuid[16] = "crash simulation";
+        struct world w;
+
+        world_init(&w, 560 + pick(700));
+        expect_ok(store_format(&w.disk.d, uuid, 0), "format");
+        cut_format(&w.disk);
+        simdisk_settle(&w.disk);
+        expect_ok(store_open(&w.disk.d, 1, &w.store), "open");
+        live(&w, 10 + (unsigned)pick(60));
+        if (store_check(w.store, true, print_finding, NULL))
+                fail("at the end: the store contradicts itself");
+        while (ncuts--)
+                cut(&w, 0);
+        world_free(&w);
+}
+
+int main(int argc, char **argv)
+{
+        uint64_t want = 2000, seed = 1;
+
+        for (int i = 1; i < argc; i++) {
+                if (!strcmp(argv[i], "-n") && i + 1 < argc)
+                        want = strtoull(argv[++i], NULL, 10);
+                else if (!strcmp(argv[i], "-s") && i + 1 < argc)
+                        seed = strtoull(argv[++i], NULL, 10);
+                else if (!strcmp(argv[i], "-c"))
+                        check_all = true;
+                else if (!strcmp(argv[i], "-v"))
+                        verbose = true;
+                else
+                        return fprintf(stderr, "usage: crash_sim [-n states] [-s seed] [-c] [-v]\n"), 2;
+        }
+        hosted_quiet = !verbose;
+        for (; nseen < want; seed++) {
+                run_seed = seed;
+                rng = seed * 0x9e3779b97f4a7c15ul + 12345;
+                run(50);
+                if (verbose)
+                        printf("seed %lu: %lu states\n", seed, nseen);
+        }
+        printf("%lu distinct states after power cuts, all whole\n", nseen);
+        free(seen);
+        return 0;
+}
