@@ -239,6 +239,16 @@ reference: tests linux ## run the suites on Debian's Linux and write what passes
 check: iso tests ## the short proof: unit tests, boots, suites; ends with `N passed, N failed`
 	@tests/tools/check.py $(STAGES)
 
+# ---- lint ----------------------------------------------------------------------------------------------------------
+
+export TIDY_FLAGS := $(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS) -Wno-unknown-pragmas
+
+lint: $(KERNEL_GENERATED) $(UAPI)/stamp $(call port_stamps,$(KERNEL_PORTS)) ## format, clang-tidy, include layers, shellcheck
+	@tests/tools/lint
+
+format: ## clang-format everything
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+
 # ---- house-keeping -------------------------------------------------------------------------------------------------
 
 clean: ## remove what was built (sources and ports stay in the cache)
@@ -248,4 +258,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference check clean help
+.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference check lint format clean help

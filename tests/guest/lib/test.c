@@ -2,7 +2,7 @@
  * test.c - runs the tests of one program. `prog NAME...` runs only those; `prog -l` lists them. Exit status 1 if any failed.
  * The child writes why it failed into a pipe, which is kept out of the way at a high descriptor.
  */
-#include "test.h"
+#include "tests/guest/lib/test.h"
 #include <fcntl.h>
 #include <stdarg.h>
 

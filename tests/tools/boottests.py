@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""boottests.py [NAME...] - what a boot must give: firmware, memory, console, damaged images, turning off.
+
+Each test is a function below; its docstring says what it proves. Prints `PASS boot NAME` or `FAIL boot NAME why`.
+"""
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+import qemu
+from qemu import BUILD, TOP, Guest, phantom
+
+SCREENS = os.path.join(BUILD, "screens")
+TESTS = {}
+
+
+class Wrong(Exception):
+    """A test failed: the system did something else than it should."""
+
+
+def test(function):
+    TESTS[function.__name__] = function
+    return function
+
+
+def expect(condition, message):
+    if not condition:
+        raise Wrong(message)
+
+
+def works(guest):
+    """A shell that answers, and a tree that is whole."""
+    guest.prompt(total=300)
+    status, output = guest.command("echo $((6 * 7)) && ls /etc/inittab /bin/busybox && cat /proc/uptime")
+    expect(status == 0 and "42" in output and "/bin/busybox" in output, output)
+
+
+def in_use(guest, ram_kib):
+    """KiB of RAM that are not free, the boot archive and the kernel included."""
+    _, output = guest.command("grep MemFree /proc/meminfo")
+    return ram_kib - int(output.split("MemFree:")[1].split()[0])
+
+
+@test
+def bios_cd_64mib():
+    """Boots and works from the CD by BIOS in 64 MiB with one CPU of the oldest kind; at most 32 MiB are in use."""
+    with Guest("bios_cd_64mib", phantom(), smp=1, cpu="qemu64", memory="64M") as guest:
+        works(guest)
+        used = in_use(guest, 65536)
+        expect(used <= 32768, f"{used} KiB are in use")
+
+
+@test
+def uefi_cd_128mib():
+    """Boots and works from the CD by UEFI in 128 MiB."""
+    with Guest("uefi_cd_128mib", phantom(), smp=2, memory="128M", uefi=True) as guest:
+        works(guest)
+
+
+@test
+def bios_usb():
+    """The same image written to a USB stick boots by BIOS."""
+    with Guest("bios_usb", phantom(usb=True), smp=2) as guest:
+        works(guest)
+
+
+@test
+def uefi_usb():
+    """The same image written to a USB stick boots by UEFI."""
+    with Guest("uefi_usb", phantom(usb=True), smp=1, uefi=True) as guest:
+        works(guest)
+
+
+@test
+def sixteen_cpus():
+    """All of 16 CPUs come up."""
+    with Guest("sixteen_cpus", phantom(), smp=16) as guest:
+        works(guest)
+        _, output = guest.command("grep -c ^processor /proc/cpuinfo")
+        expect(output.split()[0] == "16", output)
+
+
+@test
+def screen_and_keyboard():
+    """A shell stands on the screen without asking; keys reach it, and Alt-F2 changes to another terminal."""
+    os.makedirs(SCREENS, exist_ok=True)
+    with Guest("screen_and_keyboard", phantom(), smp=2) as guest:
+        guest.prompt(total=300)
+        time.sleep(2)
+        guest.screenshot(os.path.join(SCREENS, "tty1.png"))
+        expect(lit(os.path.join(SCREENS, "tty1.png")) > 2000, "the screen is empty")
+        guest.keys("e", "c", "h", "o", "spc", "k", "e", "y", "s", "spc", "shift-dot", "slash", "t", "m", "p", "slash", "k", "ret")
+        status, output = guest.command("for i in 1 2 3 4 5 6 7 8 9; do [ -s /tmp/k ] && break; sleep 1; done; cat /tmp/k")
+        expect(status == 0 and output.startswith("keys"), f"typed on the keyboard, came: {output}")
+        guest.screenshot(os.path.join(SCREENS, "typed.png"))
+        guest.keys("alt-f2")
+        time.sleep(2)
+        guest.screenshot(os.path.join(SCREENS, "tty2.png"))
+        expect(lit(os.path.join(SCREENS, "tty2.png")) < lit(os.path.join(SCREENS, "typed.png")), "Alt-F2 changed nothing")
+        guest.keys("alt-f1")
+        time.sleep(2)
+        guest.screenshot(os.path.join(SCREENS, "back.png"))
+        expect(lit(os.path.join(SCREENS, "back.png")) > 2000, "Alt-F1 did not bring the first terminal back")
+
+
+def lit(path):
+    """How many pixels of a screenshot (PNG, 8 bits a channel) are bright."""
+    with open(path, "rb") as f:
+        data = f.read()
+    at, packed, width, channels = 8, b"", 0, 3
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at:at + 8])
+        body = data[at + 8:at + 8 + length]
+        if kind == b"IHDR":
+            width, channels = struct.unpack(">I", body[:4])[0], {0: 1, 2: 3, 6: 4}[body[9]]
+        if kind == b"IDAT":
+            packed += body
+        at += length + 12
+    raw = zlib.decompress(packed)
+    stride = width * channels
+    previous = bytearray(stride)
+    count = 0
+    for start in range(0, len(raw), stride + 1):
+        line = unfilter(raw[start], bytearray(raw[start + 1:start + 1 + stride]), previous, channels)
+        count += sum(value > 100 for value in line[::channels])
+        previous = line
+    return count
+
+
+def unfilter(kind, line, previous, channels):
+    """Undoes PNG's prediction of one line from its left and upper neighbours."""
+    for i, value in enumerate(line):
+        left = line[i - channels] if i >= channels else 0
+        up = previous[i]
+        corner = previous[i - channels] if i >= channels else 0
+        if kind == 1:
+            value += left
+        elif kind == 2:
+            value += up
+        elif kind == 3:
+            value += (left + up) // 2
+        elif kind == 4:
+            distances = [(abs(up - corner), 0, left), (abs(left - corner), 1, up),
+                         (abs(left + up - 2 * corner), 2, corner)]
+            value += min(distances)[2]
+        line[i] = value & 255
+    return line
+
+
+def ends(name, line):
+    """The machine goes off by itself after the command, which kills no program: a trap in a shell is not run."""
+    with Guest(name, phantom(), smp=2) as guest:
+        works(guest)
+        guest.send("(trap 'echo TOLD >/dev/console' TERM HUP; while :; do sleep 1; done) &\n")
+        guest.prompt()
+        guest.send(line + "\n")
+        status = guest.wait(120)
+        expect(status == 0, f"QEMU ended with {status}")
+        return b"TOLD\r" in guest.log
+
+
+@test
+def poweroff():
+    """`poweroff` turns off by reboot(2), and tells no program."""
+    expect(not ends("poweroff", "poweroff"), "a program was killed")
+
+
+@test
+def poweroff_fresh():
+    """`poweroff --fresh` ends the programs first."""
+    expect(ends("poweroff_fresh", "poweroff --fresh"), "the program was not told")
+
+
+@test
+def reboot():
+    """`reboot` resets the machine (QEMU is told to end then)."""
+    ends("reboot", "reboot")
+
+
+def boots_with(name, rootfs):
+    """Boots the kernel with another boot archive; what came on the serial line until it stopped."""
+    iso = os.path.join(BUILD, "iso", name + ".iso")
+    os.makedirs(os.path.dirname(iso), exist_ok=True)
+    subprocess.run([os.path.join(TOP, "tests/tools/mkiso"), iso, os.path.join(BUILD, "kernel.stripped"), rootfs,
+                    "panic=exit"], check=True)
+    with Guest(name, ["-cdrom", iso], smp=1) as guest:
+        end = time.monotonic() + 60
+        try:
+            while time.monotonic() < end and b"# " not in guest.log:
+                guest.read(5)
+        except qemu.Hang:
+            pass
+        return guest.log.decode(errors="replace")
+
+
+@test
+def damaged_archive():
+    """A boot archive with one wrong byte, one that is cut short, and none: each is reported, and no shell starts."""
+    good = os.path.join(BUILD, "rootfs.img")
+    with open(good, "rb") as f:
+        data = f.read()
+    bad = bytearray(data)
+    bad[len(bad) // 2] ^= 1
+    for name, image in (("flipped", bytes(bad)), ("short", data[:len(data) // 2]), ("empty", b"")):
+        path = os.path.join(BUILD, f"rootfs-{name}.img")
+        with open(path, "wb") as f:
+            f.write(image)
+        output = boots_with("archive_" + name, path)
+        os.unlink(path)
+        expect("# " not in output, f"{name}: a shell started")
+        expect("archive" in output or "image" in output, f"{name}: not reported:\n{output[-600:]}")
+
+
+@test
+def old_cpu():
+    """A machine that lacks what the kernel requires is told so."""
+    with Guest("old_cpu", phantom(), smp=1, cpu="qemu64,-cx16") as guest:
+        try:
+            guest.expect(r"(?i)cx16|cmpxchg16b", total=60)
+        except qemu.Hang as hang:
+            raise Wrong("nothing is said of a CPU without CX16") from hang
+
+
+@test
+def disks():
+    """Two virtio disks are /dev/vda and /dev/vdb; what is written can be read back."""
+    paths = []
+    for n in range(2):
+        path = os.path.join(BUILD, f"disk{n}.raw")
+        with open(path, "wb") as f:
+            f.truncate((8 + n) << 20)
+        paths.append(path)
+    with Guest("disks", phantom(), smp=2, disks=paths) as guest:
+        works(guest)
+        status, output = guest.command("cat /sys/block/vda/size /sys/block/vdb/size && tar -cf /dev/vdb /etc && sync && "
+                                       "mkdir /tmp/x && cd /tmp/x && tar -xf /dev/vdb && diff -r /etc /tmp/x/etc")
+        expect(status == 0 and output.split()[:2] == ["16384", "18432"], output)
+    for path in paths:
+        os.unlink(path)
+
+
+def run(name):
+    """None if the test passes, else why not."""
+    try:
+        TESTS[name]()
+    except (Wrong, qemu.Hang) as reason:
+        return str(reason)
+    return None
+
+
+def main():
+    failed = 0
+    for name in sys.argv[1:] or TESTS:
+        why = run(name)
+        print(f"FAIL boot {name} {why}" if why else f"PASS boot {name}", flush=True)
+        failed += why is not None
+    shutil.rmtree(os.path.join(BUILD, "iso"), ignore_errors=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
