@@ -172,12 +172,13 @@ class Guest:
 
     def command(self, line, **how):
         """Runs a shell command; returns (status, output)."""
-        start = self.at
-        self.send(line + "; echo D''ONE $?\n")
+        # The quotes keep the marks from being found in the echo of the line itself.
+        self.send("echo B''EGIN; " + line + "; echo D''ONE $?\n")
+        start = self.expect(r"BEGIN\r?\n", **how).end()
         match = self.expect(r"DONE (\d+)\r?\n", **how)
         output = self.log[start:match.start()].decode(errors="replace").replace("\r\n", "\n")
         self.prompt()
-        return int(match[1]), output.split("\n", 1)[-1]
+        return int(match[1]), output
 
     def tail(self, length=2000):
         return self.log[-length:].decode(errors="replace")
