@@ -15,6 +15,7 @@ static struct user_vec *vectors(struct user_io *io)
 void io_single(struct user_io *io, uint64_t base, size_t len)
 {
         io->len = len < MAX_RW_COUNT ? len : MAX_RW_COUNT;
+        io->kernel = 0;
         io->done = 0;
         io->nvec = 1;
         io->at = 0;
@@ -32,6 +33,7 @@ long io_vectors(struct call *c, uint64_t iov, uint64_t count)
         if (count > UIO_MAXIOV)
                 return -EINVAL;
         io->nvec = 0;
+        io->kernel = 0;
         if (count > IO_INLINE) {
                 v = call_scratch(c, 1, count * sizeof(*v));
                 if (!v)
@@ -74,7 +76,11 @@ static size_t transfer(struct user_io *io, void *kernel, size_t len, enum direct
                         offset = 0;
                 }
                 n = MIN(len - done, v[at].len - offset);
-                if (d == OUT)
+                if (unlikely(io->kernel)) {
+                        __builtin_memcpy(d == IN ? (char *)kernel + done : (char *)v[at].base + offset,
+                                         d == IN ? (char *)v[at].base + offset : (char *)kernel + done, n);
+                        left = 0;
+                } else if (d == OUT)
                         left = user_copy_out(v[at].base + offset, (char *)kernel + done, n);
                 else if (d == IN)
                         left = user_copy_in((char *)kernel + done, v[at].base + offset, n);
@@ -128,6 +134,8 @@ bool io_probe_in(struct user_io *io, size_t n)
         struct io_mark start = io_mark(io);
         char byte;
 
+        if (io->kernel)
+                return true;
         if (n > io->len)
                 n = io->len;
         while (n) {

@@ -69,8 +69,7 @@ void inode_accessed(struct file *f)
 static size_t copy_to_user(struct call *c, struct inode *i, uint64_t pos, size_t n)
 {
         struct user_io *io = &c->io;
-        uint32_t at = io->at;
-        uint64_t offset = io->offset;
+        struct io_mark start = io_mark(io);
         size_t done = 0;
 
         for (;;) {
@@ -88,8 +87,7 @@ static size_t copy_to_user(struct call *c, struct inode *i, uint64_t pos, size_t
                         return n;
                 pos += chunk;
         }
-        io->at = at; /* the caller puts len and done back, and decides whether the part counts */
-        io->offset = offset;
+        io_reset(io, start); /* the caller decides whether the part counts */
         return done;
 }
 
@@ -97,7 +95,7 @@ static long regular_read(struct call *c, struct file *f)
 {
         struct inode *i = f->inode;
         bool positional = c->pos != POS_CURRENT;
-        size_t len = c->io.len, done = c->io.done, n = 0, got;
+        size_t len = c->io.len, n = 0, got;
         uint64_t pos = c->pos;
         long r;
 
@@ -119,8 +117,6 @@ static long regular_read(struct call *c, struct file *f)
         }
         got = copy_to_user(c, i, pos, n);
         if (unlikely(got < n)) {
-                c->io.len = len;
-                c->io.done = done;
                 if (!c->fault_failed || got == 0) {
                         r = user_fault(c);
                         if (r != CALL_FAULT)
@@ -233,32 +229,16 @@ static long write_end(struct call *c, struct file *f, struct inode *i, long r)
         return c->io.done ? (long)c->io.done : r;
 }
 
-static long regular_write(struct call *c, struct file *f)
+/* One piece at pos. LOCK_INODE is held, LOCK_FILE too unless positional, and nobody else owns either. */
+long regular_write_locked(struct call *c, struct file *f, bool positional, uint64_t pos)
 {
         struct inode *i = f->inode;
-        bool positional = c->pos != POS_CURRENT;
-        uint64_t pos = c->pos, limit, need;
+        uint64_t limit, need;
         size_t n, done = 0;
         bool raw;
         char probe;
         long r;
 
-        if (unlikely(notify_active))
-                watches_touch(i);
-        if (!positional) {
-                lock(LOCK_FILE, f);
-                r = file_wait_pos(c, f);
-                if (unlikely(r))
-                        return r;
-                pos = f->pos;
-        }
-        lock(LOCK_INODE, i);
-        r = inode_wait_owner(c, i);
-        if (unlikely(r)) {
-                if (r > CALL_WAIT && f->pos_owner == c->thread)
-                        owners_release(c, f, NULL);
-                return r;
-        }
         if (unlikely(c->io.len == 0 || c->why == WHY_KILL))
                 return write_end(c, f, i, c->io.len ? -EINTR : 0);
         if (f->flags & O_APPEND)
@@ -321,6 +301,32 @@ static long regular_write(struct call *c, struct file *f)
                 notify_event(i, IN_MODIFY, NULL, 0);
         }
         return write_end(c, f, i, 0);
+}
+
+static long regular_write(struct call *c, struct file *f)
+{
+        struct inode *i = f->inode;
+        bool positional = c->pos != POS_CURRENT;
+        uint64_t pos = c->pos;
+        long r;
+
+        if (unlikely(notify_active))
+                watches_touch(i);
+        if (!positional) {
+                lock(LOCK_FILE, f);
+                r = file_wait_pos(c, f);
+                if (unlikely(r))
+                        return r;
+                pos = f->pos;
+        }
+        lock(LOCK_INODE, i);
+        r = inode_wait_owner(c, i);
+        if (unlikely(r)) {
+                if (r > CALL_WAIT && f->pos_owner == c->thread)
+                        owners_release(c, f, NULL);
+                return r;
+        }
+        return regular_write_locked(c, f, positional, pos);
 }
 
 static long regular_seek(struct call *c, struct file *f, int64_t off, int whence)

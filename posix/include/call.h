@@ -43,6 +43,8 @@ struct user_io {
         size_t done;            /* bytes transferred */
         uint32_t nvec, at;      /* vectors, the current one */
         uint64_t offset;        /* in the current one */
+        uint32_t kernel;        /* the vectors are addresses of the kernel's: sendfile and its kin, anew at each dispatch */
+        uint32_t pad;
         struct user_vec *overflow;
         struct user_vec vec[IO_INLINE];
 };

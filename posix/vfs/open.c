@@ -294,28 +294,6 @@ long sys_openat(struct call *c)
         return unlikely(c->stage >= STAGE_SPECIAL_OPEN) ? special_open_more(c) : open_at(c, &a);
 }
 
-/* A struct of the caller's that may be longer than ours: what we do not know must be zero. */
-long copy_struct(struct call *c, void *dst, size_t size, uint64_t src, size_t given)
-{
-        char rest[64];
-
-        if (given > PAGE_SIZE)
-                return -E2BIG;
-        if (!copy_in(c, dst, src, MIN(size, given)))
-                return user_fault(c);
-        for (size_t at = size; at < given; at += sizeof(rest)) {
-                size_t n = MIN(sizeof(rest), given - at);
-
-                if (!copy_in(c, rest, src + at, n))
-                        return user_fault(c);
-                for (size_t k = 0; k < n; k++) {
-                        if (rest[k])
-                                return -E2BIG;
-                }
-        }
-        return 0;
-}
-
 long sys_openat2(struct call *c)
 {
         struct open_how how = { 0 };
@@ -326,7 +304,9 @@ long sys_openat2(struct call *c)
                 return special_open_more(c);
         if (c->arg[3] < sizeof(how))
                 return -EINVAL;
-        r = copy_struct(c, &how, sizeof(how), c->arg[2], c->arg[3]);
+        if (c->arg[3] > PAGE_SIZE)
+                return -E2BIG;
+        r = copy_struct_in(c, &how, sizeof(how), c->arg[2], c->arg[3]);
         if (r)
                 return r;
         if (how.flags & ~(uint64_t)OPEN_FLAGS || how.resolve & ~0x3ful)

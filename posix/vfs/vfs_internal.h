@@ -113,6 +113,7 @@ void owners_release(struct call *c, struct file *f, struct inode *i);    /* thos
 uint64_t inode_write_room(struct inode *i, uint64_t pos, size_t len);
 size_t inode_write_kernel(struct inode *i, uint64_t pos, const void *src, size_t len); /* after changes(), room asked */
 void inode_clear_privileges(struct inode *i);            /* a write by others takes set-id bits away; after changes() */
+long regular_write_locked(struct call *c, struct file *f, bool positional, uint64_t pos);
 void inode_accessed(struct file *f);                     /* atime by relatime; after changes() */
 bool inode_is_empty_from(struct inode *i, uint64_t page);
 
@@ -194,7 +195,6 @@ void flock_touch(struct inode *i);       /* all lock records of i */
 #define INODE_LINKABLE 0x80000000u       /* iflags: made by O_TMPFILE, may get a first name */
 void notify_name(struct inode *dir, uint32_t mask, const char *name, unsigned len, uint32_t cookie); /* an event of a name in dir */
 void inode_creation(struct inode *dir, uint32_t *mode, uint32_t *gid);   /* owner group and set-gid of what is made in dir */
-long copy_struct(struct call *c, void *dst, size_t size, uint64_t src, size_t given); /* extensible structs: 0, -E2BIG, or CALL_FAULT */
 
 /* ---- extended attributes, inotify: what an inode's end needs ---- */
 void xattrs_touch(struct inode *i);

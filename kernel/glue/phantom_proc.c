@@ -1,0 +1,78 @@
+/*
+ * phantom_proc.c - /proc/phantom: the knobs and figures of the persistent space. Tests and the curious use them; programs need none.
+ */
+#include "kernel/glue/gate.h"
+#include "kernel/glue/phantom_proc.h"
+#include "kernel/include/mem.h"
+#include "persist/section.h"
+#include "persist/space.h"
+#include "posix/include/procfs.h"
+
+extern uint32_t chaos_per_mille; /* posix/call */
+
+static void show_rate(struct proc_text *t, void *arg)
+{
+        (void)arg;
+        proc_printf(t, "%u\n", barrier_rate());
+}
+
+static long set_rate(struct call *c, const char *text, size_t len, void *arg)
+{
+        uint64_t hz;
+
+        (void)c;
+        (void)len;
+        (void)arg;
+        if (proc_parse_u64(text, &hz) || hz > 10000)
+                return -EINVAL;
+        barrier_set_rate((uint32_t)hz);
+        return 0;
+}
+
+static void show_check(struct proc_text *t, void *arg)
+{
+        (void)arg;
+        proc_printf(t, "%d\n", space_check_each_barrier);
+}
+
+static long set_check(struct call *c, const char *text, size_t len, void *arg)
+{
+        uint64_t on;
+
+        (void)c;
+        (void)len;
+        (void)arg;
+        if (proc_parse_u64(text, &on) || on > 1)
+                return -EINVAL;
+        space_check_each_barrier = on;
+        return 0;
+}
+
+static void show_stats(struct proc_text *t, void *arg)
+{
+        static const char *const kinds[PAGE_KINDS] = { "free", "meta", "slab", "run", "node", "anon", "file", "dir" };
+        struct barrier_stats b;
+        struct space_stats s;
+
+        (void)arg;
+        snapshot_barrier_stats(&b);
+        space_stats(&s);
+        proc_printf(t, "epoch %lu\nbarriers %lu\npause_last_ticks %lu\npause_max_ticks %lu\npause_mean_ticks %lu\nleaves_last %lu\n", s.epoch, b.count,
+                    b.pause_last, b.pause_max, b.count ? b.pause_sum / b.count : 0, b.leaves_last);
+        proc_printf(t, "dirty %lu\ndeferred %lu\nframes_total %lu\nframes_free %lu\npages_top %lu\npages_cached %lu\n", s.dirty_now, s.deferred, frames_total(),
+                    frames_free(), s.pages_top, s.pages_cached);
+        for (unsigned k = 0; k < PAGE_KINDS; k++)
+                proc_printf(t, "pages_%s %lu\n", kinds[k], s.pages[k]);
+        proc_printf(t, "abandoned %lu\n", section_this()->abandoned);
+}
+
+void phantom_proc_register(void)
+{
+        static struct proc_number chaos = { &chaos_per_mille, 4, 1000, NULL }, absent = { &space_absent_per_mille, 4, 1000, NULL };
+
+        proc_register("/proc/phantom/barrier_hz", 0644, show_rate, set_rate, NULL);
+        proc_register("/proc/phantom/check", 0644, show_check, set_check, NULL);
+        proc_register("/proc/phantom/stats", 0444, show_stats, NULL, NULL);
+        proc_register_number("/proc/phantom/chaos", &chaos);
+        proc_register_number("/proc/phantom/absent", &absent);
+}

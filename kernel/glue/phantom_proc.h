@@ -1,0 +1,3 @@
+/* phantom_proc.h - registers /proc/phantom; once, after posix_boot(). */
+#pragma once
+void phantom_proc_register(void);
