@@ -71,6 +71,8 @@ int mm_boot(void)
         /* Another start in each life, so that a reader caught in the middle by the end of the last one sees that it changed. */
         page->seq = (uint32_t)(time_real_ns() >> 10) & ~1u;
         time_vdso_register(page);
+        if (page->shift != 32)
+                panic("the vDSO wants clock numbers for a shift of 32, not %u", page->shift);
         space_ref_walker_register(walk_pages, 1u << PAGE_ANON);
         return 0;
 }

@@ -52,5 +52,12 @@ void ptree_split(struct ptree *t, uint64_t index, struct ptree *to);
  * 2 * PTREE_COST_MAX pages. Before changes(): ptree_cost of the last index on one side and of the first on the other.
  */
 void ptree_join(struct ptree *t, struct ptree *from);
+/*
+ * One walk for a fault: the leaf (0: none), whether it or a node above it is shared, and, when the whole path is this tree's own, its place. Touches like
+ * ptree_cost, and `cost` is the same. ptree_own_at, after changes() in the same section, is ptree_own for what was found.
+ */
+struct ptree_probe { ppn_t leaf; uint64_t *slot; unsigned cost; bool shared; };
+void ptree_probe(struct ptree *t, uint64_t index, struct ptree_probe *pr);
+ppn_t ptree_own_at(struct ptree *t, uint64_t index, const struct ptree_probe *pr);
 /* Leaf at index, and whether a node above it or it itself is shared: ptree_lookup and ptree_shared_leaf in one walk. */
 ppn_t ptree_look(const struct ptree *t, uint64_t index, bool *shared);

@@ -8,36 +8,35 @@
 
 /* ---- the volatile half ----------------------------------------------------------------------------------------------------- */
 
-#define CHUNK 64u
-static struct mm_volatile *chunk[MM_SLOTS / CHUNK];   /* made when the first address space of the chunk runs */
+struct mm_volatile *mm_chunk[MM_SLOTS / MM_CHUNK];   /* made when the first address space of the chunk runs */
 
 struct mm_volatile *mm_volatile_slot(unsigned slot)
 {
-        struct mm_volatile *row = __atomic_load_n(&chunk[slot / CHUNK], __ATOMIC_ACQUIRE);
+        struct mm_volatile *row = __atomic_load_n(&mm_chunk[slot / MM_CHUNK], __ATOMIC_ACQUIRE);
 
-        return row && row[slot % CHUNK].mm ? &row[slot % CHUNK] : NULL;
+        return row && row[slot % MM_CHUNK].mm ? &row[slot % MM_CHUNK] : NULL;
 }
 
 struct mm_volatile *mm_volatile_peek(const struct mm *m)
 {
-        struct mm_volatile *row = __atomic_load_n(&chunk[m->slot / CHUNK], __ATOMIC_ACQUIRE);
+        struct mm_volatile *row = __atomic_load_n(&mm_chunk[m->slot / MM_CHUNK], __ATOMIC_ACQUIRE);
 
-        return row && row[m->slot % CHUNK].mm == m ? &row[m->slot % CHUNK] : NULL;
+        return row && row[m->slot % MM_CHUNK].mm == m ? &row[m->slot % MM_CHUNK] : NULL;
 }
 
 struct mm_volatile *mm_volatile(struct mm *m)
 {
-        struct mm_volatile **row = &chunk[m->slot / CHUNK], *mv;
+        struct mm_volatile **row = &mm_chunk[m->slot / MM_CHUNK], *mv;
 
         if (!__atomic_load_n(row, __ATOMIC_ACQUIRE)) {
-                struct mm_volatile *new = kzalloc(CHUNK * sizeof(*new)), *none = NULL;
+                struct mm_volatile *new = kzalloc(MM_CHUNK * sizeof(*new)), *none = NULL;
 
                 if (!new)
                         return NULL;
                 if (!__atomic_compare_exchange_n(row, &none, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
                         kfree(new);
         }
-        mv = &(*row)[m->slot % CHUNK];
+        mv = &(*row)[m->slot % MM_CHUNK];
         if (mv->mm != m)
                 __atomic_store_n(&mv->mm, m, __ATOMIC_RELEASE);
         return mv;

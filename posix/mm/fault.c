@@ -51,22 +51,23 @@ static int file_page(struct inode *i, uint64_t index, ppn_t *page)
 
 static int private_page(struct vma *v, uint64_t index, bool write, struct page_view *pv)
 {
-        bool shared;
-        ppn_t p = ptree_look(&v->anon, index, &shared), from;
+        struct ptree_probe at;
+        ppn_t p, from;
         int r;
 
+        ptree_probe(&v->anon, index, &at);
+        p = at.leaf;
         if (p) {
                 if (v->inode && index >= (READ_ONCE(v->inode->size) + PAGE_SIZE - 1) >> PAGE_SHIFT)
                         return -EOVERFLOW; /* truncated: the copy is gone with the page, as on Linux */
-                page_touch(p);
                 if (!write) {
-                        if (!shared && v->prot & PROT_WRITE && arena_is_dirty(p))
+                        if (!at.shared && v->prot & PROT_WRITE && arena_is_dirty(p))
                                 pv->prot |= MMU_W;
-                } else if (!shared) {
+                } else if (!at.shared) {
                         section_changes();
                         space_page_dirty(p);
                 } else {
-                        if (!space_room(ptree_cost(&v->anon, index)))
+                        if (!space_room(at.cost))
                                 return -ENOMEM;
                         section_changes();
                         pv->fresh = true;
@@ -78,18 +79,18 @@ static int private_page(struct vma *v, uint64_t index, bool write, struct page_v
                         pv->pa = mm_zero_frame;
                         return 0;
                 }
-                if (!space_room(ptree_cost(&v->anon, index)))
+                if (!space_room(at.cost))
                         return -ENOMEM;
                 section_changes();
                 pv->fresh = true;
-                p = ptree_own(&v->anon, index);
+                p = ptree_own_at(&v->anon, index, &at);
         } else {
                 r = file_page(v->inode, index, &p);
                 if (r < 0)
                         return r;
                 if (write) {
                         from = p;
-                        if (!space_room(ptree_cost(&v->anon, index)))
+                        if (!space_room(at.cost))
                                 return -ENOMEM;
                         section_changes();
                         pv->fresh = true;
@@ -226,9 +227,12 @@ long mm_fault(struct call *c, uint64_t addr, uint64_t err, int *signo, int *code
         if (unlikely(addr >= USER_TOP || !m))
                 return -EFAULT;
         lock(LOCK_MM, m);
-        mv = mm_volatile(m);
-        if (unlikely(!mv || !mm_tables(m)))
-                return oom_act(c);
+        mv = mm_volatile_quick(m);
+        if (unlikely(!mv || !mv->mmu)) {
+                mv = mm_volatile(m);
+                if (!mv || !mm_tables(m))
+                        return oom_act(c);
+        }
         if (unlikely(cpu_this()->mmu != mv->mmu)) /* there was no memory for tables when the thread was entered */
                 mmu_load(mv->mmu);
         v = mv->hit;

@@ -33,6 +33,15 @@ struct mm_volatile *mm_volatile(struct mm *m);       /* NULL: no memory */
 struct mm_volatile *mm_volatile_peek(const struct mm *m); /* NULL: not made in this life */
 struct mm_volatile *mm_volatile_slot(unsigned slot); /* the same by number, for a walk of all */
 #define MM_SLOTS 32768u
+#define MM_CHUNK 64u
+extern struct mm_volatile *mm_chunk[MM_SLOTS / MM_CHUNK];
+/* The peek of a fault: for an address space that runs. */
+static inline struct mm_volatile *mm_volatile_quick(const struct mm *m)
+{
+        struct mm_volatile *row = READ_ONCE(mm_chunk[m->slot / MM_CHUNK]);
+
+        return likely(row && row[m->slot % MM_CHUNK].mm == m) ? &row[m->slot % MM_CHUNK] : NULL;
+}
 
 /* area.c: after changes(), LOCK_MM held, unless told */
 struct vma *area_new(void);                          /* refs 1, not in any space */

@@ -55,9 +55,9 @@ static int may_lock(struct mm *m, uint64_t len, int error)
 
 /* ---- munmap ---------------------------------------------------------------------------------------------------------------- */
 
-#define TRIM_PAGES 32u
+#define TRIM_PAGES 512u
 
-/* A small prefix or suffix goes without making an area for it. Budget and touch as for any removal; false: too much for here. */
+/* A prefix or suffix goes without making an area for it, when its pages fit in one piece; false: some are left, cut it off. */
 static bool trim(struct mm *m, struct mm_volatile *mv, struct vma *v, uint64_t from, uint64_t to)
 {
         uint64_t index = vma_index(v, from), n = (to - from) >> PAGE_SHIFT;

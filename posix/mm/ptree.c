@@ -277,6 +277,41 @@ ppn_t ptree_own(struct ptree *t, uint64_t index)
         return *slot;
 }
 
+void ptree_probe(struct ptree *t, uint64_t index, struct ptree_probe *pr)
+{
+        unsigned shift = LEVEL_BITS * t->height;
+        uint64_t *slot = &t->root;
+
+        *pr = (struct ptree_probe){ 0 };
+        if (!t->root || !in_window(t, index)) {
+                pr->cost = ptree_cost(t, index);
+                return;
+        }
+        for (; shift; slot = &entries(*slot)[index >> shift & (FANOUT - 1)]) {
+                if (unlikely(!*slot || space_page_refs(*slot) > 1)) {
+                        pr->leaf = ptree_look(t, index, &pr->shared);
+                        pr->cost = ptree_cost(t, index);
+                        return;
+                }
+                shift -= LEVEL_BITS;
+        }
+        pr->slot = slot;
+        pr->leaf = *slot;
+        pr->cost = 1;
+        if (pr->leaf) {
+                pr->shared = space_page_refs(pr->leaf) > 1;
+                (void)*(volatile uint64_t *)space_page(pr->leaf);
+        }
+}
+
+ppn_t ptree_own_at(struct ptree *t, uint64_t index, const struct ptree_probe *pr)
+{
+        if (unlikely(!pr->slot || pr->leaf))
+                return ptree_own(t, index);
+        t->npages++;
+        return *pr->slot = space_page_alloc_zeroed(t->kind);
+}
+
 void ptree_set(struct ptree *t, uint64_t index, ppn_t page)
 {
         uint64_t *slot = own_slot(t, index);
@@ -370,6 +405,18 @@ static uint64_t remove_below(struct removal *r, uint64_t *slot, unsigned shift, 
         }
         shift -= LEVEL_BITS;
         r->spent++;
+        for (uint64_t *e = entries(p); !shift && at < stop; at++) { /* the same as below, for leaves */
+                ppn_t leaf = e[at & (FANOUT - 1)];
+
+                if (!leaf)
+                        continue;
+                if (unlikely(r->spent >= r->budget))
+                        return at;
+                spend_on_record(r, leaf);
+                space_page_unref(leaf);
+                e[at & (FANOUT - 1)] = 0;
+                r->tree->npages -= r->tree->npages > 0;
+        }
         while (at < stop) {
                 unsigned i = at >> shift & (FANOUT - 1);
                 uint64_t child = base + ((uint64_t)i << shift), reached;

@@ -189,8 +189,14 @@ static void step(void)
                 assert_int_equal(p, ptree_lookup(&tree[t], universe[k]));
                 assert_true(!p || above == shared);
 
+                struct ptree_probe probe;
+
                 cost = ptree_cost(&tree[t], universe[k]);
                 assert_true(cost && cost <= PTREE_COST_MAX);
+                ptree_probe(&tree[t], universe[k], &probe);
+                assert_int_equal(probe.leaf, p);
+                assert_int_equal(probe.cost, cost);
+                assert_true(!p || probe.shared == shared);
                 ptree_lookup(&tree[t], universe[k]);
                 changing = true;
                 allocated = 0;
@@ -198,7 +204,7 @@ static void step(void)
                         p = space_page_alloc(PAGE_ANON);
                         ptree_set(&tree[t], universe[k], p);
                 } else {
-                        p = ptree_own(&tree[t], universe[k]);
+                        p = rnd(2) ? ptree_own(&tree[t], universe[k]) : ptree_own_at(&tree[t], universe[k], &probe);
                         assert_int_equal(*(uint64_t *)space_page(p), model[t][k]);
                         if (!model[t][k])
                                 assert_int_equal(((uint64_t *)space_page(p))[511], 0);

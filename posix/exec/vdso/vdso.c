@@ -3,6 +3,7 @@
  *
  * The code is in the space and outlives a reboot with the threads that are in it; the data page (`vvar`) is volatile and is written by kernel/time. A reader
  * that is caught by an update, or by a reboot into another life's numbers, finds another sequence count and reads again.
+ * `shift` is 32 (mm_boot sees to it): a constant saves a tenth of the instructions.
  * What the page does not answer (CPU clocks, clocks that count the time off) is left to the system call.
  */
 #include "kernel/include/time.h"
@@ -34,7 +35,7 @@ static inline uint64_t now(bool real)
                 ticks = (int64_t)(((uint64_t)hi << 32 | lo) - v->tsc_base);
                 ns = v->mono_base_ns;
                 if (ticks > 0) /* another CPU's counter may be a little behind */
-                        ns += (uint64_t)((unsigned __int128)(uint64_t)ticks * v->mult >> v->shift);
+                        ns += (uint64_t)((unsigned __int128)(uint64_t)ticks * v->mult >> 32);
                 if (real)
                         ns += v->real_offset_ns;
                 __atomic_thread_fence(__ATOMIC_ACQUIRE);
