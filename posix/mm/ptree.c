@@ -190,6 +190,12 @@ static unsigned record_pages(ppn_t node)
         return n;
 }
 
+/* Eight entries at once: most nodes are nearly empty. */
+static inline bool group_used(const uint64_t *e)
+{
+        return e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7];
+}
+
 /* The node in *slot becomes this tree's own: made when missing, copied when shared. */
 static uint64_t *own_node(uint64_t *slot)
 {
@@ -206,9 +212,8 @@ static uint64_t *own_node(uint64_t *slot)
         from = entries(old);
         to = entries(copy);
         memcpy(to, from, PAGE_SIZE);
-        for (unsigned i = 0; i < FANOUT; i += 8) { /* most nodes are nearly empty */
-                if (!(from[i] | from[i + 1] | from[i + 2] | from[i + 3] | from[i + 4] | from[i + 5] | from[i + 6] |
-                      from[i + 7]))
+        for (unsigned i = 0; i < FANOUT; i += 8) {
+                if (!group_used(&from[i]))
                         continue;
                 for (unsigned k = i; k < i + 8; k++) {
                         if (from[k])
@@ -344,8 +349,8 @@ static bool node_empty(ppn_t node)
 {
         const uint64_t *e = entries(node);
 
-        for (unsigned i = 0; i < FANOUT; i++) {
-                if (e[i])
+        for (unsigned i = 0; i < FANOUT; i += 8) {
+                if (group_used(&e[i]))
                         return false;
         }
         return true;
@@ -370,6 +375,7 @@ static uint64_t remove_below(struct removal *r, uint64_t *slot, unsigned shift, 
 {
         uint64_t end = base + (1ul << shift), stop = MIN(end, r->to), at = MAX(base, r->from);
         bool whole = r->from <= base && end <= r->to;
+        uint64_t removed = 0;
         ppn_t p = *slot;
 
         if (!p)
@@ -406,17 +412,24 @@ static uint64_t remove_below(struct removal *r, uint64_t *slot, unsigned shift, 
         shift -= LEVEL_BITS;
         r->spent++;
         for (uint64_t *e = entries(p); !shift && at < stop; at++) { /* the same as below, for leaves */
-                ppn_t leaf = e[at & (FANOUT - 1)];
+                uint64_t *entry = &e[at & (FANOUT - 1)];
 
-                if (!leaf)
+                if (!(at & 7) && stop - at >= 8 && !group_used(entry)) {
+                        at += 7;
                         continue;
-                if (unlikely(r->spent >= r->budget))
+                }
+                if (!*entry)
+                        continue;
+                if (unlikely(r->spent >= r->budget)) {
+                        r->tree->npages -= MIN(r->tree->npages, removed);
                         return at;
-                spend_on_record(r, leaf);
-                space_page_unref(leaf);
-                e[at & (FANOUT - 1)] = 0;
-                r->tree->npages -= r->tree->npages > 0;
+                }
+                spend_on_record(r, *entry);
+                space_page_unref(*entry);
+                *entry = 0;
+                removed++;
         }
+        r->tree->npages -= MIN(r->tree->npages, removed);
         while (at < stop) {
                 unsigned i = at >> shift & (FANOUT - 1);
                 uint64_t child = base + ((uint64_t)i << shift), reached;
