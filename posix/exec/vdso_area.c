@@ -32,6 +32,15 @@ static void visit_area(void *object, void *arg)
                 v->page(a->anon.root);
 }
 
+static void visit_inode(void *object, void *arg)
+{
+        const struct space_visitor *v = arg;
+        struct inode *i = object;
+
+        if (i->data.root)
+                v->page(i->data.root);
+}
+
 static void walk_pages(const struct space_visitor *v)
 {
         struct posix_root *root = posix_root();
@@ -49,6 +58,7 @@ static void walk_pages(const struct space_visitor *v)
                 }
         }
         space_each(TYPE_VMA, visit_area, (void *)(uintptr_t)v);
+        space_each(TYPE_INODE, visit_inode, (void *)(uintptr_t)v);
         if (root && root->mm_state) {
                 struct mm_root *r = root->mm_state;
 
@@ -73,7 +83,7 @@ int mm_boot(void)
         time_vdso_register(page);
         if (page->shift != 32)
                 panic("the vDSO wants clock numbers for a shift of 32, not %u", page->shift);
-        space_ref_walker_register(walk_pages, 1u << PAGE_ANON);
+        space_ref_walker_register(walk_pages, 1u << PAGE_ANON | 1u << PAGE_NODE | 1u << PAGE_FILE);
         return 0;
 }
 
