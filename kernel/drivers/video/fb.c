@@ -123,6 +123,22 @@ static void draw_rows32(uint8_t *at, const uint8_t *rows)
         }
 }
 
+/* Twice as large: each pixel is a pair of equal ones, on two lines. */
+static void draw_rows32_double(uint8_t *at, const uint8_t *rows)
+{
+        const uint64_t colours[2] = {fb.pair[0], fb.pair[3]};
+        const uint8_t *end = rows + fb.font.height;
+        size_t pitch = fb.pitch;
+
+        for (; rows < end; rows++, at += 2 * pitch) {
+                uint64_t *p = (uint64_t *)at, *q = (uint64_t *)(at + pitch);
+                unsigned bits = *rows;
+
+                for (unsigned i = 0; i < GLYPH_WIDTH; i++)
+                        p[i] = q[i] = colours[bits >> (GLYPH_WIDTH - 1 - i) & 1];
+        }
+}
+
 /* Any depth and scale: a row is put together in memory and copied as often as the scale says. */
 static void draw_rows(uint8_t *at, const uint8_t *rows, uint32_t fg, uint32_t bg)
 {
@@ -157,12 +173,15 @@ void fb_draw(unsigned row, unsigned col, const struct fb_cell *c)
         for (unsigned i = 0; i < c->columns; i++) {
                 uint8_t *at = cell_address(row, col + i);
 
-                if (fb.bytes_per_pixel == 4 && fb.scale == 1) {
-                        make_pairs(c->fg, c->bg);
-                        draw_rows32(at, rows);
-                } else {
+                if (fb.bytes_per_pixel != 4) {
                         draw_rows(at, rows, c->fg, c->bg);
+                        continue;
                 }
+                make_pairs(c->fg, c->bg);
+                if (fb.scale == 1)
+                        draw_rows32(at, rows);
+                else
+                        draw_rows32_double(at, rows);
         }
 }
 
