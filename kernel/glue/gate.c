@@ -63,21 +63,29 @@ static void work_run(struct work *w)
         section_end();
 }
 
+static void park(struct cpu *cpu)
+{
+        if (__atomic_exchange_n(&barrier_due, 0, __ATOMIC_ACQ_REL)) {
+                __atomic_fetch_and(&cpu->need, ~NEED_PARK, __ATOMIC_SEQ_CST);
+                snapshot_barrier();
+        } else {
+                park_if_asked();
+        }
+}
+
+/* A barrier does not wait for all that is queued: the gate is looked at before each item. */
 void gate_run(void)
 {
         struct cpu *cpu = cpu_this();
         struct work *w;
 
-        if (cpu->need & NEED_PARK) {
-                if (__atomic_exchange_n(&barrier_due, 0, __ATOMIC_ACQ_REL)) {
-                        __atomic_fetch_and(&cpu->need, ~NEED_PARK, __ATOMIC_SEQ_CST);
-                        snapshot_barrier();
-                } else {
-                        park_if_asked();
-                }
-        }
-        while ((w = work_take()))
-                work_run(w);
+        do {
+                if (cpu->need & NEED_PARK)
+                        park(cpu);
+                w = work_take();
+                if (w)
+                        work_run(w);
+        } while (w);
 }
 
 void gate_idle(void)

@@ -21,6 +21,7 @@ static void run_threads(void)
 {
         persist_cpu_online();
         sched_cpu_init();
+        irq_restore(0x200); /* from here on sections run, with interrupts on */
         arch_stack_reset(sched_loop, NULL);
 }
 

@@ -4,11 +4,11 @@
  * Each has an emulator over a block of cells. Until posix attaches the block that survives (console_attach), tty1 works
  * on a small volatile one, so that the kernel's log is seen from the start; others have none and take no output.
  *
- * Drawing is done in batches, by a work item (a section, since it reads persistent cells), not sooner than DRAW_NS
- * after the last, and longer after an expensive one, so that drawing takes at most a tenth of a CPU however much is
- * written. Rows that were written to are marked; only cells that differ from what is shown (`shown`, volatile) are
- * drawn. An absent page abandons the work item anywhere in the reading: `drawing` is then still set when it runs again,
- * and everything is looked at anew.
+ * Drawing is done in batches, by a work item (a section, since it reads persistent cells), not sooner than DRAW_NS after
+ * the last, and longer after an expensive one, so that drawing takes at most a tenth of a CPU however much is written. A
+ * batch is cut into slices, each a section of its own, so that a barrier does not wait for it. Rows that were written to
+ * are marked; only cells that differ from what is shown (`shown`, volatile) are drawn. An absent page abandons the work
+ * item anywhere in the reading: `reading` is then still set when it runs again, and all rows are looked at anew.
  *
  * The kernel's log after attaching: bytes are kept in a volatile ring by whoever logs, and written to tty1 by a work
  * item. In a panic lines are drawn straight to the screen, over what is there, and no block is touched.
@@ -36,17 +36,19 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-#define VTS            4
-#define DRAW_NS        (NSEC_PER_SEC / 60)
-#define DRAW_SHARE     10 /* the next drawing waits that many times as long as the last took */
-#define DRAW_NS_MAX    (NSEC_PER_SEC / 4)
-#define PANIC_ROWS     16
-#define ROOM           4096
-#define LOG_RING       8192u /* a power of two */
-#define LOG_BATCH      512u
-#define EARLY_FRAMES   (ALIGN_UP(sizeof(struct console_block) + CONSOLE_RING_EARLY, PAGE_SIZE) / PAGE_SIZE)
-#define ROWS_NO_SCREEN 25
-#define COLS_NO_SCREEN 80
+#define VTS             4
+#define DRAW_NS         (NSEC_PER_SEC / 60)
+#define DRAW_SHARE      10 /* the next drawing waits that many times as long as the last took */
+#define DRAW_NS_MAX     (NSEC_PER_SEC / 4)
+#define SLICE_CELLS     48 /* drawn in one section: about 25,000 instructions */
+#define SCROLLBACK_COST 8  /* of finding and unpacking a line, in cells drawn */
+#define PANIC_ROWS      16
+#define ROOM            4096
+#define LOG_RING        8192u /* a power of two */
+#define LOG_BATCH       512u
+#define EARLY_FRAMES    (ALIGN_UP(sizeof(struct console_block) + CONSOLE_RING_EARLY, PAGE_SIZE) / PAGE_SIZE)
+#define ROWS_NO_SCREEN  25
+#define COLS_NO_SCREEN  80
 
 struct vt {
         struct tty_port port;
@@ -72,8 +74,10 @@ static struct {
         struct work work;
         volatile uint32_t scheduled; /* work or timer is on its way */
         volatile uint32_t all_dirty; /* another terminal, or another part of it, is to be shown */
-        bool drawing;                /* the work item is in the middle of it */
-        uint64_t next_ns;
+        bool reading;                /* the work item is in the middle of it */
+        uint64_t pass_ns;            /* when the first slice of this drawing began; 0: none did */
+        uint64_t took_ns;            /* what all its slices have taken */
+        uint64_t next_ns;            /* not sooner than then the next drawing */
         unsigned panic_row, panic_col;
 } screen;
 
@@ -154,13 +158,14 @@ static unsigned blank_run(const struct console_cell *cells, const struct console
         return i;
 }
 
-static void draw_row(unsigned row, const struct console_cell *cells, unsigned cursor_shape)
+/* Returns false when *budget was used up before the row's end; what is left of it is still as it was. */
+static bool draw_row(unsigned row, const struct console_cell *cells, unsigned cursor_shape, int *budget)
 {
         uint64_t flags = spin_lock(&screen.lock);
         struct console_cell *old = shown_row(row);
-        unsigned n = cols();
+        unsigned n = cols(), col = 0;
 
-        for (unsigned col = 0; col < n;) {
+        while (col<n && * budget> 0) {
                 const struct console_cell *c = &cells[col];
                 unsigned run;
 
@@ -171,17 +176,20 @@ static void draw_row(unsigned row, const struct console_cell *cells, unsigned cu
                 run = blank_run(c, &old[col], n - col);
                 if (run) {
                         fb_blank(row, col, run, palette_rgb(cell_bg(c), PALETTE_BG, false));
+                        *budget -= 1 + run / 4;
                 } else {
                         struct fb_cell f = look(c, cursor_shape);
 
                         run = f.columns = col + f.columns <= n ? f.columns : 1;
                         if (!(c->ch & CELL_TAIL)) /* drawn with its left half */
                                 fb_draw(row, col, &f);
+                        *budget -= run;
                 }
                 memcpy(&old[col], c, run * sizeof(*c));
                 col += run;
         }
         spin_unlock(&screen.lock, flags);
+        return col == n;
 }
 
 /* A row of the terminal into cells; reads the block, so it may end the section. */
@@ -232,51 +240,74 @@ static unsigned viewed_rows(struct vt *vt)
         return MIN(end - vt->view, (uint64_t)rows());
 }
 
-static void draw_terminal(struct vt *vt, bool all)
+static void mark_rows(struct vt *vt)
+{
+        for (unsigned row = 0; row < rows(); row++)
+                __atomic_store_n(&vt->term.dirty[row], 1, __ATOMIC_RELEASE);
+}
+
+/* Draws rows that are marked, until the budget is used up. Returns whether all is drawn. */
+static bool draw_marked(struct vt *vt, unsigned above, int budget)
 {
         struct console_cell cells[CONSOLE_COLS_MAX];
-        unsigned above = viewed_rows(vt);
+        struct console_block *b = vt->term.b;
         unsigned cursor_row, cursor_col, shape;
         bool cursor = term_cursor(&vt->term, &cursor_row, &cursor_col, &shape);
 
         for (unsigned row = 0; row < rows(); row++) {
-                bool dirty = __atomic_exchange_n(&vt->term.dirty[row], 0, __ATOMIC_SEQ_CST);
-
-                if (!dirty && !all && !above)
+                if (!__atomic_exchange_n(&vt->term.dirty[row], 0, __ATOMIC_SEQ_CST))
                         continue;
-                if (row < above)
-                        scrollback_read(vt->term.b, vt->term.b->lines_pushed - vt->view - row - 1, cells, cols(),
-                                        term_width);
-                else
+                if (row < above) {
+                        scrollback_read(b, b->lines_pushed - vt->view - row - 1, cells, cols(), term_width);
+                        budget -= SCROLLBACK_COST;
+                } else {
                         fetch_screen_row(vt, row - above, cells);
+                }
                 if (cursor && row == cursor_row + above && cursor_col < cols())
                         cells[cursor_col].ch |= CELL_CURSOR;
-                draw_row(row, cells, shape);
+                if (!draw_row(row, cells, shape, &budget)) {
+                        __atomic_store_n(&vt->term.dirty[row], 1, __ATOMIC_RELEASE);
+                        return false;
+                }
         }
+        return true;
 }
 
-static void draw_now(struct vt *vt)
+/* One slice of a drawing. Returns whether it is complete. */
+static bool draw_slice(struct vt *vt, int budget)
 {
-        uint64_t begin = time_mono_ns(), took;
-        bool all = screen.drawing; /* the last attempt was abandoned in the middle */
+        uint64_t begin = time_mono_ns();
+        unsigned above = viewed_rows(vt);
+        bool done;
 
-        screen.drawing = true;
-        all |= __atomic_exchange_n(&screen.all_dirty, 0, __ATOMIC_SEQ_CST);
-        draw_terminal(vt, all);
+        if (!screen.pass_ns)
+                screen.pass_ns = begin;
+        if (screen.reading ||
+            (above && !screen.took_ns)) /* the last attempt was abandoned; or all rows may have moved */
+                mark_rows(vt);
+        screen.reading = true;
+        if (__atomic_exchange_n(&screen.all_dirty, 0, __ATOMIC_SEQ_CST))
+                mark_rows(vt);
+        done = draw_marked(vt, above, budget);
+        screen.reading = false;
         fb_flush();
-        screen.drawing = false;
-        took = (time_mono_ns() - begin) * DRAW_SHARE;
-        screen.next_ns = begin + MIN(MAX(took, DRAW_NS), DRAW_NS_MAX);
+        screen.took_ns += time_mono_ns() - begin;
+        if (done) {
+                screen.next_ns = screen.pass_ns + MIN(MAX(screen.took_ns * DRAW_SHARE, DRAW_NS), DRAW_NS_MAX);
+                screen.took_ns = screen.pass_ns = 0;
+        }
+        return done;
 }
 
 static void draw_work(struct work *w)
 {
         struct vt *vt = shown_vt;
 
-        (void)w;
         __atomic_store_n(&screen.scheduled, 0, __ATOMIC_SEQ_CST);
-        if (vt->usable)
-                draw_now(vt);
+        if (vt->usable && !draw_slice(vt, SLICE_CELLS)) {
+                __atomic_store_n(&screen.scheduled, 1, __ATOMIC_SEQ_CST);
+                work_queue(w);
+        }
 }
 
 static void timer_fired(struct vtimer *t)
@@ -472,7 +503,7 @@ static void panic_begin(void)
         unsigned row = rows();
 
         if (vt->usable && !vt->attached)
-                draw_now(vt); /* lines of the log that were to be drawn a little later; a volatile block */
+                draw_slice(vt, INT32_MAX); /* lines of the log that were to be drawn a little later; a volatile block */
         while (row > 0 && row_is_empty(row - 1))
                 row--;
         screen.panic_row = row + PANIC_ROWS <= rows() ? row : 0;
@@ -520,7 +551,7 @@ static void early_write(struct vt *vt, const char *text, size_t len)
                 len -= n;
         }
         if (screen.shown && time_mono_ns() >= screen.next_ns)
-                draw_now(vt);
+                draw_slice(vt, INT32_MAX);
         schedule_draw();
 }
 
