@@ -632,6 +632,7 @@ int console_activate(unsigned vt)
         if (vt < 1 || vt > VTS)
                 return -ENXIO;
         if (shown_vt != &vts[vt - 1]) {
+                vts[vt - 1].scroll_end = true;
                 shown_vt = &vts[vt - 1];
                 show_all();
         }
