@@ -28,6 +28,9 @@ struct persist_host {
         uint64_t (*protect_all)(void);                     /* barrier: every page read-only again; returns leaves cleared */
         void (*check_tracking)(void);                      /* P4, all CPUs parked; panics */
         uint64_t (*frames_free)(void);
+#if PHANTOM_CHECKS
+        void (*guard)(bool on);                            /* P14: while on, stores of this CPU to the space are caught */
+#endif
         /*
          * CPUs. park_others: ask all others to park and wait until they have; interrupts are on. park_if_asked: what every CPU calls
          * between sections; returns when the barrier that asked is over.

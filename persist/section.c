@@ -38,6 +38,7 @@ void section_begin(void (*retry)(void *arg), void *arg)
         s->held[0] = 0;
         /* A full fence: who reclaims either sees this section, or this section sees what was unlinked. */
         __atomic_exchange_n(&s->generation, __atomic_load_n(&persist_generation, __ATOMIC_RELAXED), __ATOMIC_SEQ_CST);
+        section_guard(true);
 }
 
 /* Common to the normal end and abandonment. */
@@ -45,6 +46,7 @@ static inline void leave(struct section *s)
 {
         if (s->nheld)
                 locks_release(s);
+        section_guard(false);
         s->active = false;
         s->changed = false;
         s->nundo = 0;
@@ -69,6 +71,7 @@ void section_step(void)
 
         must(s->active, "section_step outside a section");
         locks_release(s);
+        section_guard(false);
         s->changed = false;
         s->nundo = 0;
         s->dirtied = 0;
@@ -76,6 +79,7 @@ void section_step(void)
         s->npins = 0;
         if (unlikely_(s->heap->nfree < CPU_CREDIT))
                 pages_refill(s->heap);
+        section_guard(true);
 }
 
 void section_abandon(void)

@@ -93,8 +93,21 @@ static inline bool section_quiet(void)
 
         return !s || !s->active;
 }
+/* Test builds catch early stores at their line: guarded from the beginning of a section to its first change. */
+static inline void section_guard(bool on)
+{
+#if PHANTOM_CHECKS && !defined(PERSIST_HOSTED)
+        persist_host->guard(on);
+#else
+        (void)on;
+#endif
+}
 /* Mark the first change (P14). From here on allocation from the credit cannot fail. */
-static inline void section_changes(void) { section_this()->changed = true; }
+static inline void section_changes(void)
+{
+        section_this()->changed = true;
+        section_guard(false);
+}
 /* Volatile thing taken before the first change, to be given back when the section is abandoned (not at its normal end). */
 void section_on_abandon(void (*fn)(void *arg), void *arg);
 /* Forget the newest entry with this arg (it was given back, or handed on). */

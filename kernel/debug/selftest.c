@@ -469,6 +469,14 @@ static void test_arena(void)
         CHECK(v == 2 && arena_faults == 2 && arena_frame(ppn) == pa);
         CHECK(!safe_read64((uint64_t)p + PAGE_SIZE, &v));
 
+        *p = 3;
+        if (arena_guard(true)) {
+                v = *p;
+                CHECK(v == 3 && !probe_write((uint64_t)p));
+                arena_guard(false);
+        }
+        CHECK(probe_write((uint64_t)p));
+
         /* P4: a user leaf may be writable only while its page is noted dirty. The data page plays a page of the space. */
         CHECK(arena_map(ppn + 1, data_frame, true) == 0);
         mmu_unmap(space, 0, USER_TOP);

@@ -80,6 +80,13 @@ bool persist_arena_fault(uint64_t addr, uint64_t err, struct frame *f)
         return space_fault(addr, err & 1, err & 2);
 }
 
+#if PHANTOM_CHECKS
+static void host_guard(bool on)
+{
+        arena_guard(on);
+}
+#endif
+
 /* ---- CPUs ---- */
 
 #define SPINS 2000
@@ -264,6 +271,9 @@ static const struct persist_host kernel_host = {
         .protect_all = host_protect_all,
         .check_tracking = mmu_check_p4,
         .frames_free = frames_free,
+#if PHANTOM_CHECKS
+        .guard = host_guard,
+#endif
         .park_others = host_park_others,
         .release_others = host_release_others,
         .park_if_asked = park_if_asked,

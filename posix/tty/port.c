@@ -130,6 +130,8 @@ static void console_boot(struct tty_port *p, struct tty *t)
         if (!restored)
                 t->console = space_alloc_bytes(console_state_size());
         section_step();
+        if (!restored)
+                section_changes(); /* a new block is written */
         r = console_attach(p, t->console, restored);
         if (r == -ERANGE) {
                 section_changes();

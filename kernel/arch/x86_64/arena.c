@@ -8,6 +8,7 @@
  * Locks: each leaf table's own, tree_lock while tables are made; both volatile, innermost but for the allocators', interrupts as they are: handlers
  * never touch the space. The list of dirty tables is pushed to without a lock, and emptied at the barrier alone.
  */
+#include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/mmu_leaf.h"
 #include "kernel/arch/x86_64/paging.h"
 #include "kernel/arch/x86_64/tlb.h"
@@ -19,6 +20,8 @@
 #include "kernel/lib/string.h"
 
 #define PENDING_MAX 8
+#define ENTRY_FLAGS (PTE_P | PTE_A | PTE_D | PTE_NX | PTE_KEY1) /* the key's bits are ignored where there are no keys */
+#define PKRS_KEY1_NO_WRITE 8
 
 struct arena_leaf {
         struct leaf_table t;
@@ -138,7 +141,7 @@ int arena_map(ppn_t ppn, paddr_t frame, bool writable)
 {
         struct arena_leaf *l = leaf_find(ppn);
         unsigned i = ppn & 511;
-        uint64_t entry = frame | PTE_P | PTE_A | PTE_D | PTE_NX;
+        uint64_t entry = frame | ENTRY_FLAGS;
 
         if (unlikely(!l)) {
                 l = leaf_make(ppn);
@@ -245,6 +248,13 @@ void arena_flush(void)
                 tlb_shoot(tlb_others(), NULL, local[id].pending[0], 1);
         else
                 tlb_shoot(tlb_others(), NULL, 0, TLB_ALL);
+}
+
+bool arena_guard(bool on)
+{
+        if (cpu_features.pks)
+                wrmsr(MSR_PKRS, on ? PKRS_KEY1_NO_WRITE : 0);
+        return cpu_features.pks;
 }
 
 uint64_t arena_dirty_count(void)

@@ -96,6 +96,7 @@ static void find_features(void)
                 x->rdseed = r.b & 1 << 18;
                 x->smap = r.b & 1 << 20;
                 x->umip = r.c & 1 << 2;
+                x->pks = r.c & 1u << 31;
         }
         if (x->max_leaf >= 0xd && x->xsave)
                 x->xsaveopt = cpuid(0xd, 1).a & 1;
@@ -175,6 +176,8 @@ static void set_control_registers(void)
                 cr4 |= CR4_SMAP;
         if (cpu_features.umip)
                 cr4 |= CR4_UMIP;
+        if (cpu_features.pks)
+                cr4 |= CR4_PKS;
         if (cpu_features.xsave)
                 cr4 |= CR4_OSXSAVE;
         write_cr(4, cr4);
@@ -212,6 +215,8 @@ void cpu_init(unsigned id)
         wrmsr(MSR_SFMASK, RFLAGS_IF | RFLAGS_DF | RFLAGS_TF | RFLAGS_AC | RFLAGS_NT | RFLAGS_IOPL);
         wrmsr(MSR_PAT, 0x0007040600070106); /* WB WC UC- UC, WB WT UC- UC: index 1 is write-combining */
         set_control_registers();
+        if (cpu_features.pks)
+                wrmsr(MSR_PKRS, 0);
         fpu_cpu_init(id == 0);
         c->vec_busy = vector_moves() ? 0 : 0xff;
         if (id == 0 && vector_moves())

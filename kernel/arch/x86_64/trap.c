@@ -41,6 +41,8 @@ static void kernel_page_fault(struct frame *f)
         const struct ex_entry *e;
 
         if (addr - SPACE_BASE < SPACE_MAX && !c->probing) {
+                if (unlikely(f->err & PF_KEY))
+                        panic_trap(f, "P14: store to the space before section_changes", addr);
                 if (hooks.arena_fault && hooks.arena_fault(addr, f->err, f))
                         return;
                 panic_trap(f, "page fault on the space", addr);

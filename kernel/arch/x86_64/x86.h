@@ -31,11 +31,13 @@
 #define CR4_OSXSAVE    (1 << 18)
 #define CR4_SMEP       (1 << 20)
 #define CR4_SMAP       (1 << 21)
+#define CR4_PKS        (1 << 24)
 
 #define MSR_APIC_BASE    0x1b
 #define MSR_TSC_DEADLINE 0x6e0
 #define MSR_PAT          0x277
 #define MSR_X2APIC       0x800
+#define MSR_PKRS         0x6e1
 #define MSR_EFER         0xc0000080
 #define MSR_STAR         0xc0000081
 #define MSR_LSTAR        0xc0000082
@@ -97,6 +99,8 @@
 #define PTE_PS  (1ul << 7)
 #define PTE_G   (1ul << 8)
 #define PTE_NX  (1ul << 63)
+#define PTE_KEY1 (1ul << 59) /* protection key 1: the space */
+#define PF_KEY  32            /* error code: a protection key forbade it */
 #define PTE_PA  0x000ffffffffff000ul
 /* PAT as set in cpu_init: index 1 (PWT alone) is write-combining, 3 is uncached. */
 #define PTE_WC  PTE_PWT

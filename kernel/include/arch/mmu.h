@@ -44,6 +44,11 @@ void arena_set_present(ppn_t ppn, bool present);                      /* test kn
 bool arena_note_dirty(ppn_t ppn);                                     /* sets W; true if it was not yet noted in this epoch */
 bool arena_is_dirty(ppn_t ppn);
 void arena_flush(void);                                               /* shoot-down of the arena on all CPUs */
+/*
+ * Test builds: while on, a store of this CPU in ring 0 to any page of the space panics at its line (supervisor protection keys; QEMU's -cpu max has
+ * them). False: this processor cannot. Off at start.
+ */
+bool arena_guard(bool on);
 uint64_t arena_dirty_count(void);                                     /* pages noted dirty in this epoch */
 
 /* Barrier step, all other CPUs parked: clears W on every tracked leaf of arena and user tables; returns leaves cleared. */
