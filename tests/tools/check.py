@@ -46,7 +46,7 @@ def suite(name, config):
 WORK = [("echo $((6 * 7))", "42"), ("mkdir /tmp/d && echo hello > /tmp/d/f && cat /tmp/d/* | tr a-z A-Z", "HELLO"),
         ("find / -xdev | sort | md5sum | wc -c", "36"), ("su user -c 'cat /etc/shadow' 2>&1 | grep -c denied", "1"),
         ("(sleep 100 & kill -STOP $!; kill -CONT $!; kill $!; wait $!; echo $?)", "143"),
-        ("ps | grep -c '[i]nit'", "1"), ("vi -c q /etc/motd </dev/null >/dev/null 2>&1; stat -c %F /dev/tty1", "character special file")]
+        ("ps -o pid,comm | awk '$1 == 1 { print $2 }'", "init"), ("vi -c q /etc/motd </dev/null >/dev/null 2>&1; stat -c %F /dev/tty1", "character special file")]
 
 
 def boot(name, cmdline="", usb=False, **options):
