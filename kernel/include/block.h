@@ -10,47 +10,55 @@
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD };
 struct block_request {
         enum block_op op;
-        uint64_t sector;             /* 512-byte sectors; 0 for a flush */
-        uint32_t nsectors;           /* 0 for a flush */
-        uint32_t nsegs;              /* 0 for flush and discard */
-        struct { paddr_t pa; uint32_t len; } seg[BLOCK_SEGS_MAX]; /* lengths multiples of 512, their sum is nsectors * 512 */
-        void (*done)(struct block_request *, int status);  /* status 0 or -EIO; may be called on another CPU before submit returns */
+        uint64_t sector;   /* 512-byte sectors; 0 for a flush */
+        uint32_t nsectors; /* 0 for a flush */
+        uint32_t nsegs;    /* 0 for flush and discard */
+        struct {
+                paddr_t pa;
+                uint32_t len;
+        } seg[BLOCK_SEGS_MAX]; /* lengths multiples of 512, their sum is nsectors * 512 */
+        /* status 0 or -EIO; may be called on another CPU before submit returns */
+        void (*done)(struct block_request *, int status);
         void *arg;
-        struct block_request *next;  /* driver's */
+        struct block_request *next; /* driver's */
 };
 struct block_device;
 struct block_ops {
         /* Queues; the request belongs to the driver until done(). 0 or -EIO (gone). Never waits, never allocates. */
         int (*submit)(struct block_device *, struct block_request *);
-        /* Completes what the device has finished, without an interrupt: for code that runs before interrupts, or in a panic. */
+        /*
+         * Completes what the device has finished, without an interrupt: for code that runs before interrupts, or in a
+         * panic.
+         */
         void (*poll)(struct block_device *);
 };
 struct block_device {
-        char name[16];               /* "vda" */
-        char serial[32];             /* stable identity when the device has one */
+        char name[16];   /* "vda" */
+        char serial[32]; /* stable identity when the device has one */
         char model[48];
         uint64_t nsectors;
-        uint32_t logical_block;      /* bytes, a multiple of 512; requests keep to it */
-        uint32_t max_segs;           /* of one request, 1 to BLOCK_SEGS_MAX; a segment may be split, so one of 4 KiB always fits */
-        uint32_t max_seg_bytes;
-        uint32_t max_discard_sectors; /* of one request */
-        uint32_t discard_align;      /* sectors: what is discarded well */
+        uint32_t logical_block;                 /* bytes, a multiple of 512; requests keep to it */
+        uint32_t max_segs;                      /* of one request, 1 to BLOCK_SEGS_MAX */
+        uint32_t max_seg_bytes;                 /* 4096 at least */
+        uint32_t max_discard_sectors;           /* of one request */
+        uint32_t discard_align;                 /* sectors: what is discarded well */
         bool read_only, has_flush, has_discard; /* has_flush false: every completed write is durable */
         const struct block_ops *ops;
         void *driver;
-        unsigned index;              /* dense, assigned by block_register */
+        unsigned index; /* dense, assigned by block_register */
 };
-int block_register(struct block_device *d);   /* keeps the pointer for ever; 0 or -ENOSPC */
+int block_register(struct block_device *d); /* keeps the pointer for ever; 0 or -ENOSPC */
 struct block_device *block_find(const char *name);
 struct block_device *block_by_index(unsigned index);
 unsigned block_count(void);
 /*
- * Check and queue. 0: done() is called once. Otherwise it is not called: -EINVAL (bounds, alignment, segments), -EROFS, -EOPNOTSUPP (discard,
- * or a flush where has_flush is false), -EIO (the device is gone). Callable with interrupts on or off.
+ * Check and queue. 0: done() is called once. Otherwise it is not called: -EINVAL (bounds, alignment, segments), -EROFS,
+ * -EOPNOTSUPP (discard, or a flush where has_flush is false), -EIO (the device is gone). Callable with interrupts on or
+ * off.
  */
 int block_submit(struct block_device *d, struct block_request *r);
 /*
- * Submit and spin until it is done, polling the device: for boot (reading a superblock, partition tables) and for the panic path, not for
- * sections. r->done and r->arg are overwritten. 0, -EIO or what block_submit says.
+ * Submit and spin until it is done, polling the device: for boot (reading a superblock, partition tables) and for the
+ * panic path, not for sections. r->done and r->arg are overwritten. 0, -EIO or what block_submit says.
  */
 int block_submit_wait(struct block_device *d, struct block_request *r);

@@ -308,8 +308,6 @@ struct tty *tty_console(void)
         return port_tty(chosen - 1);
 }
 
-unsigned console_active(void) __attribute__((weak));
-
 static struct tty *tty_of_device(uint32_t rdev, bool *console, bool *controlling)
 {
         struct session *s = process_current()->session;
@@ -318,7 +316,7 @@ static struct tty *tty_of_device(uint32_t rdev, bool *console, bool *controlling
                 return pty_find((MAJOR(rdev) - PTY_MAJOR) * 256 + MINOR(rdev));
         if (MAJOR(rdev) == 4) {
                 *controlling = MINOR(rdev) != 0;
-                return port_tty(MINOR(rdev) ? MINOR(rdev) : console_active ? console_active() : 1);
+                return port_tty(MINOR(rdev) ? MINOR(rdev) : console_active());
         }
         *controlling = false;
         if (MINOR(rdev) == 0)

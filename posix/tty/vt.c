@@ -6,14 +6,6 @@
 #include <linux/keyboard.h>
 #include <linux/vt.h>
 
-unsigned console_active(void) __attribute__((weak));       /* the terminal in front, from 1 */
-int console_activate(unsigned vt) __attribute__((weak));   /* 0 or -ENXIO */
-
-static unsigned active(void)
-{
-        return console_active ? console_active() : 1;
-}
-
 static bool is_console(unsigned minor)
 {
         return minor >= 1 && minor < 64 && tty_state()->port[minor];
@@ -26,10 +18,10 @@ static long put_bytes(struct call *c, uint64_t arg, const void *value, size_t le
 
 static long get_state(struct call *c, uint64_t arg)
 {
-        struct vt_stat s = { .v_active = (uint16_t)active(), .v_state = 1 };
+        struct vt_stat s = { .v_active = (uint16_t)console_active(), .v_state = 1 };
 
         for (unsigned i = 1; i < 16; i++)
-                if (is_console(i) && (tty_state()->port[i]->nopen || i == active()))
+                if (is_console(i) && (tty_state()->port[i]->nopen || i == console_active()))
                         s.v_state |= (uint16_t)(1u << i);
         return put_bytes(c, arg, &s, sizeof(s));
 }
@@ -55,7 +47,7 @@ static long activate(uint64_t vt)
 {
         if (!is_console((unsigned)vt))
                 return -ENXIO;
-        return console_activate ? console_activate((unsigned)vt) : vt == active() ? 0 : -ENXIO;
+        return console_activate((unsigned)vt);
 }
 
 long vt_ioctl(struct call *c, struct tty *t, unsigned cmd, uint64_t arg)
@@ -123,7 +115,7 @@ long vt_ioctl(struct call *c, struct tty *t, unsigned cmd, uint64_t arg)
         case VT_ACTIVATE:
                 return mine ? activate(arg) : -EPERM;
         case VT_WAITACTIVE:
-                return !is_console((unsigned)arg) ? -ENXIO : arg == active() ? 0 : -EINTR;
+                return !is_console((unsigned)arg) ? -ENXIO : arg == console_active() ? 0 : -EINTR;
         case VT_RELDISP:
                 return mine ? -EINVAL : -EPERM;
         case VT_DISALLOCATE:
