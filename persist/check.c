@@ -7,7 +7,7 @@
  */
 #include "persist/engine.h"
 
-#define WALKERS 8
+#define WALKERS 24
 
 static void (*walkers[WALKERS])(const struct space_visitor *v);
 static unsigned nwalkers;
@@ -37,6 +37,11 @@ static struct entry *entry_of(uint64_t addr)
         while (table[i & table_mask].addr && table[i & table_mask].addr != addr)
                 i++;
         return &table[i & table_mask];
+}
+
+bool check_is_dead(const void *object)
+{
+        return table && entry_of((uint64_t)object)->dead;
 }
 
 static void count_slab(ppn_t ppn, void *arg)
@@ -73,6 +78,7 @@ static bool table_build(void)
         for (unsigned type = 1; type < TYPE_BYTES; type++)
                 if (type_info[type].flags & SPACE_OBJECT)
                         slab_pages(type, count_slab, &n);
+        table = NULL;
         table_mask = 0;
         defer_each(count_dead);
         n += table_mask;
@@ -88,10 +94,10 @@ static bool table_build(void)
         for (uint64_t i = 0; i < npages; i++)
                 page_found[i] = 0;
         table_mask = size - 1;
+        defer_each(enter_dead);
         for (unsigned type = 1; type < TYPE_BYTES; type++)
                 if (type_info[type].flags & SPACE_OBJECT)
                         space_each(type, enter_object, NULL);
-        defer_each(enter_dead);
         return true;
 }
 
@@ -141,8 +147,6 @@ static void fields_of_object(void *object, void *arg)
         void (*fn)(const void *p, unsigned kind) = *(void (**)(const void *, unsigned))arg;
         unsigned type = space_type_of(object);
 
-        if (entry_of((uint64_t)object)->dead)
-                return;
         holder.object = object;
         holder.type = type;
         for (const struct space_field *f = type_info[type].type->fields; f->count; f++) {
@@ -182,6 +186,7 @@ void space_check_p1(void)
                 each_field(check_pointer);
         }
         space_checking = false;
+        table = NULL;
 }
 
 /* ---- P12 ---- */
@@ -213,7 +218,7 @@ static void compare_object(void *object, void *arg)
         const struct object *o = object;
 
         (void)arg;
-        must(e->dead || e->found == o->refs, "P12: %s %p counts %u references, %u were found",
+        must(e->found == o->refs, "P12: %s %p counts %u references, %u were found",
              type_info[space_type_of(object)].type->name, object, o->refs, e->found);
 }
 
@@ -239,6 +244,7 @@ void space_check_p12(void)
         }
 out:
         space_checking = false;
+        table = NULL;
 }
 
 /* ---- pages ---- */

@@ -138,3 +138,4 @@ void space_cpu_create(unsigned cpu);
 
 /* snapshot.c, check.c */
 void check_barrier(void);
+bool check_is_dead(const void *object); /* space_checking: freed, and waiting for its grace period */

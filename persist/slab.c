@@ -354,8 +354,12 @@ static void each_in_slab(ppn_t ppn, void *arg)
         for (uint32_t offset = b->remote; offset; offset = *link_of(b, offset))
                 live[offset >> 10] &= ~(1ul << (offset >> 4 & 63));
         for (unsigned word = 0; word < 4; word++)
-                for (uint64_t bits = live[word]; bits; bits &= bits - 1)
-                        e->fn((char *)b + (word * 64 + __builtin_ctzl(bits)) * 16, e->arg);
+                for (uint64_t bits = live[word]; bits; bits &= bits - 1) {
+                        void *object = (char *)b + (word * 64 + __builtin_ctzl(bits)) * 16;
+
+                        if (!space_checking || !check_is_dead(object))
+                                e->fn(object, e->arg);
+                }
 }
 
 void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg)

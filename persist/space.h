@@ -86,7 +86,7 @@ unsigned space_type_of(const void *object);                /* type number of a s
 void *space_alloc_bytes(size_t len);                       /* zeroed, 16-aligned, len <= 64 pages; classes to 2016, then page runs */
 void space_free_bytes(void *block);                        /* deferred; NULL is nothing */
 size_t space_bytes_size(const void *block);                /* usable size */
-/* Walk all live objects of a type (boot, checkers): no concurrent change of that type. */
+/* Walk all live objects of a type (boot, checkers): no concurrent change of that type. In a walker of a checker, freed ones are left out. */
 void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg);
 
 /* The root object's slots: persistent pointers everything else hangs on. */

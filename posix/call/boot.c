@@ -5,6 +5,7 @@
 #include "posix/include/deadline.h"
 #include "posix/include/ipc.h"
 #include "posix/include/mm.h"
+#include "posix/include/pipe.h"
 #include "posix/include/poll.h"
 #include "posix/include/signal.h"
 #include "posix/include/socket.h"
@@ -72,6 +73,7 @@ int posix_boot(void)
                 }
         }
         vfs_boot();
+        pipe_boot();
         socket_boot();
         ipc_boot();
         deadline_boot();

@@ -30,6 +30,7 @@ struct pipe {
         struct pipe_slot *ring;      /* FIELD_OWN; NULL: `slot` below */
         struct pipe_slot slot[PIPE_SLOTS_DEFAULT];
 };
+void pipe_boot(void);                   /* shows the checker which pages pipes have */
 extern const struct file_ops pipe_file_ops; /* FILE_PIPE and FILE_FIFO */
 
 static inline struct pipe *file_pipe(struct file *f) { return (struct pipe *)f->priv; }

@@ -433,6 +433,29 @@ static const struct space_field pipe_fields[] = {
         { offsetof(struct pipe, ring), FIELD_OWN, 1 },
         { 0, 0, 0 },
 };
+static void visit(void *object, void *arg)
+{
+        const struct space_visitor *v = arg;
+        struct pipe *p = object;
+
+        for (uint32_t i = 0; i < p->nslots; i++) {
+                struct pipe_slot *s = pipe_slot(p, i);
+
+                if (s->page)
+                        v->page(s->page);
+        }
+}
+
+static void walk(const struct space_visitor *v)
+{
+        space_each(TYPE_PIPE, visit, (void *)(uintptr_t)v);
+}
+
+void pipe_boot(void)
+{
+        space_ref_walker_register(walk, 0);
+}
+
 const struct posix_type pipe_types[] = {
         { TYPE_PIPE, { "pipe", sizeof(struct pipe), 1, SPACE_OBJECT, pipe_fields }, pipe_release },
         { 0 },
