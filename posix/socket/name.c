@@ -124,8 +124,14 @@ long name_auto(struct call *c, struct sock *s)
 
 static long bind_path(struct call *c, struct sock *s, const struct unix_name *n)
 {
-        long r = socket_name_make(c, n->un.sun_path, s);
+        struct walk w;
+        long r;
 
+        if (s->name) { /* Linux makes the node first and finds out then */
+                r = path_walk_kernel(c, c->thread->proc->fs->cwd, n->un.sun_path, WALK_PARENT, &w);
+                return r ? r : w.inode ? -EADDRINUSE : -EINVAL;
+        }
+        r = socket_name_make(c, n->un.sun_path, s);
         if (r)
                 return r;
         name_set(s, &n->un, n->len);
@@ -157,11 +163,11 @@ long sys_bind(struct call *c)
         r = name_copy_in(c, &n, c->arg[1], c->arg[2]);
         if (r)
                 return r;
-        if (s->name)
-                return n.len == NAME_BASE ? 0 : -EINVAL;
         if (n.len == NAME_BASE)
-                return space_room(1) ? name_auto(c, s) : -ENOMEM;
-        return name_is_abstract(&n) ? bind_abstract(c, s, &n) : bind_path(c, s, &n);
+                return s->name ? 0 : space_room(1) ? name_auto(c, s) : -ENOMEM;
+        if (!name_is_abstract(&n))
+                return bind_path(c, s, &n);
+        return s->name ? -EINVAL : bind_abstract(c, s, &n);
 }
 
 long name_find(struct call *c, const struct unix_name *n, unsigned type, struct sock **out)
