@@ -277,10 +277,15 @@ static void line_end_set(struct tty *t, uint64_t pos)
 }
 
 /* In a full queue the last place is written over. */
-static void queue(struct tty *t, unsigned char ch)
+static void make_place(struct tty *t)
 {
         if (t->read_head - t->read_tail >= TTY_IN)
                 t->read_head--;
+}
+
+static void queue(struct tty *t, unsigned char ch)
+{
+        make_place(t);
         t->in[t->read_head % TTY_IN] = (char)ch;
         t->read_head++;
 }
@@ -502,6 +507,7 @@ static void send_signal(struct tty *t, struct tty_sink *s, int signo, unsigned c
 
 static void line_done(struct tty *t, unsigned char ch)
 {
+        make_place(t);
         line_end_set(t, t->read_head);
         queue(t, ch);
         t->canon_head = t->read_head;

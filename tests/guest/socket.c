@@ -139,6 +139,7 @@ TEST(stream_server)
                 CHECK(getsockname(c, SA(who), &wl) == 0 && wl == sizeof(sa_family_t));
                 _exit(0);
         }
+        close(c);
         a = accept4(l, SA(peer), &plen, SOCK_CLOEXEC);
         CHECK(a >= 0 && fcntl(a, F_GETFD) == FD_CLOEXEC && plen == sizeof(sa_family_t));
         CHECK(read(a, buf, 100) == 4 && !memcmp(buf, "ping", 4));
