@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <vterm.h>
 #include "kernel/drivers/video/scrollback.h"
 #include "kernel/drivers/video/term.h"
 
@@ -516,6 +517,93 @@ static void another_size(void **state)
         free(scratch);
 }
 
+/* ---- the same as libvterm alone ---- */
+
+/* Without what is different on purpose: wide characters (halves, insertion), marks, C1, several modes in one sequence. */
+static size_t plain_piece(char *out)
+{
+        static const char *const text[] = {"word ",      "ls -l\r\n", "\r\n",   "\t",    "\b\b ", "\xc3\xa9",
+                                           "0123456789", "\n",        "\033M",  "\033D", "\033E", "\0337",
+                                           "\0338",      "\033(0",    "\033(B", "\033H", "\033#8"};
+        static const char finals[] = "@ABCDEFGHIJKLMPSTXZ`adefgjkmr";
+        static const unsigned modes[] = {4, 1, 6, 7, 25, 69, 1047, 1049, 2004};
+        unsigned mode = modes[rnd(sizeof(modes) / sizeof(*modes))];
+        size_t n;
+
+        switch (rnd(7)) {
+        case 0:
+        case 1:
+                return strlen(strcpy(out, text[rnd(sizeof(text) / sizeof(*text))]));
+        case 2:
+                return sprintf(out, "\033[%s%u%c", mode == 4 ? "" : "?", mode, "hl"[rnd(2)]);
+        case 3:
+                return sprintf(out, "\033[%u;%um", rnd(2), 30 + rnd(8));
+        case 4:
+                n = 1 + rnd(40);
+                for (size_t i = 0; i < n; i++)
+                        out[i] = (char)(' ' + rnd(95));
+                return n;
+        default:
+                n = sprintf(out, "\033[");
+                for (unsigned i = rnd(3); i > 0; i--)
+                        n += sprintf(out + n, "%u%s", rnd(rnd(4) ? 12 : 90), i > 1 ? ";" : "");
+                out[n++] = finals[rnd(sizeof(finals) - 1)];
+                out[n] = 0;
+                return strstr(out, "3J") ? 0 : n;
+        }
+}
+
+static uint32_t visible(uint32_t code)
+{
+        return code == ' ' || code == UINT32_MAX ? 0 : code;
+}
+
+static void compare(const struct term *t, VTerm *vt)
+{
+        VTermScreen *screen = vterm_obtain_screen(vt);
+        VTermPos cursor;
+
+        vterm_state_get_cursorpos(vterm_obtain_state(vt), &cursor);
+        assert_int_equal(cursor.row, t->b->emu.row);
+        assert_int_equal(cursor.col, t->b->emu.col);
+        for (int row = 0; row < t->b->rows; row++)
+                for (int col = 0; col < t->b->cols; col++) {
+                        struct console_cell mine = cell(t, row, col);
+                        VTermScreenCell its;
+
+                        vterm_screen_get_cell(screen, (VTermPos){row, col}, &its);
+                        assert_int_equal(visible(mine.ch & CELL_CODE), visible(its.chars[0]));
+                        if (visible(mine.ch & CELL_CODE))
+                                assert_int_equal(!!(mine.ch & CELL_BOLD), its.attrs.bold);
+                }
+}
+
+static void like_libvterm(void **state)
+{
+        char piece[300];
+
+        (void)state;
+        for (unsigned round = 0; round < 40; round++) {
+                unsigned rows = 3 + rnd(30), cols = 4 + rnd(90);
+                struct term *t = new_term(rows, cols);
+                VTerm *vt = vterm_new(rows, cols);
+
+                vterm_set_utf8(vt, 1);
+                vterm_screen_enable_altscreen(vterm_obtain_screen(vt), 1);
+                vterm_screen_reset(vterm_obtain_screen(vt), 1);
+                for (unsigned i = 0; i < 250; i++) {
+                        size_t n = plain_piece(piece);
+
+                        write_all(t, piece, n);
+                        vterm_input_write(vt, piece, n);
+                        if (i % 10 == 9)
+                                compare(t, vt);
+                }
+                vterm_free(vt);
+                free_term(t);
+        }
+}
+
 /* ---- scrollback ---- */
 
 static bool like(const struct console_cell *a, const struct console_cell *b)
@@ -646,13 +734,13 @@ static void early_to_attached(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(known_streams),         cmocka_unit_test(answers),
-                cmocka_unit_test(hostile_sequences),     cmocka_unit_test(save_and_restore),
-                cmocka_unit_test(byte_by_byte),          cmocka_unit_test(random_bytes),
-                cmocka_unit_test(damaged_blocks),        cmocka_unit_test(refused_blocks),
-                cmocka_unit_test(another_size),          cmocka_unit_test(lines_kept),
-                cmocka_unit_test(a_thousand_full_lines), cmocka_unit_test(random_lines),
-                cmocka_unit_test(early_to_attached),
+                cmocka_unit_test(known_streams),     cmocka_unit_test(answers),
+                cmocka_unit_test(hostile_sequences), cmocka_unit_test(save_and_restore),
+                cmocka_unit_test(byte_by_byte),      cmocka_unit_test(random_bytes),
+                cmocka_unit_test(damaged_blocks),    cmocka_unit_test(refused_blocks),
+                cmocka_unit_test(another_size),      cmocka_unit_test(like_libvterm),
+                cmocka_unit_test(lines_kept),        cmocka_unit_test(a_thousand_full_lines),
+                cmocka_unit_test(random_lines),      cmocka_unit_test(early_to_attached),
         };
 
         seed = getenv("SEED") ? strtoul(getenv("SEED"), NULL, 0) : 1;

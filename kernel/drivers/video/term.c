@@ -418,12 +418,10 @@ static void advance(struct term *t, unsigned width)
 {
         VTermState *s = t->state;
 
-        if (s->pos.col + (int)width < s->cols) {
+        if (s->pos.col + (int)width < s->cols)
                 s->pos.col += width;
-        } else {
-                s->pos.col = s->cols - 1;
+        else
                 s->at_phantom = s->mode.autowrap;
-        }
 }
 
 static void remember(struct term *t, uint32_t code, unsigned width, VTermPos pos)
