@@ -49,7 +49,7 @@ static long make(struct call *c, int dirfd, uint64_t path, const struct new_node
         dir = w.dir;
         if (!inode_ops(dir)->changeable) {
                 r = inode_ops(dir)->lookup ? inode_ops(dir)->lookup(dir, w.last, w.last_len, &i) : -ENOENT;
-                return r ? -EPERM : -EEXIST;
+                return !r ? -EEXIST : dir->kind == INODE_PROC ? -ENOENT : -EPERM;
         }
         lock(LOCK_INODE, dir);
         lock(LOCK_CHILD, dir);
