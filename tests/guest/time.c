@@ -163,7 +163,7 @@ TEST(sleep_again_after_handler)
         install(SIGALRM);
         setitimer(ITIMER_REAL, &it, 0);
         CHECK_ERR(nanosleep(&t, &left), EINTR);
-        CHECK(count == 1 && ns(left) > 0 && ns(left) <= 250000000);
+        CHECK(count == 1 && ns(left) > 0 && ns(left) <= 280000000);
         it.it_value.tv_usec = 30000;
         setitimer(ITIMER_REAL, &it, 0);
         t = after(CLOCK_MONOTONIC, 200000000);
