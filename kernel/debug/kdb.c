@@ -9,7 +9,7 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-#define LINE_MAX  128
+#define LINE_MAX   128
 #define DUMP_WORDS 16
 
 static const struct frame *panic_frame;
@@ -114,7 +114,8 @@ static void cmd_regs(const char *s)
         if (f)
                 frame_print(f);
         else
-                say("no registers of CPU %u: it %s\n", cpu, cpu == cpu_this()->id ? "panicked without an exception" : "did not stop");
+                say("no registers of CPU %u: it %s\n", cpu,
+                    cpu == cpu_this()->id ? "panicked without an exception" : "did not stop");
 }
 
 static void cmd_backtrace(const char *s)
@@ -213,7 +214,11 @@ static void cmd_off(const char *s)
 }
 
 static void cmd_help(const char *s);
-static const struct { const char *name; void (*run)(const char *args); const char *help; } commands[] = {
+static const struct {
+        const char *name;
+        void (*run)(const char *args);
+        const char *help;
+} commands[] = {
         {"help", cmd_help, "this list"},
         {"r", cmd_regs, "r [CPU]: registers"},
         {"bt", cmd_backtrace, "bt [CPU]: backtrace"},

@@ -51,7 +51,8 @@ void backtrace_print(uint64_t rbp)
 
 void frame_print(const struct frame *f)
 {
-        klog(LOG_ERR, "rip %016lx cs %02lx rflags %06lx rsp %016lx ss %02lx err %lx", f->rip, f->cs, f->rflags, f->rsp, f->ss, f->err);
+        klog(LOG_ERR, "rip %016lx cs %02lx rflags %06lx rsp %016lx ss %02lx err %lx", f->rip, f->cs, f->rflags, f->rsp,
+             f->ss, f->err);
         klog(LOG_ERR, "rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
         klog(LOG_ERR, "rsi %016lx rdi %016lx rbp %016lx r8  %016lx", f->rsi, f->rdi, f->rbp, f->r8);
         klog(LOG_ERR, "r9  %016lx r10 %016lx r11 %016lx r12 %016lx", f->r9, f->r10, f->r11, f->r12);

@@ -139,11 +139,15 @@ static void test_wx(void)
 
 /* ---- user mode ---- */
 
-extern const char selftest_user[], selftest_user_end[], user_registers[], user_syscall_cost[], selftest_user_fault[], user_single_step[],
-        user_spin[];
+extern const char selftest_user[], selftest_user_end[], user_registers[], user_syscall_cost[], selftest_user_fault[],
+        user_single_step[], user_spin[];
 
 static void *back[5];
-static struct { uint64_t value, addr, err; unsigned vector; struct frame frame; } event;
+static struct {
+        uint64_t value, addr, err;
+        unsigned vector;
+        struct frame frame;
+} event;
 enum { CAME_EXIT = 1, CAME_FAULT, CAME_TRAP, CAME_IRQ };
 static volatile unsigned came;
 static bool fault_resolve;
@@ -194,7 +198,12 @@ static void on_user_irq(struct frame *f)
 /* Runs a program of selftest_user.S until it comes back; says how. */
 static unsigned run_user(uint64_t rip, uint64_t rdi, uint64_t rflags)
 {
-        struct frame f = {.rip = rip, .rdi = rdi, .cs = USER_CS, .ss = USER_SS, .rflags = rflags | 0x202, .rsp = STACK_VA + PAGE_SIZE};
+        struct frame f = {.rip = rip,
+                          .rdi = rdi,
+                          .cs = USER_CS,
+                          .ss = USER_SS,
+                          .rflags = rflags | 0x202,
+                          .rsp = STACK_VA + PAGE_SIZE};
 
         came = 0;
         if (!__builtin_setjmp(back))
@@ -233,7 +242,8 @@ static void test_user(void)
         figure("system call, entry + exit + trivial handler", event.value);
 
         fault_resolve = false;
-        CHECK(run_user(program(selftest_user_fault), DATA_VA, 0) == CAME_FAULT && event.addr == DATA_VA && event.err == 6);
+        CHECK(run_user(program(selftest_user_fault), DATA_VA, 0) == CAME_FAULT && event.addr == DATA_VA &&
+              event.err == 6);
         CHECK(event.frame.rip == program(selftest_user_fault) && (event.frame.nr >> 32) == 1);
         CHECK(run_user(program(selftest_user_fault), CODE_VA, 0) == CAME_FAULT && event.err == 7);
         CHECK(run_user(program(selftest_user_fault), DIRECT_BASE, 0) == CAME_FAULT && event.err == 7);
@@ -245,7 +255,8 @@ static void test_user(void)
         CHECK(*(uint64_t *)direct(data_frame) == 42);
 
         /* Frames that cannot be returned to: the fault is the program's. */
-        CHECK(run_user(0x8000000000000000ul, 0, 0) == CAME_TRAP && event.vector == 13 && event.frame.rip == 0x8000000000000000ul);
+        CHECK(run_user(0x8000000000000000ul, 0, 0) == CAME_TRAP && event.vector == 13 &&
+              event.frame.rip == 0x8000000000000000ul);
         CHECK(run_user(0x0000800000000000ul, 0, 0) == CAME_TRAP && event.vector == 13);
         CHECK(run_user(0x00007ffffffffffful, 0, 0) == CAME_FAULT);
         CHECK(run_user(program(user_single_step), 0, 0) == CAME_TRAP && event.vector == 1);
@@ -410,15 +421,26 @@ static void test_mmu(void)
         CHECK(mmu_lookup(m, base, NULL) == 0 && !writable(base));
         CHECK(mmu_map(m, base, pa, MMU_U | MMU_W) == 0 && writable(base));
         figure("mmu_map, leaf table there", TICKS(mmu_map(m, base + PAGE_SIZE, pa, MMU_U | MMU_W)));
-        figure("mmu_map, read-only to writable",
-               ({ uint64_t n = ~0ul; for (int i = 0; i < 3; i++) { mmu_map(m, base + PAGE_SIZE, pa, MMU_U); uint64_t t = rdtsc(); mmu_map(m, base + PAGE_SIZE, pa, MMU_U | MMU_W); t = rdtsc() - t; n = MIN(n, t); } n; }));
-        figure("mmu_map + mmu_unmap, one page", TICKS(mmu_map(m, base, pa, MMU_U | MMU_W), mmu_unmap(m, base, PAGE_SIZE)));
+        figure("mmu_map, read-only to writable", ({
+                       uint64_t n = ~0ul;
+                       for (int i = 0; i < 3; i++) {
+                               mmu_map(m, base + PAGE_SIZE, pa, MMU_U);
+                               uint64_t t = rdtsc();
+                               mmu_map(m, base + PAGE_SIZE, pa, MMU_U | MMU_W);
+                               t = rdtsc() - t;
+                               n = MIN(n, t);
+                       }
+                       n;
+               }));
+        figure("mmu_map + mmu_unmap, one page",
+               TICKS(mmu_map(m, base, pa, MMU_U | MMU_W), mmu_unmap(m, base, PAGE_SIZE)));
         mmu_load(NULL);
         mmu_destroy(m);
         figure("mmu_create + mmu_destroy, empty", TICKS(mmu_destroy(mmu_create())));
         figure("mmu_create + 4 pages in 3 tables + mmu_destroy",
-               TICKS(m = mmu_create(), mmu_map(m, CODE_VA, pa, MMU_U), mmu_map(m, CODE_VA + PAGE_SIZE, pa, MMU_U | MMU_W),
-                     mmu_map(m, 0x7ffff0000000, pa, MMU_U | MMU_W), mmu_map(m, 0x7fffe0000000, pa, MMU_U), mmu_destroy(m)));
+               TICKS(m = mmu_create(), mmu_map(m, CODE_VA, pa, MMU_U),
+                     mmu_map(m, CODE_VA + PAGE_SIZE, pa, MMU_U | MMU_W), mmu_map(m, 0x7ffff0000000, pa, MMU_U | MMU_W),
+                     mmu_map(m, 0x7fffe0000000, pa, MMU_U), mmu_destroy(m)));
         figure("mmu_load, two of them", TICKS(mmu_load(space), mmu_load(NULL)));
         mmu_load(space);
 }
@@ -490,14 +512,22 @@ static void test_arena(void)
         for (unsigned i = 0; i < 400; i++)
                 CHECK(arena_map(ppn + 0x1000 + i, pa, true) == 0);
         CHECK(arena_dirty_count() == 400);
-        figure("mmu_protect_all, 400 pages in one table", ({ uint64_t s = rdtsc(); mmu_protect_all(); rdtsc() - s; }));
+        figure("mmu_protect_all, 400 pages in one table", ({
+                       uint64_t s = rdtsc();
+                       mmu_protect_all();
+                       rdtsc() - s;
+               }));
         mmu_check_p4();
         CHECK(!arena_is_dirty(ppn + 0x1000));
         CHECK(arena_note_dirty(ppn + 0x1001) && arena_is_dirty(ppn + 0x1001) && !arena_is_dirty(ppn + 0x1000));
         mmu_check_p4();
         for (unsigned i = 0; i < 16; i++)
                 CHECK(arena_note_dirty(ppn + 0x1000 + 2 * i));
-        figure("mmu_protect_all, 17 pages in one table", ({ uint64_t s = rdtsc(); mmu_protect_all(); rdtsc() - s; }));
+        figure("mmu_protect_all, 17 pages in one table", ({
+                       uint64_t s = rdtsc();
+                       mmu_protect_all();
+                       rdtsc() - s;
+               }));
         for (unsigned i = 0; i < 400; i++)
                 arena_unmap(ppn + 0x1000 + i);
         arena_flush();

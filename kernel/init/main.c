@@ -25,7 +25,7 @@ static noreturn void on_real_stack(void *unused)
 noreturn void early_main(uint32_t info_pa)
 {
         serial_early_init();
-        cpu_init(0);          /* from here exceptions are reported */
+        cpu_init(0); /* from here exceptions are reported */
         boot_init(info_pa);
         time_early_init(boot_info.entry_tsc);
         cpu_require();

@@ -10,7 +10,10 @@
 
 #define GSI_MAX 256
 
-static struct { irq_handler fn; void *arg; } handlers[IRQ_VECTORS];
+static struct {
+        irq_handler fn;
+        void *arg;
+} handlers[IRQ_VECTORS];
 static unsigned nvectors;
 static uint8_t gsi_taken[GSI_MAX];
 static struct spinlock irq_lock;
@@ -74,7 +77,8 @@ int irq_register_isa(unsigned isa_irq, irq_handler h, void *arg)
 {
         for (unsigned i = 0; i < acpi.noverrides; i++) {
                 if (acpi.override[i].isa == isa_irq)
-                        return irq_register_gsi(acpi.override[i].gsi, acpi.override[i].level, acpi.override[i].active_low, h, arg);
+                        return irq_register_gsi(acpi.override[i].gsi, acpi.override[i].level,
+                                                acpi.override[i].active_low, h, arg);
         }
         return irq_register_gsi(isa_irq, false, false, h, arg);
 }

@@ -151,12 +151,23 @@ static const char *parse_flags(const char *f, struct spec *sp)
 {
         for (;; f++) {
                 switch (*f) {
-                case '-': sp->left = true; break;
-                case '0': sp->zero = true; break;
-                case '+': sp->plus = true; break;
-                case ' ': sp->space = true; break;
-                case '#': sp->alt = true; break;
-                default: return f;
+                case '-':
+                        sp->left = true;
+                        break;
+                case '0':
+                        sp->zero = true;
+                        break;
+                case '+':
+                        sp->plus = true;
+                        break;
+                case ' ':
+                        sp->space = true;
+                        break;
+                case '#':
+                        sp->alt = true;
+                        break;
+                default:
+                        return f;
                 }
         }
 }

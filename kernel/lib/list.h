@@ -10,8 +10,11 @@ struct list {
         struct list *next, *prev;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
-#define list_entry(link, type, member) ((type *)((char *)(link) - offsetof(type, member)))
+#define LIST_INIT(name)                                                                                                \
+        {                                                                                                              \
+                &(name), &(name)                                                                                       \
+        }
+#define list_entry(link, type, member) ((type *)((char *)(link)-offsetof(type, member)))
 
 static inline void list_init(struct list *l)
 {
@@ -64,7 +67,7 @@ static inline struct list *list_pop(struct list *head)
 }
 
 #define list_first(head, type, member) (list_empty(head) ? NULL : list_entry((head)->next, type, member))
-#define list_last(head, type, member) (list_empty(head) ? NULL : list_entry((head)->prev, type, member))
+#define list_last(head, type, member)  (list_empty(head) ? NULL : list_entry((head)->prev, type, member))
 #define list_each(pos, head, member)                                                                                   \
         for (pos = list_entry((head)->next, typeof(*pos), member); &pos->member != (head);                             \
              pos = list_entry(pos->member.next, typeof(*pos), member))

@@ -19,7 +19,7 @@ struct rb_root {
         struct rb_node *node;
 };
 
-#define rb_entry(n, type, member) ((type *)((char *)(n) - offsetof(type, member)))
+#define rb_entry(n, type, member) ((type *)((char *)(n)-offsetof(type, member)))
 
 void rb_insert(struct rb_root *root, struct rb_node *n, struct rb_node *parent, struct rb_node **at);
 void rb_erase(struct rb_root *root, struct rb_node *n);

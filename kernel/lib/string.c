@@ -20,7 +20,8 @@ typedef uint16_t __attribute__((may_alias, aligned(1))) u16_any;
 static void (*vector_move)(void *dst, const void *src, size_t len);
 static void (*vector_fill)(void *dst, unsigned long pattern, size_t len);
 
-void string_use_vectors(void (*move)(void *dst, const void *src, size_t len), void (*fill)(void *dst, unsigned long pattern, size_t len))
+void string_use_vectors(void (*move)(void *dst, const void *src, size_t len),
+                        void (*fill)(void *dst, unsigned long pattern, size_t len))
 {
         vector_move = move;
         vector_fill = fill;

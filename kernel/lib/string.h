@@ -23,4 +23,5 @@ char *strstr(const char *s, const char *what);
 size_t str_copy(char *dst, const char *src, size_t size);
 size_t str_append(char *dst, const char *src, size_t size);
 /* Ways for 512 bytes or more, set once by who knows the CPU. fill gets the byte eight times. */
-void string_use_vectors(void (*move)(void *dst, const void *src, size_t len), void (*fill)(void *dst, unsigned long pattern, size_t len));
+void string_use_vectors(void (*move)(void *dst, const void *src, size_t len),
+                        void (*fill)(void *dst, unsigned long pattern, size_t len));

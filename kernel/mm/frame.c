@@ -14,17 +14,17 @@
 #include "kernel/lib/list.h"
 #include "kernel/lib/string.h"
 
-#define ORDERS      16 /* up to 128 MiB */
-#define CACHE_SIZE  64
-#define CACHE_BATCH 32
-#define RANGES_MAX  96
-#define MIN_MEMORY  (40ul << 20)
+#define ORDERS         16 /* up to 128 MiB */
+#define CACHE_SIZE     64
+#define CACHE_BATCH    32
+#define RANGES_MAX     96
+#define MIN_MEMORY     (40ul << 20)
 #define LOW_MEMORY_END 0xa0000ul
 
 uint8_t *frame_state;
 paddr_t ap_trampoline;
 
-static uint64_t nframes;     /* numbers below it have a state byte */
+static uint64_t nframes;      /* numbers below it have a state byte */
 static uint64_t total, nfree; /* nfree: in the buddy lists */
 static struct list free_blocks[ORDERS];
 static struct spinlock frames_lock;
@@ -35,7 +35,9 @@ static struct frame_cache {
 } __attribute__((aligned(64))) caches[MAX_CPUS];
 
 /* Boot time: usable RAM without what is in use. */
-static struct { paddr_t start, end; } usable[RANGES_MAX];
+static struct {
+        paddr_t start, end;
+} usable[RANGES_MAX];
 static unsigned nusable;
 static paddr_t early_at, early_end;
 static unsigned early_range;
@@ -78,7 +80,8 @@ static void find_usable(void)
         cut(0, PAGE_SIZE); /* address 0 means "none" */
         cut((paddr_t)image_start - KIMAGE_BASE, (paddr_t)image_end - KIMAGE_BASE);
         if (boot_info.archive_pa)
-                cut(ALIGN_DOWN(boot_info.archive_pa, PAGE_SIZE), ALIGN_UP(boot_info.archive_pa + boot_info.archive_len, PAGE_SIZE));
+                cut(ALIGN_DOWN(boot_info.archive_pa, PAGE_SIZE),
+                    ALIGN_UP(boot_info.archive_pa + boot_info.archive_len, PAGE_SIZE));
         for (unsigned i = 0; i < nusable && !ap_trampoline; i++) {
                 if (usable[i].start < usable[i].end && usable[i].start + PAGE_SIZE <= LOW_MEMORY_END)
                         ap_trampoline = usable[i].start;

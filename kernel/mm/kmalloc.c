@@ -12,8 +12,8 @@
 #include "kernel/lib/string.h"
 
 /* 16..128 by 16, then four steps for each doubling. */
-static const uint16_t class_size[] = {16,  32,  48,  64,  80,  96,  112,  128,  160,  192,  224,  256,
-                                      320, 384, 448, 512, 640, 768, 896,  1024, 1280, 1536, 1792, 2048};
+static const uint16_t class_size[] = {16,  32,  48,  64,  80,  96,  112, 128,  160,  192,  224,  256,
+                                      320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048};
 #define CLASSES    ARRAY_SIZE(class_size)
 #define LARGEST    2048
 #define STOCK_MAX  14
@@ -28,7 +28,8 @@ struct slab {
 #define SLAB_HEADER 64 /* keeps objects of 64, 128... on cache lines of their own */
 _Static_assert(sizeof(struct slab) <= SLAB_HEADER, "slab header");
 
-static struct class {
+static struct class
+{
         struct spinlock lock;
         struct list partial;
         unsigned order;

@@ -13,7 +13,7 @@
 struct area {
         struct list link;
         uint64_t va;
-        size_t npages;  /* without the guard */
+        size_t npages; /* without the guard */
 };
 
 static struct list areas = LIST_INIT(areas);
@@ -37,7 +37,8 @@ static struct area *area_new(size_t npages)
                 struct area *at;
                 uint64_t from = KHEAP_BASE + PAGE_SIZE;
                 bool found = false;
-                list_each(at, &areas, link) {
+                list_each(at, &areas, link)
+                {
                         if (at->va - from >= (npages + 1) * PAGE_SIZE) {
                                 a->va = from;
                                 list_add_tail(&at->link, &a->link);
@@ -111,7 +112,8 @@ void vfree(void *p)
         if (!p)
                 return;
         f = spin_lock(&areas_lock);
-        list_each(a, &areas, link) {
+        list_each(a, &areas, link)
+        {
                 if (a->va == (uint64_t)p) {
                         found = true;
                         break;

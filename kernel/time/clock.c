@@ -9,11 +9,12 @@
 #include "kernel/include/log.h"
 #include "kernel/include/time.h"
 
-#define SHIFT      32
-#define REFINE_NS  200000000ul
+#define SHIFT        32
+#define REFINE_NS    200000000ul
 #define REFINE_TRIES 4
 
-static struct time_vdso clk = {.mult = 1ul << (SHIFT - 2), .shift = SHIFT}; /* until calibrated: 4 GHz, so that it only runs slow */
+static struct time_vdso clk = {.mult = 1ul << (SHIFT - 2),
+                               .shift = SHIFT}; /* until calibrated: 4 GHz, so that it only runs slow */
 static struct time_vdso *vdso_page;
 static struct spinlock clock_lock;
 static uint64_t tsc_hz = NSEC_PER_SEC;
@@ -166,5 +167,6 @@ void time_init(void)
         timer_cpu_init();
         refine_timer.fn = refine;
         vtimer_arm(&refine_timer, time_mono_ns() + REFINE_NS);
-        klog(LOG_INFO, "time: TSC at %lu.%03lu MHz%s", tsc_hz / 1000000, tsc_hz / 1000 % 1000, seconds ? "" : ", no wall clock");
+        klog(LOG_INFO, "time: TSC at %lu.%03lu MHz%s", tsc_hz / 1000000, tsc_hz / 1000 % 1000,
+             seconds ? "" : ", no wall clock");
 }

@@ -15,9 +15,9 @@ static struct queue {
         struct rb_root tree;
         struct vtimer *first;
         struct vtimer *running;
-        uint64_t programmed;     /* ~0: nothing */
+        uint64_t programmed; /* ~0: nothing */
         struct vtimer tick;
-        bool ticked_idle;        /* the tick found the CPU idle and stopped */
+        bool ticked_idle; /* the tick found the CPU idle and stopped */
 } __attribute__((aligned(64))) queues[MAX_CPUS];
 
 static inline struct vtimer *timer_of(struct rb_node *n)

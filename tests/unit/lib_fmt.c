@@ -21,7 +21,8 @@
 #define SAME(fmt, ...)                                                                                                 \
         do {                                                                                                           \
                 char a_[200], b_[200];                                                                                 \
-                int n_ = k_snprintf(a_, sizeof(a_), fmt, ##__VA_ARGS__), m_ = snprintf(b_, sizeof(b_), fmt, ##__VA_ARGS__); \
+                int n_ = k_snprintf(a_, sizeof(a_), fmt, ##__VA_ARGS__),                                               \
+                    m_ = snprintf(b_, sizeof(b_), fmt, ##__VA_ARGS__);                                                 \
                 assert_string_equal(a_, b_);                                                                           \
                 assert_int_equal(n_, m_);                                                                              \
         } while (0)
@@ -32,7 +33,8 @@ static const char *const precisions[] = {"", ".", ".0", ".1", ".7", ".25"};
 
 static void integers(void **state)
 {
-        static const long values[] = {0, 1, -1, 7, 42, -12345, INT_MAX, INT_MIN, LONG_MAX, LONG_MIN, 0x7f, 0x80, 0xffff};
+        static const long values[] = {0,       1,        -1,       7,    42,   -12345, INT_MAX,
+                                      INT_MIN, LONG_MAX, LONG_MIN, 0x7f, 0x80, 0xffff};
 
         (void)state;
         for (size_t f = 0; f < 12; f++) {
@@ -42,7 +44,8 @@ static void integers(void **state)
                                         for (size_t l = 0; l < 5; l++) {
                                                 static const char *const lens[] = {"", "l", "ll", "h", "hh"};
                                                 char fmt[40];
-                                                sprintf(fmt, "<%%%s%s%s%s%c>", flags[f], widths[w], precisions[p], lens[l], *c);
+                                                sprintf(fmt, "<%%%s%s%s%s%c>", flags[f], widths[w], precisions[p],
+                                                        lens[l], *c);
                                                 for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++)
                                                         SAME(fmt, values[v]);
                                         }
@@ -121,7 +124,7 @@ static void parsing(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(integers), cmocka_unit_test(strings), cmocka_unit_test(bounds),
-                                           cmocka_unit_test(parsing)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(integers), cmocka_unit_test(strings),
+                                           cmocka_unit_test(bounds), cmocka_unit_test(parsing)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

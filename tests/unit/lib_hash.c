@@ -47,15 +47,34 @@ static void bitmaps(void **state)
         (void)state;
         srand(2);
         for (unsigned round = 0; round < 20000; round++) {
-                size_t from = (size_t)rand() % BITS, n = (size_t)rand() % (BITS - from) / (1 + (size_t)rand() % 20), count = 0;
+                size_t from = (size_t)rand() % BITS, n = (size_t)rand() % (BITS - from) / (1 + (size_t)rand() % 20),
+                       count = 0;
                 size_t align = 1ul << rand() % 6, want = 1 + (size_t)rand() % 80;
                 switch (rand() % 6) {
-                case 0: bit_set(map, from); model[from] = true; break;
-                case 1: bit_clear(map, from); model[from] = false; break;
-                case 2: assert_int_equal(bit_set_atomic(map, from), model[from]); model[from] = true; break;
-                case 3: assert_int_equal(bit_clear_atomic(map, from), model[from]); model[from] = false; break;
-                case 4: bitmap_set_range(map, from, n); memset(model + from, 1, n); break;
-                case 5: bitmap_clear_range(map, from, n); memset(model + from, 0, n); break;
+                case 0:
+                        bit_set(map, from);
+                        model[from] = true;
+                        break;
+                case 1:
+                        bit_clear(map, from);
+                        model[from] = false;
+                        break;
+                case 2:
+                        assert_int_equal(bit_set_atomic(map, from), model[from]);
+                        model[from] = true;
+                        break;
+                case 3:
+                        assert_int_equal(bit_clear_atomic(map, from), model[from]);
+                        model[from] = false;
+                        break;
+                case 4:
+                        bitmap_set_range(map, from, n);
+                        memset(model + from, 1, n);
+                        break;
+                case 5:
+                        bitmap_clear_range(map, from, n);
+                        memset(model + from, 0, n);
+                        break;
                 }
                 for (size_t i = 0; i < BITS; i++)
                         count += model[i];
@@ -87,7 +106,9 @@ static void checksums(void **state)
         for (size_t from = 0; from < 9; from++) {
                 for (size_t len = 0; len + from <= sizeof(data); len += 7) {
                         uint32_t whole = crc32c_table(0, data + from, len);
-                        assert_int_equal(crc32c_table(crc32c_table(0, data + from, len / 3), data + from + len / 3, len - len / 3), whole);
+                        assert_int_equal(crc32c_table(crc32c_table(0, data + from, len / 3), data + from + len / 3,
+                                                      len - len / 3),
+                                         whole);
                         if (sse42)
                                 assert_int_equal(crc32c_sse42(0, data + from, len), whole);
                 }
@@ -101,11 +122,11 @@ static void checksums(void **state)
 static void stream(void **state)
 {
         /* RFC 8439, 2.3.2 */
-        static const uint8_t want[64] = {
-                0x10, 0xf1, 0xe7, 0xe4, 0xd1, 0x3b, 0x59, 0x15, 0x50, 0x0f, 0xdd, 0x1f, 0xa3, 0x20, 0x71, 0xc4,
-                0xc7, 0xd1, 0xf4, 0xc7, 0x33, 0xc0, 0x68, 0x03, 0x04, 0x22, 0xaa, 0x9a, 0xc3, 0xd4, 0x6c, 0x4e,
-                0xd2, 0x82, 0x64, 0x46, 0x07, 0x9f, 0xaa, 0x09, 0x14, 0xc2, 0xd7, 0x05, 0xd9, 0x8b, 0x02, 0xa2,
-                0xb5, 0x12, 0x9c, 0xd1, 0xde, 0x16, 0x4e, 0xb9, 0xcb, 0xd0, 0x83, 0xe8, 0xa2, 0x50, 0x3c, 0x4e};
+        static const uint8_t want[64] = {0x10, 0xf1, 0xe7, 0xe4, 0xd1, 0x3b, 0x59, 0x15, 0x50, 0x0f, 0xdd, 0x1f, 0xa3,
+                                         0x20, 0x71, 0xc4, 0xc7, 0xd1, 0xf4, 0xc7, 0x33, 0xc0, 0x68, 0x03, 0x04, 0x22,
+                                         0xaa, 0x9a, 0xc3, 0xd4, 0x6c, 0x4e, 0xd2, 0x82, 0x64, 0x46, 0x07, 0x9f, 0xaa,
+                                         0x09, 0x14, 0xc2, 0xd7, 0x05, 0xd9, 0x8b, 0x02, 0xa2, 0xb5, 0x12, 0x9c, 0xd1,
+                                         0xde, 0x16, 0x4e, 0xb9, 0xcb, 0xd0, 0x83, 0xe8, 0xa2, 0x50, 0x3c, 0x4e};
         static const uint32_t nonce[3] = {0x09000000, 0x4a000000, 0};
         uint8_t key[32], out[64];
         uint32_t words[8];
@@ -144,7 +165,7 @@ static void hashes(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(bitmaps), cmocka_unit_test(checksums), cmocka_unit_test(stream),
-                                           cmocka_unit_test(hashes)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(bitmaps), cmocka_unit_test(checksums),
+                                           cmocka_unit_test(stream), cmocka_unit_test(hashes)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

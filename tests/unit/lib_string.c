@@ -131,7 +131,7 @@ static void strings(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(copies), cmocka_unit_test(overlaps), cmocka_unit_test(compares),
-                                           cmocka_unit_test(strings)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(copies), cmocka_unit_test(overlaps),
+                                           cmocka_unit_test(compares), cmocka_unit_test(strings)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,12 @@
 #include "kernel/lib/list.h"
 #include "kernel/lib/rbtree.c"
 
-struct item { struct rb_node node; struct list link; unsigned key; bool in; };
+struct item {
+        struct rb_node node;
+        struct list link;
+        unsigned key;
+        bool in;
+};
 #define ITEMS 300
 static struct item items[ITEMS + 1];
 static struct rb_root root;
@@ -117,10 +122,10 @@ static void lists(void **state)
         list_splice(&a, &b);
         assert_true(list_empty(&b));
         list_splice(&a, &b);
-        list_each(it, &a, link)
-                assert_int_equal(it->key, n < 5 ? 2 * n + 1 : 2 * (n - 5)), n++;
+        list_each(it, &a, link) assert_int_equal(it->key, n < 5 ? 2 * n + 1 : 2 * (n - 5)), n++;
         assert_int_equal(n, 10);
-        list_each_safe(it, tmp, &a, link) {
+        list_each_safe(it, tmp, &a, link)
+        {
                 if (it->key % 2)
                         list_del(&it->link);
         }
@@ -135,6 +140,7 @@ static void lists(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(random_tree), cmocka_unit_test(ordered_tree), cmocka_unit_test(lists)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(random_tree), cmocka_unit_test(ordered_tree),
+                                           cmocka_unit_test(lists)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

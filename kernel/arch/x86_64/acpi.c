@@ -53,15 +53,18 @@ struct fadt {
         uint64_t x_facs, x_dsdt;
         struct acpi_address x_blocks[8], sleep_control, sleep_status;
 } __attribute__((packed));
-_Static_assert(offsetof(struct fadt, century) == 108 && offsetof(struct fadt, reset) == 116 && offsetof(struct fadt, x_dsdt) == 140 &&
-                       offsetof(struct fadt, sleep_control) == 244, "ACPI 6.4, table 5.9");
+_Static_assert(offsetof(struct fadt, century) == 108 && offsetof(struct fadt, reset) == 116 &&
+                       offsetof(struct fadt, x_dsdt) == 140 && offsetof(struct fadt, sleep_control) == 244,
+               "ACPI 6.4, table 5.9");
 #define FADT_NO_POWER_BUTTON (1u << 4) /* as a fixed feature */
-#define FADT_RESET    (1u << 10)
-#define FADT_REDUCED  (1u << 20)
-#define BOOT_ARCH_8042 2u
+#define FADT_RESET           (1u << 10)
+#define FADT_REDUCED         (1u << 20)
+#define BOOT_ARCH_8042       2u
 
 struct acpi_info acpi;
-static struct { const struct header *table; } tables[TABLES_MAX];
+static struct {
+        const struct header *table;
+} tables[TABLES_MAX];
 static unsigned ntables;
 
 static bool sum_is_zero(const void *p, size_t len)
@@ -207,8 +210,12 @@ static bool aml_integer(const uint8_t **p, const uint8_t *end, uint8_t *v)
         if (*p >= end)
                 return false;
         switch (*(*p)++) {
-        case 0x00: *v = 0; return true;
-        case 0x01: *v = 1; return true;
+        case 0x00:
+                *v = 0;
+                return true;
+        case 0x01:
+                *v = 1;
+                return true;
         case 0x0a:
                 if (*p >= end)
                         return false;

@@ -16,9 +16,21 @@
 #define IOAPIC_DEFAULT   0xfec00000ul
 
 enum {
-        REG_ID = 0x20, REG_TPR = 0x80, REG_EOI = 0xb0, REG_SPURIOUS = 0xf0, REG_ICR = 0x300, REG_ICR2 = 0x310,
-        REG_LVT_TIMER = 0x320, REG_LVT_THERMAL = 0x330, REG_LVT_PERF = 0x340, REG_LVT_LINT0 = 0x350, REG_LVT_LINT1 = 0x360,
-        REG_LVT_ERROR = 0x370, REG_TIMER_INIT = 0x380, REG_TIMER_NOW = 0x390, REG_TIMER_DIVIDE = 0x3e0
+        REG_ID = 0x20,
+        REG_TPR = 0x80,
+        REG_EOI = 0xb0,
+        REG_SPURIOUS = 0xf0,
+        REG_ICR = 0x300,
+        REG_ICR2 = 0x310,
+        REG_LVT_TIMER = 0x320,
+        REG_LVT_THERMAL = 0x330,
+        REG_LVT_PERF = 0x340,
+        REG_LVT_LINT0 = 0x350,
+        REG_LVT_LINT1 = 0x360,
+        REG_LVT_ERROR = 0x370,
+        REG_TIMER_INIT = 0x380,
+        REG_TIMER_NOW = 0x390,
+        REG_TIMER_DIVIDE = 0x3e0
 };
 #define LVT_MASKED       (1u << 16)
 #define LVT_NMI          0x400u
@@ -187,9 +199,11 @@ int ioapic_route(unsigned gsi, unsigned vector, uint32_t apic_id, bool level, bo
 /* Moved away from the exceptions' numbers first: one that was raised before the mask still arrives. */
 void pic_disable(void)
 {
-        static const struct { uint16_t port; uint8_t value; } steps[] = {
-                {0x20, 0x11}, {0xa0, 0x11}, {0x21, VECTOR_PIC}, {0xa1, VECTOR_PIC + 8}, {0x21, 4}, {0xa1, 2},
-                {0x21, 1}, {0xa1, 1}, {0x21, 0xff}, {0xa1, 0xff}};
+        static const struct {
+                uint16_t port;
+                uint8_t value;
+        } steps[] = {{0x20, 0x11}, {0xa0, 0x11}, {0x21, VECTOR_PIC}, {0xa1, VECTOR_PIC + 8}, {0x21, 4},
+                     {0xa1, 2},    {0x21, 1},    {0xa1, 1},          {0x21, 0xff},           {0xa1, 0xff}};
         for (unsigned i = 0; i < ARRAY_SIZE(steps); i++)
                 outb(steps[i].port, steps[i].value);
 }

@@ -2,8 +2,8 @@
 #pragma once
 #include "kernel/include/types.h"
 
-void lapic_init(void);             /* boot CPU: find and map it */
-void lapic_cpu_init(void);         /* each CPU */
+void lapic_init(void);     /* boot CPU: find and map it */
+void lapic_cpu_init(void); /* each CPU */
 uint32_t lapic_id(void);
 void lapic_eoi(void);
 void lapic_ipi(uint32_t apic_id, uint32_t command);

@@ -19,25 +19,25 @@
 #include "kernel/lib/bitmap.h"
 #include "kernel/lib/string.h"
 
-#define PENDING_MAX 8
-#define ENTRY_FLAGS (PTE_P | PTE_A | PTE_D | PTE_NX | PTE_KEY1) /* the key's bits are ignored where there are no keys */
+#define PENDING_MAX        8
+#define ENTRY_FLAGS        (PTE_P | PTE_A | PTE_D | PTE_NX | PTE_KEY1) /* the key's bits are ignored where there are no keys */
 #define PKRS_KEY1_NO_WRITE 8
 
 struct arena_leaf {
         struct leaf_table t;
         struct spinlock lock;
         struct arena_leaf *next_dirty;
-        bool queued;                 /* on the dirty list; by who raised nwritable from 0 */
+        bool queued; /* on the dirty list; by who raised nwritable from 0 */
 };
 
 /* ppn = 5 bits of PDPT, 9 of PD, 9 of leaf table, 9 of page */
 static struct arena_leaf ***directory[32];
 static struct spinlock tree_lock;
-static struct arena_leaf *dirty_list;  /* [a] */
+static struct arena_leaf *dirty_list; /* [a] */
 
 static struct {
-        uint64_t dirty;                /* pages noted in this epoch by this CPU */
-        unsigned npending;             /* unmapped since the last flush; > PENDING_MAX: too many to list */
+        uint64_t dirty;    /* pages noted in this epoch by this CPU */
+        unsigned npending; /* unmapped since the last flush; > PENDING_MAX: too many to list */
         uint64_t pending[PENDING_MAX];
 } __attribute__((aligned(64))) local[MAX_CPUS];
 
@@ -122,7 +122,8 @@ static inline bool note(struct arena_leaf *l, unsigned i)
         if (!l->queued) {
                 l->queued = true;
                 l->next_dirty = __atomic_load_n(&dirty_list, __ATOMIC_RELAXED);
-                while (!__atomic_compare_exchange_n(&dirty_list, &l->next_dirty, l, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+                while (!__atomic_compare_exchange_n(&dirty_list, &l->next_dirty, l, true, __ATOMIC_RELEASE,
+                                                    __ATOMIC_RELAXED))
                         ;
         }
         local[cpu_this()->id].dirty++;

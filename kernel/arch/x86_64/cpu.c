@@ -147,7 +147,8 @@ static void load_tables(unsigned id)
 
         gdt[SEL_KERNEL_CS / 8] = 0x00af9b000000ffff;
         gdt[SEL_KERNEL_DS / 8] = 0x00cf93000000ffff;
-        gdt[SEL_USER32_CS / 8] = 0x00cffb000000ffff; /* sysret counts from it; also lets 32-bit code run as far as its first call */
+        gdt[SEL_USER32_CS / 8] =
+                0x00cffb000000ffff; /* sysret counts from it; also lets 32-bit code run as far as its first call */
         gdt[SEL_USER_DS / 8] = 0x00cff3000000ffff;
         gdt[SEL_USER_CS / 8] = 0x00affb000000ffff;
         gdt[SEL_TSS / 8] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
@@ -155,8 +156,10 @@ static void load_tables(unsigned id)
         tss->iomap = sizeof(*tss);
         __asm__ volatile("lgdt %0" ::"m"(gdtr));
         __asm__ volatile("lidt %0" ::"m"(idtr));
-        __asm__ volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:" ::"i"(SEL_KERNEL_CS) : "rax", "memory");
-        __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%ss; mov %1, %%fs; mov %1, %%gs" ::"r"(SEL_KERNEL_DS), "r"(0));
+        __asm__ volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:" ::"i"(SEL_KERNEL_CS)
+                         : "rax", "memory");
+        __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%ss; mov %1, %%fs; mov %1, %%gs" ::"r"(SEL_KERNEL_DS),
+                         "r"(0));
         __asm__ volatile("ltr %w0" ::"r"(SEL_TSS));
 }
 
@@ -287,20 +290,63 @@ static const struct {
         uint8_t bit;
         char name[20];
 } flag_names[] = {
-        {1, 0, 'd', 0, "fpu"}, {1, 0, 'd', 4, "tsc"}, {1, 0, 'd', 5, "msr"}, {1, 0, 'd', 6, "pae"}, {1, 0, 'd', 7, "mce"},
-        {1, 0, 'd', 8, "cx8"}, {1, 0, 'd', 9, "apic"}, {1, 0, 'd', 11, "sep"}, {1, 0, 'd', 13, "pge"}, {1, 0, 'd', 15, "cmov"},
-        {1, 0, 'd', 16, "pat"}, {1, 0, 'd', 19, "clflush"}, {1, 0, 'd', 23, "mmx"}, {1, 0, 'd', 24, "fxsr"}, {1, 0, 'd', 25, "sse"},
-        {1, 0, 'd', 26, "sse2"}, {1, 0, 'd', 28, "ht"}, {0x80000001, 0, 'd', 11, "syscall"}, {0x80000001, 0, 'd', 20, "nx"},
-        {0x80000001, 0, 'd', 26, "pdpe1gb"}, {0x80000001, 0, 'd', 27, "rdtscp"}, {0x80000001, 0, 'd', 29, "lm"},
-        {0x80000007, 0, 'd', 8, "constant_tsc"}, {1, 0, 'c', 0, "pni"}, {1, 0, 'c', 1, "pclmulqdq"}, {1, 0, 'c', 9, "ssse3"},
-        {1, 0, 'c', 12, "fma"}, {1, 0, 'c', 13, "cx16"}, {1, 0, 'c', 19, "sse4_1"}, {1, 0, 'c', 20, "sse4_2"},
-        {1, 0, 'c', 21, "x2apic"}, {1, 0, 'c', 22, "movbe"}, {1, 0, 'c', 23, "popcnt"}, {1, 0, 'c', 24, "tsc_deadline_timer"},
-        {1, 0, 'c', 25, "aes"}, {1, 0, 'c', 26, "xsave"}, {1, 0, 'c', 28, "avx"}, {1, 0, 'c', 29, "f16c"}, {1, 0, 'c', 30, "rdrand"},
-        {1, 0, 'c', 31, "hypervisor"}, {0x80000001, 0, 'c', 0, "lahf_lm"}, {0x80000001, 0, 'c', 5, "abm"},
-        {0x80000001, 0, 'c', 6, "sse4a"}, {7, 0, 'b', 0, "fsgsbase"}, {7, 0, 'b', 3, "bmi1"}, {7, 0, 'b', 5, "avx2"},
-        {7, 0, 'b', 7, "smep"}, {7, 0, 'b', 8, "bmi2"}, {7, 0, 'b', 9, "erms"}, {7, 0, 'b', 18, "rdseed"}, {7, 0, 'b', 19, "adx"},
-        {7, 0, 'b', 20, "smap"}, {7, 0, 'b', 23, "clflushopt"}, {7, 0, 'b', 24, "clwb"}, {7, 0, 'b', 29, "sha_ni"},
-        {7, 0, 'c', 2, "umip"}, {7, 0, 'c', 22, "rdpid"},
+        {1, 0, 'd', 0, "fpu"},
+        {1, 0, 'd', 4, "tsc"},
+        {1, 0, 'd', 5, "msr"},
+        {1, 0, 'd', 6, "pae"},
+        {1, 0, 'd', 7, "mce"},
+        {1, 0, 'd', 8, "cx8"},
+        {1, 0, 'd', 9, "apic"},
+        {1, 0, 'd', 11, "sep"},
+        {1, 0, 'd', 13, "pge"},
+        {1, 0, 'd', 15, "cmov"},
+        {1, 0, 'd', 16, "pat"},
+        {1, 0, 'd', 19, "clflush"},
+        {1, 0, 'd', 23, "mmx"},
+        {1, 0, 'd', 24, "fxsr"},
+        {1, 0, 'd', 25, "sse"},
+        {1, 0, 'd', 26, "sse2"},
+        {1, 0, 'd', 28, "ht"},
+        {0x80000001, 0, 'd', 11, "syscall"},
+        {0x80000001, 0, 'd', 20, "nx"},
+        {0x80000001, 0, 'd', 26, "pdpe1gb"},
+        {0x80000001, 0, 'd', 27, "rdtscp"},
+        {0x80000001, 0, 'd', 29, "lm"},
+        {0x80000007, 0, 'd', 8, "constant_tsc"},
+        {1, 0, 'c', 0, "pni"},
+        {1, 0, 'c', 1, "pclmulqdq"},
+        {1, 0, 'c', 9, "ssse3"},
+        {1, 0, 'c', 12, "fma"},
+        {1, 0, 'c', 13, "cx16"},
+        {1, 0, 'c', 19, "sse4_1"},
+        {1, 0, 'c', 20, "sse4_2"},
+        {1, 0, 'c', 21, "x2apic"},
+        {1, 0, 'c', 22, "movbe"},
+        {1, 0, 'c', 23, "popcnt"},
+        {1, 0, 'c', 24, "tsc_deadline_timer"},
+        {1, 0, 'c', 25, "aes"},
+        {1, 0, 'c', 26, "xsave"},
+        {1, 0, 'c', 28, "avx"},
+        {1, 0, 'c', 29, "f16c"},
+        {1, 0, 'c', 30, "rdrand"},
+        {1, 0, 'c', 31, "hypervisor"},
+        {0x80000001, 0, 'c', 0, "lahf_lm"},
+        {0x80000001, 0, 'c', 5, "abm"},
+        {0x80000001, 0, 'c', 6, "sse4a"},
+        {7, 0, 'b', 0, "fsgsbase"},
+        {7, 0, 'b', 3, "bmi1"},
+        {7, 0, 'b', 5, "avx2"},
+        {7, 0, 'b', 7, "smep"},
+        {7, 0, 'b', 8, "bmi2"},
+        {7, 0, 'b', 9, "erms"},
+        {7, 0, 'b', 18, "rdseed"},
+        {7, 0, 'b', 19, "adx"},
+        {7, 0, 'b', 20, "smap"},
+        {7, 0, 'b', 23, "clflushopt"},
+        {7, 0, 'b', 24, "clwb"},
+        {7, 0, 'b', 29, "sha_ni"},
+        {7, 0, 'c', 2, "umip"},
+        {7, 0, 'c', 22, "rdpid"},
 };
 
 void arch_cpu_identity(struct cpu_identity *id)

@@ -12,7 +12,6 @@
 #include "kernel/include/arch/thread_regs.h"
 #include "kernel/lib/string.h"
 
-
 #define FXSAVE_SIZE   512
 #define XSAVE_MIN     576
 #define FCW_DEFAULT   0x37f
@@ -82,9 +81,11 @@ void fpu_init_area(void *area)
 void fpu_save(void *area)
 {
         if (cpu_features.xsaveopt)
-                __asm__ volatile("xsaveopt64 (%0)" ::"r"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)) : "memory");
+                __asm__ volatile("xsaveopt64 (%0)" ::"r"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32))
+                                 : "memory");
         else if (cpu_features.xsave)
-                __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)) : "memory");
+                __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32))
+                                 : "memory");
         else
                 __asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
 }
@@ -92,7 +93,8 @@ void fpu_save(void *area)
 void fpu_save_whole(void *area)
 {
         if (cpu_features.xsave)
-                __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)) : "memory");
+                __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32))
+                                 : "memory");
         else
                 __asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
 }
@@ -100,7 +102,8 @@ void fpu_save_whole(void *area)
 void fpu_restore(const void *area)
 {
         if (cpu_features.xsave)
-                __asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)) : "memory");
+                __asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32))
+                                 : "memory");
         else
                 __asm__ volatile("fxrstor64 (%0)" ::"r"(area) : "memory");
 }

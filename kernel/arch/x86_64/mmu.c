@@ -29,46 +29,46 @@
 #include "kernel/lib/rbtree.h"
 #include "kernel/lib/string.h"
 
-#define HINTS         8
-#define STOCK_LEAVES  24
-#define STOCK_UPPERS  12
-#define STOCK_SPACES  4
-#define FLUSH_PAGES   32  /* more: reload CR3 */
+#define HINTS        8
+#define STOCK_LEAVES 24
+#define STOCK_UPPERS 12
+#define STOCK_SPACES 4
+#define FLUSH_PAGES  32 /* more: reload CR3 */
 
 struct leaf {
         struct leaf_table t;
-        struct rb_node node;         /* in mmu.leaves, by t.va */
-        struct list dirty;           /* in mmu.dirty from the first writable leaf to the barrier */
-        struct leaf *next;           /* in the stock */
+        struct rb_node node; /* in mmu.leaves, by t.va */
+        struct list dirty;   /* in mmu.dirty from the first writable leaf to the barrier */
+        struct leaf *next;   /* in the stock */
         uint64_t present[LEAF_WORDS];
-        uint32_t words;              /* words of `present` that may not be 0 */
+        uint32_t words; /* words of `present` that may not be 0 */
 };
 
 /* A table above the leaf tables: PDPT or PD. */
 struct upper {
-        struct upper *next;          /* of the address space, or in the stock */
+        struct upper *next; /* of the address space, or in the stock */
         uint64_t *table;
-        uint64_t *parent;            /* entry that names it */
+        uint64_t *parent; /* entry that names it */
 };
 
 struct mmu {
         struct spinlock lock;
-        uint32_t loaded;             /* [a] CPUs that have it in CR3 */
+        uint32_t loaded; /* [a] CPUs that have it in CR3 */
         uint64_t *pml4;
         paddr_t cr3;
-        struct leaf *hint[HINTS];    /* [lock] by (va >> 21) % HINTS */
-        struct rb_root leaves;       /* [lock] */
-        struct list dirty;           /* [lock] leaf tables with writable leaves */
-        struct upper *uppers;        /* [lock] */
-        struct list dirty_link;      /* [lists_lock] in dirty_spaces while `dirty` is not empty */
-        struct list all_link;        /* [lists_lock] in all_spaces */
-        struct mmu *next;            /* in the stock */
+        struct leaf *hint[HINTS]; /* [lock] by (va >> 21) % HINTS */
+        struct rb_root leaves;    /* [lock] */
+        struct list dirty;        /* [lock] leaf tables with writable leaves */
+        struct upper *uppers;     /* [lock] */
+        struct list dirty_link;   /* [lists_lock] in dirty_spaces while `dirty` is not empty */
+        struct list all_link;     /* [lists_lock] in all_spaces */
+        struct mmu *next;         /* in the stock */
 };
 
 static struct list dirty_spaces = LIST_INIT(dirty_spaces);
 static struct list all_spaces = LIST_INIT(all_spaces);
 static struct spinlock lists_lock;
-static uint32_t generation;          /* [a] raised by each barrier */
+static uint32_t generation; /* [a] raised by each barrier */
 
 static struct stock {
         struct leaf *leaves;
@@ -316,7 +316,7 @@ static void note_untracked(struct leaf *l, bool comes)
 /* What one operation took away: from the first to the last page of it. */
 struct gather {
         uint64_t from, to;
-        struct leaf *freed;  /* tables to release once no CPU can walk them */
+        struct leaf *freed; /* tables to release once no CPU can walk them */
 };
 
 static inline void gather_page(struct gather *g, uint64_t va)
@@ -332,7 +332,8 @@ static void flush_range(struct mmu *m, uint64_t va, size_t npages)
         struct cpu *c = cpu_this();
         uint32_t others;
 
-        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the entries are cleared before `loaded` is read; mmu_load does it the other way round */
+        __atomic_thread_fence(
+                __ATOMIC_SEQ_CST); /* the entries are cleared before `loaded` is read; mmu_load does it the other way round */
         others = __atomic_load_n(&m->loaded, __ATOMIC_RELAXED) & ~(1u << c->id);
         if (c->mmu == m)
                 tlb_flush_local(va, npages);
@@ -820,7 +821,8 @@ static void check_leaf(const struct mmu *m, const struct leaf *l)
                 if (noted != !!(e & PTE_W))
                         panic("mmu: writability of %#lx is not as noted", va);
                 if ((e & PTE_W) && !l->t.withheld && !arena_frame_is_dirty(e & PTE_PA))
-                        panic("P4: %#lx of address space %p is writable, its page is not noted dirty", va, (const void *)m);
+                        panic("P4: %#lx of address space %p is writable, its page is not noted dirty", va,
+                              (const void *)m);
         }
         if (count != l->t.nwritable || !!(*l->t.above & PTE_W) == l->t.withheld)
                 panic("mmu: leaf table of %#lx is not as noted", l->t.va);
@@ -833,7 +835,8 @@ void mmu_check_p4(void)
         struct mmu *m;
 
         arena_check_begin();
-        list_each(m, &all_spaces, all_link) {
+        list_each(m, &all_spaces, all_link)
+        {
                 for (struct rb_node *n = rb_first(&m->leaves); n; n = rb_next(n))
                         check_leaf(m, leaf_entry(n));
         }

@@ -18,10 +18,10 @@
 struct leaf_table {
         uint64_t va;
         uint64_t *table;
-        uint64_t *above;              /* the entry that names it */
-        uint64_t writable[LEAF_WORDS];/* W is set in the entry */
+        uint64_t *above;               /* the entry that names it */
+        uint64_t writable[LEAF_WORDS]; /* W is set in the entry */
         uint16_t nwritable, nuntracked;
-        bool withheld;                /* W is clear in *above: none is writable in truth */
+        bool withheld; /* W is clear in *above: none is writable in truth */
 };
 
 /* All W bits off, W above on again. */

@@ -19,15 +19,34 @@ extern uint64_t boot_entry_tsc;
 
 static uint8_t rsdp_copy[36] __attribute__((aligned(16)));
 
-struct tag { uint32_t type, size; };
-enum { TAG_END, TAG_CMDLINE, TAG_MODULE = 3, TAG_MEMORY = 6, TAG_FRAMEBUFFER = 8, TAG_EFI32 = 11, TAG_EFI64 = 12, TAG_RSDP1 = 14, TAG_RSDP2 = 15 };
+struct tag {
+        uint32_t type, size;
+};
+enum {
+        TAG_END,
+        TAG_CMDLINE,
+        TAG_MODULE = 3,
+        TAG_MEMORY = 6,
+        TAG_FRAMEBUFFER = 8,
+        TAG_EFI32 = 11,
+        TAG_EFI64 = 12,
+        TAG_RSDP1 = 14,
+        TAG_RSDP2 = 15
+};
 enum { MEMORY_AVAILABLE = 1, MEMORY_ACPI = 3, MEMORY_NVS = 4 };
 
-struct tag_module { struct tag tag; uint32_t start, end; char cmdline[]; };
+struct tag_module {
+        struct tag tag;
+        uint32_t start, end;
+        char cmdline[];
+};
 struct tag_memory {
         struct tag tag;
         uint32_t entry_size, version;
-        struct memory_entry { uint64_t base, length; uint32_t type, reserved; } entries[];
+        struct memory_entry {
+                uint64_t base, length;
+                uint32_t type, reserved;
+        } entries[];
 };
 struct tag_framebuffer {
         struct tag tag;
@@ -78,7 +97,8 @@ static void take_memory(const struct tag_memory *t)
 static void take_framebuffer(const struct tag_framebuffer *t)
 {
         /* The struct is padded to 40 bytes, the tag has 38. */
-        if (t->tag.size < offsetof(struct tag_framebuffer, blue_size) + 1 || t->type != 1 || (t->bpp != 32 && t->bpp != 24 && t->bpp != 16))
+        if (t->tag.size < offsetof(struct tag_framebuffer, blue_size) + 1 || t->type != 1 ||
+            (t->bpp != 32 && t->bpp != 24 && t->bpp != 16))
                 return;
         boot_info.fb.pa = t->addr;
         boot_info.fb.width = t->width;
@@ -112,7 +132,8 @@ void boot_init(uint32_t info_pa)
                         break;
                 switch (t->type) {
                 case TAG_CMDLINE:
-                        copy_text(boot_info.cmdline, sizeof(boot_info.cmdline), (const char *)(t + 1), t->size - sizeof(*t));
+                        copy_text(boot_info.cmdline, sizeof(boot_info.cmdline), (const char *)(t + 1),
+                                  t->size - sizeof(*t));
                         break;
                 case TAG_MODULE: {
                         const struct tag_module *m = (const void *)t;
@@ -169,9 +190,12 @@ uint64_t boot_option_u64(const char *name, uint64_t otherwise)
         if (!boot_option(name, text, sizeof(text)) || !fmt_parse_u64(text, 0, &end, &v))
                 return otherwise;
         switch (*end | 32) {
-        case 'k': return v << 10;
-        case 'm': return v << 20;
-        case 'g': return v << 30;
+        case 'k':
+                return v << 10;
+        case 'm':
+                return v << 20;
+        case 'g':
+                return v << 30;
         }
         return v;
 }

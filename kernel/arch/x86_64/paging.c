@@ -15,7 +15,7 @@
 #include "kernel/include/mem.h"
 #include "kernel/lib/string.h"
 
-#define LARGE_PAGE (1ul << 21)
+#define LARGE_PAGE       (1ul << 21)
 #define INDEX(va, level) ((va) >> (12 + 9 * (level)) & 511)
 
 uint64_t kernel_pml4[512] __attribute__((aligned(4096)));

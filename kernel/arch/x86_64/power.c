@@ -28,7 +28,8 @@ static void write_address(const struct acpi_address *a, uint8_t v)
                 if (p)
                         *p = v;
         } else if (a->space == ACPI_PCI) { /* bus 0; device, function, offset in the address */
-                uint32_t where = (uint32_t)(a->address >> 32 & 31) << 11 | (uint32_t)(a->address >> 16 & 7) << 8 | (a->address & 0xfc);
+                uint32_t where = (uint32_t)(a->address >> 32 & 31) << 11 | (uint32_t)(a->address >> 16 & 7) << 8 |
+                                 (a->address & 0xfc);
                 outl(0xcf8, 1u << 31 | where);
                 outb((uint16_t)(0xcfc + (a->address & 3)), v);
         }
@@ -58,7 +59,10 @@ int power_off(void)
 
 int power_reset(void)
 {
-        static const struct { uint16_t limit; uint64_t base; } __attribute__((packed)) none;
+        static const struct {
+                uint16_t limit;
+                uint64_t base;
+        } __attribute__((packed)) none;
 
         if (acpi.has_reset) {
                 write_address(&acpi.reset, acpi.reset_value);

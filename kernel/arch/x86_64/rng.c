@@ -13,9 +13,9 @@
 #include "kernel/lib/string.h"
 
 static uint32_t key[8];
-static uint8_t stock[32];  /* second half of the last block, not given out yet */
+static uint8_t stock[32]; /* second half of the last block, not given out yet */
 static unsigned stock_left;
-static uint64_t used;      /* in the nonce: no two blocks are alike even from one key */
+static uint64_t used; /* in the nonce: no two blocks are alike even from one key */
 static struct spinlock rng_lock;
 
 /* Lock held: a new key and 32 fresh bytes. */

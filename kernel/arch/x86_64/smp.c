@@ -23,7 +23,9 @@
 #define STARTUP_WAIT_NS 200000ul
 #define ANSWER_NS       NSEC_PER_SEC
 
-struct words { uint64_t cr3, stack, id, entry; };
+struct words {
+        uint64_t cr3, stack, id, entry;
+};
 extern const char trampoline_start[], trampoline_end[], trampoline_words[];
 
 static uint32_t online_mask = 1;
@@ -132,7 +134,8 @@ void smp_init(void)
                 if (acpi.apic_id[i] == cpus[0].apic_id)
                         continue;
                 if (!start_cpu(cpu_count, acpi.apic_id[i])) {
-                        klog(LOG_WARN, "smp: CPU with APIC id %u does not answer: going on with %u", acpi.apic_id[i], cpu_count);
+                        klog(LOG_WARN, "smp: CPU with APIC id %u does not answer: going on with %u", acpi.apic_id[i],
+                             cpu_count);
                         return; /* the page and the tables stay: it might still wake up */
                 }
                 cpu_count++;

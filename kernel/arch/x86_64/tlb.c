@@ -13,8 +13,8 @@ static struct slot {
         const struct mmu *mmu;
         uint64_t va;
         size_t npages;
-        uint32_t pending;   /* [a] targets that have not answered */
-        uint32_t requests;  /* [a] of others to this CPU */
+        uint32_t pending;  /* [a] targets that have not answered */
+        uint32_t requests; /* [a] of others to this CPU */
 } __attribute__((aligned(64))) slots[MAX_CPUS];
 
 void tlb_flush_local(uint64_t va, size_t npages)

@@ -11,4 +11,4 @@ struct mmu;
  */
 void tlb_shoot(uint32_t mask, const struct mmu *m, uint64_t va, size_t npages);
 void tlb_flush_local(uint64_t va, size_t npages);
-uint32_t tlb_others(void);   /* mask of the other CPUs that run */
+uint32_t tlb_others(void); /* mask of the other CPUs that run */

@@ -10,16 +10,35 @@
 
 struct kernel_hooks hooks;
 
-struct ex_entry { uint64_t from, end, to, any_address; };
+struct ex_entry {
+        uint64_t from, end, to, any_address;
+};
 extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 const char *vector_name(unsigned vector)
 {
-        static const char *const names[] = {
-                "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "no coprocessor",
-                "double fault", "coprocessor overrun", "invalid TSS", "segment not present", "stack fault", "general protection",
-                "page fault", "exception 15", "x87 error", "alignment check", "machine check", "SIMD error", "virtualization",
-                "control protection"};
+        static const char *const names[] = {"divide error",
+                                            "debug",
+                                            "NMI",
+                                            "breakpoint",
+                                            "overflow",
+                                            "bound range",
+                                            "invalid opcode",
+                                            "no coprocessor",
+                                            "double fault",
+                                            "coprocessor overrun",
+                                            "invalid TSS",
+                                            "segment not present",
+                                            "stack fault",
+                                            "general protection",
+                                            "page fault",
+                                            "exception 15",
+                                            "x87 error",
+                                            "alignment check",
+                                            "machine check",
+                                            "SIMD error",
+                                            "virtualization",
+                                            "control protection"};
         if (vector < ARRAY_SIZE(names))
                 return names[vector];
         return vector < 32 ? "exception" : "interrupt";

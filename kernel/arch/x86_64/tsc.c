@@ -20,7 +20,7 @@
 #define TRIES         5
 #define WINDOW_GAPS   1000ul
 #define WINDOW_MIN_NS 200000ul
-#define WINDOW_MAX_NS 20000000ul /* shorter than any reference's wrap */
+#define WINDOW_MAX_NS 20000000ul  /* shorter than any reference's wrap */
 #define PM_PERIOD_FS  279365114ul /* 3.579545 MHz */
 #define PIT_PERIOD_FS 838095344ul /* 1.193182 MHz */
 
@@ -34,9 +34,9 @@ static struct {
         uint64_t period_fs, mask;
 } ref;
 static volatile uint64_t *hpet;
-static struct sample first;     /* tsc_refine measures from here */
+static struct sample first; /* tsc_refine measures from here */
 static uint64_t found_hz;
-static uint64_t timer_mult;     /* APIC timer ticks per ns, << 32 */
+static uint64_t timer_mult; /* APIC timer ticks per ns, << 32 */
 
 static uint64_t read_hpet(void)
 {

@@ -89,22 +89,22 @@
 #define CPU_VEC_BUSY  88
 #define CPU_VEC_SAVE  128
 
-#define PTE_P   (1ul << 0)
-#define PTE_W   (1ul << 1)
-#define PTE_U   (1ul << 2)
-#define PTE_PWT (1ul << 3)
-#define PTE_PCD (1ul << 4)
-#define PTE_A   (1ul << 5)
-#define PTE_D   (1ul << 6)
-#define PTE_PS  (1ul << 7)
-#define PTE_G   (1ul << 8)
-#define PTE_NX  (1ul << 63)
+#define PTE_P    (1ul << 0)
+#define PTE_W    (1ul << 1)
+#define PTE_U    (1ul << 2)
+#define PTE_PWT  (1ul << 3)
+#define PTE_PCD  (1ul << 4)
+#define PTE_A    (1ul << 5)
+#define PTE_D    (1ul << 6)
+#define PTE_PS   (1ul << 7)
+#define PTE_G    (1ul << 8)
+#define PTE_NX   (1ul << 63)
 #define PTE_KEY1 (1ul << 59) /* protection key 1: the space */
-#define PF_KEY  32            /* error code: a protection key forbade it */
-#define PTE_PA  0x000ffffffffff000ul
+#define PF_KEY   32          /* error code: a protection key forbade it */
+#define PTE_PA   0x000ffffffffff000ul
 /* PAT as set in cpu_init: index 1 (PWT alone) is write-combining, 3 is uncached. */
-#define PTE_WC  PTE_PWT
-#define PTE_UC  (PTE_PCD | PTE_PWT)
+#define PTE_WC PTE_PWT
+#define PTE_UC (PTE_PCD | PTE_PWT)
 
 #ifndef __ASSEMBLY__
 #include "kernel/include/types.h"
@@ -120,18 +120,34 @@ static inline void wrmsr(uint32_t msr, uint64_t v)
 {
         __asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
 }
-struct cpuid { uint32_t a, b, c, d; };
+struct cpuid {
+        uint32_t a, b, c, d;
+};
 static inline struct cpuid cpuid(uint32_t leaf, uint32_t sub)
 {
         struct cpuid r;
         __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(sub));
         return r;
 }
-#define read_cr(n) ({ uint64_t _v; __asm__ volatile("mov %%cr" #n ", %0" : "=r"(_v)); _v; })
+#define read_cr(n)                                                                                                     \
+        ({                                                                                                             \
+                uint64_t _v;                                                                                           \
+                __asm__ volatile("mov %%cr" #n ", %0" : "=r"(_v));                                                     \
+                _v;                                                                                                    \
+        })
 #define write_cr(n, v) __asm__ volatile("mov %0, %%cr" #n ::"r"((uint64_t)(v)) : "memory")
-static inline void invlpg(uint64_t va) { __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory"); }
-static inline void irq_enable(void) { __asm__ volatile("sti" ::: "memory"); }
-static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
+static inline void invlpg(uint64_t va)
+{
+        __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
+}
+static inline void irq_enable(void)
+{
+        __asm__ volatile("sti" ::: "memory");
+}
+static inline void irq_disable(void)
+{
+        __asm__ volatile("cli" ::: "memory");
+}
 static inline bool irq_enabled(void)
 {
         uint64_t f;
