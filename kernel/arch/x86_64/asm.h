@@ -18,7 +18,7 @@
 #define FRAME_SIZE   176
 
 #ifdef __ASSEMBLY__
-/* clang-format off: it is not C */
+/* clang-format off */
 /* A fault at `from` goes on at `to` (trap.c). Kinds: 0 only for user addresses, 1 for any address. EX_RANGE: from `from` up to `end`. */
 .macro EX_TABLE from, to, kind
         .pushsection .ex_table, "a"
