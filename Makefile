@@ -223,7 +223,12 @@ $(BUILD)/tests/runcases: tests/tools/runcases.c $(call port_stamps,musl)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -static -s $< -o $@
 
-tests: $(GUEST_PROGRAMS) $(BUILD)/tests/runcases $(call port_stamps,$(TEST_PORTS)) ## build all test programs
+$(BUILD)/tests/count.so: tests/tools/count.c
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu17 -O2 -Wall -Wextra -Werror -fPIC -shared $< -o $@
+
+tests: $(GUEST_PROGRAMS) $(BUILD)/tests/runcases $(BUILD)/tests/count.so $(call port_stamps,$(TEST_PORTS)) ## build all test programs
 
 linux: $(BUILD)/rootfs.cpio ## fetch Debian's Linux, to compare with
 	@ports/fetch-linux $(CACHE)
@@ -236,7 +241,14 @@ suite-%: tests iso
 reference: tests linux ## run the suites on Debian's Linux and write what passes to tests/guest/expected
 	@for suite in $(or $(SUITES),guest busybox posix); do tests/tools/suites.py reference $$suite; done
 
-check: iso tests ## the short proof: unit tests, boots, suites; ends with `N passed, N failed`
+$(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio: $(ROOTFS_DEPS) $(GUEST_PROGRAMS) $(wildcard tests/bench/*)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(mkrootfs) $(if $(filter %.cpio,$@),-c) -o $@ $(ROOTFS_MANIFESTS) tests/bench/manifest
+
+bench: iso tests linux $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio ## instructions per operation, ours beside Debian's Linux
+	@tests/tools/bench.py
+
+check: iso tests $(OUT)/bench/rootfs.img ## the short proof: unit tests, boots, suites; ends with `N passed, N failed`
 	@tests/tools/check.py $(STAGES)
 
 # ---- lint ----------------------------------------------------------------------------------------------------------
@@ -258,4 +270,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference check lint format clean help
+.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference bench check lint format clean help

@@ -187,8 +187,11 @@ class Guest:
 
     def qmp(self, command, **arguments):
         if self.qmp_file is None:
+            monitor = os.path.join(self.dir, "qmp")
+            while not os.path.exists(monitor) and self.process.poll() is None:
+                time.sleep(0.05)     # QEMU is starting
             connection = socket.socket(socket.AF_UNIX)
-            connection.connect(os.path.join(self.dir, "qmp"))
+            connection.connect(monitor)
             self.qmp_file = connection.makefile("rw")
             self.qmp_file.readline()
             self.qmp("qmp_capabilities")

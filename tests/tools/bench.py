@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""bench.py - instructions: ours beside Debian's Linux, in the same QEMU, counted exactly.
+
+    bench.py             run both, print ours, Linux, ratio for each row, then `geomean R`; write tests/bench/figures
+    bench.py check       run ours alone; PASS or FAIL for each row against tests/bench/figures
+
+Under -icount shift=0 one tick of the time stamp counter is one instruction (or, while the machine waits, 1 ns). Rows are
+those of tests/bench/bench.c, and
+  first_prompt   from the kernel's first instruction (Linux: behind its decompressor) to the first prompt of the shell on
+                 ttyS0, without time that the machine waits; one fork and exec that marks the prompt is in it
+  memory_kib     RAM that is not free at that prompt, kernel and boot archive included
+  spin_1000hz    ours only: ticks of a program that works, with 1,000 barriers a second, in percent of those without
+A row must not be above Linux's, nor 10 % above what was committed.
+"""
+import math
+import os
+import re
+import struct
+import subprocess
+import sys
+
+import qemu
+from qemu import BUILD, CACHE, TOP
+
+FIGURES = os.path.join(TOP, "tests/bench/figures")
+MEMORY_MIB = 256
+# What must hold of rows that are not simply compared with Linux.
+LIMITS = {"first_prompt": 0.1, "geomean": 0.7}
+SPIN_LIMIT = 105
+MEMORY_LIMIT = 32768
+
+
+def entry_address():
+    """Physical address of our kernel's first instruction."""
+    with open(os.path.join(BUILD, "kernel.stripped"), "rb") as f:
+        return struct.unpack_from("<Q", f.read(32), 24)[0] - 0xffffffff80000000
+
+
+def first_prompt(name, boot, entry):
+    """Instructions from the one at entry to the first prompt, counted by a plugin of QEMU."""
+    out = os.path.join(BUILD, f"bench/{name}.count")
+    if os.path.exists(out):
+        os.unlink(out)
+    plugin = ["-plugin", f"{BUILD}/tests/count.so,entry={entry:#x},out={out}"]
+    with qemu.Guest(f"bench-prompt-{name}", boot + plugin, memory=f"{MEMORY_MIB}M", icount=True, timeout=300) as guest:
+        guest.expect(r"\d+# $")
+    with open(out, encoding="ascii") as f:
+        return int(f.read())
+
+
+def measure(name, boot, entry):
+    """{row: value} of one system."""
+    rows = {"first_prompt": first_prompt(name, boot, entry)}
+    with qemu.Guest(f"bench-{name}", boot, memory=f"{MEMORY_MIB}M", icount=True, timeout=300) as guest:
+        guest.expect(r"\d+# $")
+        guest.send("while read n v u; do [ $n != MemFree: ] || echo $n$v; done </proc/meminfo\n")
+        rows["memory_kib"] = MEMORY_MIB * 1024 - int(guest.expect(r"MemFree:(\d+)\r")[1])
+        guest.expect(r"\d+# $")
+        _, text = guest.command("/bench/bench")
+        for row, value in re.findall(r"^BENCH (\S+) (\d+)", text, re.M):
+            rows[row] = int(value)
+        if "BENCH-END" not in text:
+            raise qemu.Hang(f"{name}: the bench program did not reach its end\n" + text[-1000:])
+        return rows
+
+
+def image(name, cmdline):
+    """An ISO of ours with the bench programs in it."""
+    rootfs = os.path.join(BUILD, "bench/rootfs.img")
+    iso = os.path.join(BUILD, f"bench/{name}.iso")
+    subprocess.run([os.path.join(TOP, "tests/tools/mkiso"), iso, os.path.join(BUILD, "kernel.stripped"), rootfs,
+                    f"panic=exit {cmdline}"], check=True)
+    return ["-cdrom", iso, "-boot", "d"]
+
+
+def spin(cmdline):
+    with qemu.Guest("bench-spin", image("spin", cmdline), memory=f"{MEMORY_MIB}M", icount=True, timeout=300) as guest:
+        guest.expect(r"\d+# $")
+        _, text = guest.command("/bench/spin")
+        return int(re.search(r"BENCH spin (\d+)", text)[1])
+
+
+def ours():
+    rows = measure("phantom", image("bench", ""), entry_address())
+    rows["spin_1000hz"] = round(100 * spin("barrier=1000") / spin(""), 1)
+    return rows
+
+
+def linux():
+    cpio = os.path.join(BUILD, "bench/rootfs.cpio")
+    return measure("linux", ["-kernel", os.path.join(CACHE, "linux/vmlinuz"), "-initrd", cpio, "-append",
+                             "console=ttyS0 quiet mitigations=off nokaslr rdinit=/sbin/init"], 0x1000000)
+
+
+def read_figures():
+    """{row: (ours, linux or None)} as committed."""
+    figures = {}
+    try:
+        with open(FIGURES, encoding="ascii") as f:
+            for line in f:
+                words = line.split("#")[0].split()
+                if words:
+                    figures[words[0]] = (float(words[1]), float(words[2]) if words[2] != "-" else None)
+    except FileNotFoundError:
+        pass
+    return figures
+
+
+def geomean(mine, theirs):
+    ratios = [mine[row] / theirs[row] for row in mine if theirs.get(row) and row not in ("first_prompt", "memory_kib")]
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
+def compare():
+    mine, theirs = ours(), linux()
+    with open(os.path.join(CACHE, "linux/version"), encoding="ascii") as f:
+        kernel = " ".join(line.split(": ")[1].strip() for line in f)
+    text = f"# Written by `make bench`. Instructions per operation: row, ours, Linux ({kernel}).\n"
+    print(f"{'':22}{'ours':>12}{'Linux':>14}{'ratio':>8}")
+    for row, value in mine.items():
+        other = theirs.get(row)
+        print(f"{row:22}{value:>12,}" + (f"{other:>14,}{value / other:>8.3f}" if other else ""))
+        text += f"{row} {value} {other or '-'}\n"
+    print(f"geomean {geomean(mine, theirs):.3f}")
+    with open(FIGURES, "w", encoding="ascii") as f:
+        f.write(text)
+
+
+def check():
+    figures = read_figures()
+    mine = ours()
+    theirs = {row: figures[row][1] for row in figures if figures[row][1]}
+    failed = 0
+    for row in figures.keys() | mine.keys():
+        value, (before, other) = mine.get(row), figures.get(row, (None, None))
+        if value is None:
+            why = "no figure"
+        elif row == "spin_1000hz":
+            why = f"{value} %" if value > SPIN_LIMIT else None
+        elif row == "memory_kib":
+            why = f"{value} KiB" if value > MEMORY_LIMIT else None
+        elif other and value > other * LIMITS.get(row, 1):
+            why = f"{value}, Linux {other:.0f}"
+        else:
+            why = f"{value}, was {before:.0f}" if before and value > before * 1.1 else None
+        print(f"FAIL bench {row} {why}" if why else f"PASS bench {row}")
+        failed += why is not None
+    mean = geomean(mine, theirs) if theirs else 0
+    print(f"{'FAIL' if mean > LIMITS['geomean'] else 'PASS'} bench geomean {mean:.3f}")
+    sys.exit(1 if failed or mean > LIMITS["geomean"] else 0)
+
+
+if __name__ == "__main__":
+    check() if sys.argv[1:] == ["check"] else compare()
