@@ -29,14 +29,25 @@ QEMU = "qemu-system-x86_64"
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 EXACT = ["-icount", "shift=0,sleep=off", "-seed", "42", "-rtc", "base=2026-01-01,clock=vm"]
 
-# Configurations of testing.md. An option that a boot of the system gets stands in `cmdline`.
+# Configurations of testing.md, by name; CPUS-MODEL-MODE names all others, 4-qemu64-chaos. The numbers of chaos and
+# absent are per mille, barrier is in Hz; check runs the structure checkers at each barrier.
+MODES = {"plain": "", "chaos": "chaos=50", "barrier": "barrier=100 check", "absent": "absent=20",
+         "all": "chaos=50 absent=20 barrier=100 check"}
 CONFIGS = {
     "plain": dict(smp=2, cpu="max"),
-    "chaos": dict(smp=1, cpu="qemu64", cmdline="chaos=20"),
-    "barrier": dict(smp=4, cpu="max", cmdline="barrier=100"),
-    "absent": dict(smp=2, cpu="max", cmdline="absent=20"),
-    "both": dict(smp=2, cpu="max", cmdline="chaos=20 barrier=100"),
+    "chaos": dict(smp=1, cpu="qemu64", cmdline=MODES["chaos"]),
+    "barrier": dict(smp=4, cpu="max", cmdline=MODES["barrier"]),
+    "absent": dict(smp=2, cpu="max", cmdline=MODES["absent"]),
+    "all": dict(smp=2, cpu="max", cmdline=MODES["all"]),
 }
+
+
+def config(name):
+    """The machine and command line that a configuration's name stands for."""
+    if name in CONFIGS:
+        return dict(CONFIGS[name])
+    smp, cpu, mode = name.split("-")
+    return dict(smp=int(smp), cpu=cpu, cmdline=MODES[mode])
 
 
 class Hang(Exception):
