@@ -55,8 +55,9 @@ struct mm {
         struct inode *exe;         /* FIELD_REF: the program, which may not be written (inode->writers) */
         uint32_t lock_future;      /* mlockall(MCL_FUTURE): MAP_LOCKED or 0 */
         uint32_t membarrier;       /* commands registered for */
-        uint64_t fork_at;          /* unfinished copy: the parent's next area */
-        uint64_t spare[5];
+        uint64_t fork_at;          /* unfinished copy: the parent's next area, */
+        uint64_t fork_index;       /* and, while that area's pages are being shared in pieces, the next one + 1 */
+        uint64_t spare[4];
 };
 
 /* ---- for everybody ---- */

@@ -2,7 +2,7 @@
  * ptree.h - page tree: index -> page of the space, a 512-ary radix tree of PAGE_NODE pages, shared copy-on-write (posix/mm/ptree.c).
  * Used for file contents (index = offset / 4096) and for private memory of an area (index as vma_index() says).
  * Node entries: ppn of a child node or leaf, 0 = nothing. A page's reference count counts the entries that name it; a node with refs > 1 is shared and
- * is copied before it changes (its children each get a reference). Hence fork: one reference on the root. The tree covers only the aligned window
+ * is copied before it changes (its children each get a reference). Hence fork: one reference on the root, or on each node above the leaves. The tree covers only the aligned window
  * it needs: [base, base + 512^height); height 0: the root *is* the page of index `base`. So go through these functions, never through `root`.
  * The caller's lock guards the tree (LOCK_INODE, LOCK_MM). Lookups change nothing.
  */
@@ -40,7 +40,16 @@ void ptree_set(struct ptree *t, uint64_t index, ppn_t page);            /* takes
  */
 uint64_t ptree_remove(struct ptree *t, uint64_t from, uint64_t to, unsigned budget);
 #define PTREE_BUDGET 40u
-void ptree_share(struct ptree *to, const struct ptree *from);           /* fork: to becomes a copy-on-write twin */
+/*
+ * fork: `to` becomes a copy-on-write twin of `from`. A small tree, or one whose pages' records lie together, is shared by one reference: ptree_share_whole says so
+ * (before the change). Else in pieces: node by node, and the leaves of a node with scattered records one by one, so that no later copy of a shared
+ * node dirties more record pages than a section may. Shape:
+ *      before the change   if (!ptree_next(from, &i)) done;  ptree_cost(to, i);
+ *      after changes()     i = ptree_share_piece(to, from, i);      ~0: done
+ */
+bool ptree_share_whole(const struct ptree *from);
+void ptree_share(struct ptree *to, const struct ptree *from);
+uint64_t ptree_share_piece(struct ptree *to, const struct ptree *from, uint64_t index);
 bool ptree_shared_leaf(const struct ptree *t, uint64_t index);          /* leaf or a node above it has refs > 1 */
 /*
  * Moves the leaves at or after index into the empty tree `to`. Whole subtrees move; only nodes on the cut's path are made anew (both trees: at most

@@ -204,22 +204,61 @@ long mm_leave(struct call *c, struct mm *m, long result)
 
 #define PIECE_FORK 24u
 
-/* One area of the child. Private pages are shared copy-on-write by one reference on their tree's root. */
-static void area_fork(struct mm *to, struct vma *v)
+/* One area of the child. Private pages are shared copy-on-write, by one reference where that is possible. False: they go in pieces. */
+static bool area_fork(struct mm *to, struct vma *v)
 {
         struct vma *w;
 
         if (v->flags & VMA_DONTFORK)
-                return;
+                return true;
         w = mm_map_area(to, v->start, v->end - v->start, v->prot, v->flags & ~(uint32_t)MAP_LOCKED, v->inode, v->pgoff, v->file);
-        if (v->anon.root && !(v->flags & VMA_WIPEONFORK))
-                ptree_share(&w->anon, &v->anon);
+        if (!v->anon.root || v->flags & VMA_WIPEONFORK)
+                return true;
+        if (!ptree_share_whole(&v->anon))
+                return false;
+        ptree_share(&w->anon, &v->anon);
+        return true;
+}
+
+/*
+ * Pages of the one area that is half copied: to->fork_index - 1 is the next index. One piece; a section that has not changed anything. Locks are held as in
+ * mm_fork. True: the area is done.
+ */
+static bool area_fork_pages(struct call *c, struct mm *to, struct vma *v)
+{
+        struct vma *w = mm_find(to, to->fork_at);
+        uint64_t index = to->fork_index - 1;
+        bool any = ptree_next(&v->anon, &index) != 0;
+
+        if (any)
+                ptree_cost(&w->anon, index);
+        changes(c);
+        if (any)
+                index = ptree_share_piece(&w->anon, &v->anon, index);
+        to->fork_index = any && index != ~0ul ? index + 1 : 0;
+        return !to->fork_index;
+}
+
+static void fork_protect(struct mm *from, uint64_t start, uint64_t end)
+{
+        struct mm_volatile *mv = mm_volatile_peek(from);
+
+        if (mv && mv->mmu)
+                mmu_protect(mv->mmu, start, end - start);
+}
+
+/* A piece is done and more is to come. */
+static long fork_again(struct call *c, struct mm *from, struct mm *to)
+{
+        c->objects[3] = &to->obj;
+        c->counted |= 1u << 3;
+        mm_owner_take(c, from);
+        return CALL_AGAIN;
 }
 
 long mm_fork(struct call *c, struct mm *from, struct mm **out)
 {
         struct mm *to = (struct mm *)c->objects[3];
-        struct mm_volatile *mv;
         struct vma *first, *v;
         unsigned n = 0;
         long r = mm_enter(c, from);
@@ -227,8 +266,22 @@ long mm_fork(struct call *c, struct mm *from, struct mm **out)
         if (r)
                 return r;
         first = to ? mm_find_next(from, to->fork_at) : from->first;
-        for (v = first; v && n < PIECE_FORK; v = v->next, n++)
+        if (to && to->fork_index) {
+                if (!space_room(PTREE_COST_MAX)) {
+                        changes(c);
+                        mm_owner_drop(from);
+                        return -ENOMEM;
+                }
+                if (area_fork_pages(c, to, first))
+                        to->fork_at = first->end;
+                fork_protect(from, first->start, first->end);
+                return fork_again(c, from, to);
+        }
+        for (v = first; v && n < PIECE_FORK; v = v->next, n++) {
                 area_touch(v);
+                if (v->anon.height == 1)
+                        ptree_next(&v->anon, &(uint64_t){ 0 });
+        }
         if (from->exe)
                 (void)READ_ONCE(from->exe->writers);
         if (!space_room(n + 2)) {
@@ -255,17 +308,17 @@ long mm_fork(struct call *c, struct mm *from, struct mm **out)
                         __atomic_sub_fetch(&to->exe->writers, 1, __ATOMIC_RELAXED);
                 }
         }
-        for (v = first; v && n && !piece_full(); v = v->next, n--)
-                area_fork(to, v);
-        mv = mm_volatile_peek(from);
-        if (first && mv && mv->mmu)
-                mmu_protect(mv->mmu, first->start, (v ? v->start : USER_TOP) - first->start);
+        for (v = first; v && n && !piece_full(); v = v->next, n--) {
+                if (!area_fork(to, v)) {
+                        to->fork_index = 1;
+                        break;
+                }
+        }
+        if (first)
+                fork_protect(from, first->start, v ? v->start : USER_TOP);
         if (v) {
                 to->fork_at = v->start;
-                c->objects[3] = &to->obj;
-                c->counted |= 1u << 3;
-                mm_owner_take(c, from);
-                return CALL_AGAIN;
+                return fork_again(c, from, to);
         }
         mm_owner_drop(from);
         unlock(LOCK_MM, from);

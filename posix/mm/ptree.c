@@ -460,6 +460,79 @@ uint64_t ptree_remove(struct ptree *t, uint64_t from, uint64_t to, unsigned budg
         return reached < t->base + (1ul << shift) && t->root ? reached : to;
 }
 
+/*
+ * A shared node is copied in one section, which counts all its children: the records of those must lie in few pages. One call may copy four such nodes (two cuts, two
+ * joins), and a section may dirty 128 pages of records.
+ */
+#define SHARED_RECORDS 24u
+#define PIECE_RECORDS  48u
+
+bool ptree_share_whole(const struct ptree *from)
+{
+        if (from->height == 0 || !from->root)
+                return true;
+        return from->height == 1 && (from->npages <= SHARED_RECORDS || record_pages(from->root) <= SHARED_RECORDS);
+}
+
+/* Place of the node directly above the leaves for index. */
+static uint64_t *own_node_slot(struct ptree *t, uint64_t index)
+{
+        uint64_t *slot = &t->root;
+
+        if (!t->root) {
+                t->height = 1;
+                t->base = index & ~(uint64_t)(FANOUT - 1);
+                return slot;
+        }
+        while (!in_window(t, index))
+                grow(t);
+        for (unsigned shift = LEVEL_BITS * t->height; shift > LEVEL_BITS;) {
+                uint64_t *node = own_node(slot);
+
+                shift -= LEVEL_BITS;
+                slot = &node[index >> shift & (FANOUT - 1)];
+        }
+        return slot;
+}
+
+uint64_t ptree_share_piece(struct ptree *to, const struct ptree *from, uint64_t index)
+{
+        uint64_t next = (index | (FANOUT - 1)) + 1, record = ~0ul, *slot, *into;
+        ppn_t node = from->root;
+        unsigned records = 0;
+
+        if (!from->height) {
+                ptree_share(to, from);
+                return ~0ul;
+        }
+        for (unsigned shift = LEVEL_BITS * from->height; shift > LEVEL_BITS;) {
+                shift -= LEVEL_BITS;
+                node = entries(node)[index >> shift & (FANOUT - 1)];
+        }
+        slot = own_node_slot(to, index);
+        if (!*slot && record_pages(node) <= SHARED_RECORDS) {
+                space_page_ref(node);
+                *slot = node;
+                to->npages += node_count(node);
+                return next;
+        }
+        into = own_node(slot);
+        for (; index < next && records < PIECE_RECORDS; index++) {
+                ppn_t leaf = entries(node)[index & (FANOUT - 1)];
+
+                if (!leaf)
+                        continue;
+                if (leaf >> RECORDS_PER_PAGE_BITS != record) {
+                        record = leaf >> RECORDS_PER_PAGE_BITS;
+                        records++;
+                }
+                space_page_ref(leaf);
+                into[index & (FANOUT - 1)] = leaf;
+                to->npages++;
+        }
+        return index;
+}
+
 void ptree_share(struct ptree *to, const struct ptree *from)
 {
         *to = *from;

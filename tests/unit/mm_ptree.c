@@ -227,8 +227,18 @@ static void step(void)
                 drop_range(u, 0, ~0ul);
                 assert_int_equal(tree[u].root, 0);
                 ptree_next(&tree[t], &(uint64_t){0});
-                changing = true;
-                ptree_share(&tree[u], &tree[t]);
+                if (ptree_share_whole(&tree[t])) {
+                        changing = true;
+                        ptree_share(&tree[u], &tree[t]);
+                } else {
+                        for (uint64_t i = 0; i != ~0ul && ptree_next(&tree[t], &i);) {
+                                ptree_cost(&tree[u], i);
+                                changing = true;
+                                i = ptree_share_piece(&tree[u], &tree[t], i);
+                                changing = false;
+                        }
+                        assert_int_equal(tree[u].npages <= UNIVERSE, 1);
+                }
                 changing = false;
                 memcpy(model[u], model[t], sizeof(model[t]));
                 return;
@@ -301,6 +311,52 @@ static void run(bool wide, unsigned steps)
         }
         assert_int_equal(live, 0);
 }
+/* A node whose pages are scattered over the whole space: after a fork no change of either tree may count pages in more than SHARED_RECORDS record pages at once. */
+static void scattered_pages_are_not_shared_by_node(void **state)
+{
+        uint64_t records[(PAGES >> RECORDS_PER_PAGE_BITS) + 1];
+
+        (void)state;
+        nfree = live = 0;
+        for (ppn_t p = PAGES - 1; p; p--)
+                free_list[nfree++] = p;
+        seed = 3;
+        for (unsigned i = nfree - 1; i; i--) {
+                unsigned k = rnd(i + 1);
+                ppn_t swap = free_list[i];
+
+                free_list[i] = free_list[k];
+                free_list[k] = swap;
+        }
+        ptree_init(&tree[0], PAGE_ANON);
+        ptree_init(&tree[1], PAGE_ANON);
+        changing = true;
+        for (unsigned i = 0; i < 1500; i++)
+                *(uint64_t *)space_page(ptree_own(&tree[0], i)) = i;
+        assert_false(ptree_share_whole(&tree[0]));
+        for (uint64_t i = 0; i != ~0ul && ptree_next(&tree[0], &i);)
+                i = ptree_share_piece(&tree[1], &tree[0], i);
+        assert_int_equal(tree[1].npages, 1500);
+        for (unsigned i = 0; i < 1500; i += 7) {
+                unsigned n = 0;
+                uint32_t before[(PAGES >> RECORDS_PER_PAGE_BITS) + 1] = { 0 };
+
+                memset(records, 0, sizeof(records));
+                for (ppn_t p = 1; p < PAGES; p++)
+                        before[p >> RECORDS_PER_PAGE_BITS] += page[p].data ? page[p].refs : 0;
+                *(uint64_t *)space_page(ptree_own(&tree[i % 2], i)) = 99;
+                for (ppn_t p = 1; p < PAGES; p++)
+                        records[p >> RECORDS_PER_PAGE_BITS] += page[p].data ? page[p].refs : 0;
+                for (unsigned k = 0; k < ARRAY_SIZE(records); k++)
+                        n += records[k] != before[k];
+                assert_true(n <= SHARED_RECORDS + 8);
+                assert_int_equal(*(uint64_t *)space_page(ptree_lookup(&tree[!(i % 2)], i)), i);
+        }
+        changing = false;
+        drop_range(0, 0, ~0ul);
+        drop_range(1, 0, ~0ul);
+        assert_int_equal(live, 0);
+}
 static void dense(void **state) { (void)state; seed = 1; run(false, 60000); }
 static void sparse(void **state) { (void)state; seed = 2; run(true, 60000); }
 static void one_page_needs_no_node(void **state)
@@ -323,7 +379,8 @@ static void one_page_needs_no_node(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(one_page_needs_no_node), cmocka_unit_test(dense),
+        const struct CMUnitTest tests[] = {cmocka_unit_test(one_page_needs_no_node), cmocka_unit_test(scattered_pages_are_not_shared_by_node),
+                                           cmocka_unit_test(dense),
                                            cmocka_unit_test(sparse)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
