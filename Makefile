@@ -248,8 +248,19 @@ $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio: $(ROOTFS_DEPS) $(GUEST_PROGR
 bench: iso tests linux $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio ## instructions per operation, ours beside Debian's Linux
 	@tests/tools/bench.py
 
-check: iso tests $(OUT)/bench/rootfs.img ## the short proof: unit tests, boots, suites; ends with `N passed, N failed`
+CHECK_NEEDS := iso tests $(OUT)/bench/rootfs.img
+check: $(CHECK_NEEDS) ## the short proof; ends with `N passed, N failed` (STAGES= for some of it)
 	@tests/tools/check.py $(STAGES)
+
+soak: $(CHECK_NEEDS) ## all suites in all configurations, and long fuzzing; hours, can be interrupted and goes on
+	@tests/tools/check.py soak $(STAGES)
+
+fuzz: $(CHECK_NEEDS) ## random system calls and malformed programs, 10 minutes each (FUZZ_SECONDS=, FUZZ_SEED=)
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tests/tools/suites.py run fuzz $(CONFIG)
+
+# One after the other, each reports for itself.
+check-all: $(CHECK_NEEDS) ## check, soak and bench
+	@$(MAKE) --no-print-directory check; $(MAKE) --no-print-directory soak; $(MAKE) --no-print-directory bench
 
 # ---- lint ----------------------------------------------------------------------------------------------------------
 
@@ -270,4 +281,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference bench check lint format clean help
+.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference bench check soak fuzz check-all lint format clean help

@@ -1,103 +1,123 @@
 #!/usr/bin/env python3
-"""check.py - the short proof: every stage of `make check`, two QEMUs at a time, and one line at the end.
+"""check.py - stages of tests, two QEMUs at a time, and one line at the end.
 
-    check.py [STAGE...]      names as `check.py -l` lists them; none: all
+    check.py [STAGE...]         the short proof, or the stages named; `check.py -l` lists them
+    check.py soak [STAGE...]    the long ones; each is remembered in build/soak when it has passed, and not run again
+                                there until the kernel or its tests change, so that a soak can be interrupted
 
-Each stage prints how it went and how long it took; the last line is `N passed, N failed`. Exit status 1 if anything failed. The longer
-proofs are `make soak` and its kin (make help).
+Each stage prints what failed, how it went and how long it took; the last line is `N passed, N failed`. Exit status 1 if
+anything failed.
 """
 import concurrent.futures
+import hashlib
 import os
 import re
 import subprocess
 import sys
 import time
 
-import qemu
-from qemu import TOP
+from qemu import BUILD, TOP
 
-SUITES = os.path.join(TOP, "tests/tools/suites.py")
+TOOLS = os.path.join(TOP, "tests/tools")
 TOTAL = re.compile(r"^\S+ \(.*\): (\d+) passed, (\d+) failed", re.M)
 
 
-def output(command, **how):
-    done = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **how)
-    return done.returncode, done.stdout
+def command(*words, **environment):
+    """A program that prints PASS and FAIL lines, or a suite that ends with a total: (passed, failed, what to show)."""
+
+    def run():
+        done = subprocess.run(words, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", env={**os.environ, **environment}, check=False)
+        text = done.stdout
+        total = TOTAL.search(text)
+        passed, failed = map(int, total.groups()) if total else \
+            (len(re.findall(r"^PASS ", text, re.M)), len(re.findall(r"^FAIL ", text, re.M)))
+        if done.returncode and not failed:
+            failed = 1
+        return passed, failed, re.sub(r"^PASS .*\n", "", text, flags=re.M) if failed else ""
+
+    return run
 
 
-def lines(command):
-    """A command that prints PASS or FAIL lines."""
-    status, text = output(command)
-    passed, failed = len(re.findall(r"^PASS ", text, re.M)), len(re.findall(r"^FAIL ", text, re.M))
-    if status and not failed:
-        failed = 1
-    return passed, failed, text if failed else ""
+def suite(name, config, **environment):
+    return command(f"{TOOLS}/suites.py", "run", name, config, **environment)
 
 
-def suite(name, config):
-    status, text = output([SUITES, "run", name, config])
-    found = TOTAL.search(text)
-    if not found:
-        return 0, 1, text
-    failed = int(found[2])
-    return int(found[1]), failed or (1 if status else 0), text if status else ""
+def make(*words):
+    return command("make", "--no-print-directory", *words)
 
 
-WORK = [("echo $((6 * 7))", "42"), ("mkdir /tmp/d && echo hello > /tmp/d/f && cat /tmp/d/* | tr a-z A-Z", "HELLO"),
-        ("find / -xdev | sort | md5sum | wc -c", "36"), ("su user -c 'cat /etc/shadow' 2>&1 | grep -c denied", "1"),
-        ("(sleep 100 & kill -STOP $!; kill -CONT $!; kill $!; wait $!; echo $?)", "143"),
-        ("ps -o pid,comm | awk '$1 == 1 { print $2 }'", "init"), ("vi -c q /etc/motd </dev/null >/dev/null 2>&1; stat -c %F /dev/tty1", "character special file")]
-
-
-def boot(name, cmdline="", usb=False, **options):
-    """Boots to a prompt, does ordinary work, turns the machine off."""
-    failed = []
-    try:
-        with qemu.Guest(name.replace(" ", "-"), qemu.phantom(cmdline, usb=usb), timeout=180, **options) as guest:
-            guest.prompt()
-            for command, expected in WORK:
-                _, text = guest.command(command)
-                if not text.rstrip().endswith(expected):
-                    failed.append(f"FAIL {command}: {text!r}, not {expected!r}")
-            guest.send("poweroff\n")
-            guest.wait()
-    except qemu.Hang as hang:
-        failed.append(f"FAIL {name}: {hang}")
-    return len(WORK) + 1 - min(len(failed), len(WORK) + 1), len(failed), "\n".join(failed)
-
-
-STAGES = {
-    "unit": lambda: lines(["make", "--no-print-directory", "-k", "unit"]),
-    "boot bios 64M": lambda: boot("bios", memory="64M"),
-    "boot uefi 128M": lambda: boot("uefi", memory="128M", uefi=True, smp=2),
-    "boot usb": lambda: boot("usb", usb=True, smp=4, cpu="qemu64"),
-    "guest": lambda: suite("guest", "plain"),
-    "guest chaos": lambda: suite("guest", "chaos"),
-    "guest barrier": lambda: suite("guest", "barrier"),
-    "busybox": lambda: suite("busybox", "plain"),
-    "posix": lambda: suite("posix", "plain"),
+# The longest first: two at a time then end together.
+CHECK = {
+    "posix": suite("posix", "plain"),
+    "lint": make("lint"),
+    "unit": make("-k", "unit"),
+    "busybox": suite("busybox", "plain"),
+    "busybox-all": suite("busybox", "all"),
+    "guest": suite("guest", "plain"),
+    "guest-chaos": suite("guest", "chaos"),
+    "guest-barrier": suite("guest", "barrier"),
+    "fuzz": suite("fuzz", "all"),
+    "boot": command(f"{TOOLS}/boottests.py"),
+    "bench": command(f"{TOOLS}/bench.py", "check"),
 }
 
+SOAK = {f"{name}-{smp}-{cpu}-{mode}": suite(name, f"{smp}-{cpu}-{mode}")
+        for name in ("guest", "busybox", "posix")
+        for mode in ("plain", "chaos", "barrier", "all")
+        for smp in (1, 2, 4)
+        for cpu in ("qemu64", "max")}
+SOAK |= {f"fuzz-{config}": suite("fuzz", config, FUZZ_SECONDS="600")
+         for config in ("1-qemu64-plain", "4-max-plain", "4-max-all")}
 
-def run(name):
+
+def fingerprint():
+    """What a soak's results depend on: the image and the test programs."""
+    total = hashlib.sha256()
+    for root in ("kernel.stripped", "rootfs.img", "tests"):
+        path = os.path.join(BUILD, root)
+        files = [path] if os.path.isfile(path) else sorted(
+            os.path.join(where, name) for where, _, names in os.walk(path) for name in names if "." not in name)
+        for name in files:
+            with open(name, "rb") as f:
+                total.update(f.read())
+    return total.hexdigest()[:16]
+
+
+def run(name, stage, remember):
     begin = time.monotonic()
-    passed, failed, text = STAGES[name]()
+    if remember and os.path.exists(remember):
+        with open(remember, encoding="ascii") as f:
+            return int(f.read()), 0
+    passed, failed, text = stage()
     if text:
         print(text.rstrip(), flush=True)
-    print(f"{'FAIL' if failed else 'ok':5} {name}: {passed} passed, {failed} failed, {time.monotonic() - begin:.0f} s", flush=True)
+    print(f"{'FAIL' if failed else 'ok':5} {name}: {passed} passed, {failed} failed, {time.monotonic() - begin:.0f} s",
+          flush=True)
+    if remember and not failed:
+        os.makedirs(os.path.dirname(remember), exist_ok=True)
+        with open(remember, "w", encoding="ascii") as f:
+            f.write(str(passed))
     return passed, failed
 
 
 def main():
-    if sys.argv[1:] == ["-l"]:
-        print("\n".join(STAGES))
+    names = sys.argv[1:]
+    soak = names[:1] == ["soak"]
+    stages = SOAK if soak else CHECK
+    names = names[1:] if soak else names
+    if names == ["-l"]:
+        print("\n".join(stages))
         return
-    names = sys.argv[1:] or list(STAGES)
-    passed = failed = 0
+    memory = os.path.join(BUILD, "soak", fingerprint()) if soak else None
+
+    def one(name):
+        return run(name, stages[name], os.path.join(memory, name) if memory else None)
+
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for p, f in pool.map(run, names):
-            passed, failed = passed + p, failed + f
-    print(f"{passed} passed, {failed} failed")
+        results = list(pool.map(one, names or stages))
+    failed = sum(result[1] for result in results)
+    print(f"{sum(result[0] for result in results)} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 
 
