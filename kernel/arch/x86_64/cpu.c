@@ -147,8 +147,7 @@ static void load_tables(unsigned id)
 
         gdt[SEL_KERNEL_CS / 8] = 0x00af9b000000ffff;
         gdt[SEL_KERNEL_DS / 8] = 0x00cf93000000ffff;
-        gdt[SEL_USER32_CS / 8] =
-                0x00cffb000000ffff; /* sysret counts from it; also lets 32-bit code run as far as its first call */
+        /* SEL_USER32_CS stays null: sysret only counts from it, and nobody gets into compatibility mode, where AMD's syscall enters elsewhere. */
         gdt[SEL_USER_DS / 8] = 0x00cff3000000ffff;
         gdt[SEL_USER_CS / 8] = 0x00affb000000ffff;
         gdt[SEL_TSS / 8] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;

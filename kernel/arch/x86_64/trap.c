@@ -119,6 +119,8 @@ void trap_from_user(struct frame *f)
                 if (hooks.user_fault)
                         hooks.user_fault(f, addr, f->err);
         } else {
+                if (vector == VECTOR_DB)
+                        write_dr6(DR6_CLEAR);
                 irq_enable();
                 if (hooks.user_trap)
                         hooks.user_trap(f, vector, f->err);
@@ -138,6 +140,12 @@ void trap_on_ist(struct frame *f)
                 cpu_this()->stopped_frame = f;
                 for (;;)
                         __asm__ volatile("cli; hlt");
+        }
+        if (vector ==
+            VECTOR_DB) { /* single steps that slipped in behind the user's back (mov ss, syscall): not for ring 0 */
+                write_dr6(DR6_CLEAR);
+                f->rflags &= ~(uint64_t)RFLAGS_TF;
+                return;
         }
         panic_trap(f, vector == VECTOR_DF ? "double fault (stack overflow?)" : vector_name(vector), read_cr(2));
 }

@@ -136,6 +136,11 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t sub)
                 _v;                                                                                                    \
         })
 #define write_cr(n, v) __asm__ volatile("mov %0, %%cr" #n ::"r"((uint64_t)(v)) : "memory")
+#define DR6_CLEAR      0xffff0ff0ul
+static inline void write_dr6(uint64_t v)
+{
+        __asm__ volatile("mov %0, %%dr6" ::"r"(v));
+}
 static inline void invlpg(uint64_t va)
 {
         __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
