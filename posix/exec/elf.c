@@ -9,8 +9,9 @@
 
 static bool header_good(const struct elf64_hdr *h)
 {
-        return !memcmp(h->e_ident, ELFMAG, SELFMAG) && h->e_ident[EI_CLASS] == ELFCLASS64 && h->e_machine == EM_X86_64 &&
-               (h->e_type == ET_EXEC || h->e_type == ET_DYN) && h->e_phentsize == sizeof(struct elf64_phdr) && h->e_phnum != 0 &&
+        return !memcmp(h->e_ident, ELFMAG, SELFMAG) && h->e_ident[EI_CLASS] == ELFCLASS64 &&
+               h->e_machine == EM_X86_64 && (h->e_type == ET_EXEC || h->e_type == ET_DYN) &&
+               h->e_phentsize == sizeof(struct elf64_phdr) && h->e_phnum != 0 &&
                h->e_phnum * sizeof(struct elf64_phdr) <= ELF_PHDRS_MAX;
 }
 
@@ -20,13 +21,15 @@ static int add_load(struct exec_image *im, const struct elf64_phdr *p)
 
         if (p->p_memsz == 0)
                 return 0;
-        if (im->nloads == EXEC_LOADS || p->p_filesz > p->p_memsz || p->p_vaddr > USER_TOP || p->p_memsz > USER_TOP - p->p_vaddr ||
-            (p->p_offset ^ p->p_vaddr) & (PAGE_SIZE - 1) || p->p_offset > INT64_MAX - p->p_memsz)
+        if (im->nloads == EXEC_LOADS || p->p_filesz > p->p_memsz || p->p_vaddr > USER_TOP ||
+            p->p_memsz > USER_TOP - p->p_vaddr || (p->p_offset ^ p->p_vaddr) & (PAGE_SIZE - 1) ||
+            p->p_offset > INT64_MAX - p->p_memsz)
                 return -ENOEXEC;
         if (im->nloads && p->p_vaddr < l[-1].va + l[-1].memsz)
                 return -ENOEXEC;
-        *l = (struct exec_load){ .va = p->p_vaddr, .offset = p->p_offset, .filesz = p->p_filesz, .memsz = p->p_memsz };
-        l->prot = (p->p_flags & PF_R ? PROT_READ : 0) | (p->p_flags & PF_W ? PROT_WRITE : 0) | (p->p_flags & PF_X ? PROT_EXEC : 0);
+        *l = (struct exec_load){.va = p->p_vaddr, .offset = p->p_offset, .filesz = p->p_filesz, .memsz = p->p_memsz};
+        l->prot = (p->p_flags & PF_R ? PROT_READ : 0) | (p->p_flags & PF_W ? PROT_WRITE : 0) |
+                  (p->p_flags & PF_X ? PROT_EXEC : 0);
         im->nloads++;
         return 0;
 }
@@ -55,7 +58,8 @@ int elf_read(struct inode *i, struct exec_image *im, char *interp_path, bool *st
                         if (r < 0)
                                 return r;
                 } else if (p.p_type == PT_INTERP && !interp_path[0]) {
-                        if (p.p_filesz < 2 || p.p_filesz > PATH_MAX || inode_read(i, p.p_offset, interp_path, p.p_filesz) != p.p_filesz ||
+                        if (p.p_filesz < 2 || p.p_filesz > PATH_MAX ||
+                            inode_read(i, p.p_offset, interp_path, p.p_filesz) != p.p_filesz ||
                             interp_path[p.p_filesz - 1] != 0)
                                 return -ENOEXEC;
                 } else if (p.p_type == PT_GNU_STACK) {
@@ -104,7 +108,8 @@ static void zero_tail(struct vma *v, struct inode *i, const struct exec_load *l,
                 memcpy(to, space_page(from), end - page_va);
 }
 
-static void map_load(struct mm *m, struct inode *i, struct file *f, const struct exec_load *l, uint64_t va, uint64_t from)
+static void map_load(struct mm *m, struct inode *i, struct file *f, const struct exec_load *l, uint64_t va,
+                     uint64_t from)
 {
         uint64_t start = ALIGN_DOWN(va, PAGE_SIZE), file_end = l->filesz ? ALIGN_UP(va + l->filesz, PAGE_SIZE) : start;
         uint64_t end = ALIGN_UP(va + l->memsz, PAGE_SIZE);
@@ -128,7 +133,8 @@ static void map_load(struct mm *m, struct inode *i, struct file *f, const struct
         }
 }
 
-uint64_t elf_map(struct mm *m, struct inode *i, struct file *f, const struct exec_image *im, uint64_t bias, uint64_t *end)
+uint64_t elf_map(struct mm *m, struct inode *i, struct file *f, const struct exec_image *im, uint64_t bias,
+                 uint64_t *end)
 {
         uint64_t mapped = 0;
 

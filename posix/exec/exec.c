@@ -24,14 +24,18 @@
 
 enum { STAGE_OPEN, STAGE_STRINGS, STAGE_ALONE, STAGE_POINTERS, STAGE_CLOEXEC };
 enum { PHASE_NAME, PHASE_ENV, PHASE_ARGS, PHASE_PREFIX, PHASE_END };
-#define OBJ_MM     1
-#define INODE_MAIN c->inode
-#define INODE_LDSO c->inode2
-#define SCRIPTS_MAX 4
+#define OBJ_MM         1
+#define INODE_MAIN     c->inode
+#define INODE_LDSO     c->inode2
+#define SCRIPTS_MAX    4
 #define STACK_HEADROOM (16 * PAGE_SIZE) /* [vvar] and [vdso] stand above the stack */
 #define STACK_SLACK    (128ul << 10)    /* below the first stack pointer, as in Linux: the rest comes by growth */
 
-struct exec_args { uint64_t path, argv, envp; int dirfd; unsigned flags; };
+struct exec_args {
+        uint64_t path, argv, envp;
+        int dirfd;
+        unsigned flags;
+};
 
 static const char init_env[] = "HOME=/\0TERM=linux\0PATH=/sbin:/usr/sbin:/bin:/usr/bin\0";
 
@@ -59,8 +63,8 @@ static void args_of(const struct call *c, struct exec_args *a)
 {
         bool at = c->nr != 59 && c->nr != NR_START_INIT;
 
-        *a = at ? (struct exec_args){ c->arg[1], c->arg[2], c->arg[3], (int)c->arg[0], (unsigned)c->arg[4] }
-                : (struct exec_args){ c->arg[0], c->arg[1], c->arg[2], AT_FDCWD, 0 };
+        *a = at ? (struct exec_args){c->arg[1], c->arg[2], c->arg[3], (int)c->arg[0], (unsigned)c->arg[4]}
+                : (struct exec_args){c->arg[0], c->arg[1], c->arg[2], AT_FDCWD, 0};
 }
 
 static bool randomize(void)
@@ -193,7 +197,7 @@ static long open_program(struct call *c, const struct exec_args *a)
 {
         struct exec_plan *p = call_overflow(c, sizeof(*p));
         char interp[PATH_MAX], head[BINPRM_BUF_SIZE + 1];
-        struct walk w = { 0 };
+        struct walk w = {0};
         struct inode *i;
         long r;
 
@@ -259,7 +263,11 @@ static uint64_t strings_limit(void)
  * Strings stand in [low, size) of the block. phase and index are how far this section has come: they go to the plan with the strings (lay_down), after the change. Were
  * they kept in the plan, which is in the space once the call was saved, a fault in the middle of a piece would lose what was gathered before it.
  */
-struct gather { char *block; size_t size, low; uint32_t phase, index; };
+struct gather {
+        char *block;
+        size_t size, low;
+        uint32_t phase, index;
+};
 
 /* One string to the front of what was gathered. 0, -ENAMETOOLONG: does not fit in what is left, or what user_fault gave. */
 static long gather_user(struct call *c, struct gather *g, uint64_t string)
@@ -518,7 +526,7 @@ static uint32_t arg_count(const struct exec_plan *p)
 /* Where the words begin that _start finds: argc, argv, 0, envp, 0, auxiliary vector. */
 static uint64_t words_at(const struct exec_plan *p)
 {
-        uint64_t random_at = ALIGN_DOWN(p->p - 16 - 16, 16);  /* AT_RANDOM, AT_PLATFORM */
+        uint64_t random_at = ALIGN_DOWN(p->p - 16 - 16, 16); /* AT_RANDOM, AT_PLATFORM */
 
         return ALIGN_DOWN(random_at - 8ul * (1 + string_count(p) + 2 + AUX_WORDS), 16);
 }
@@ -538,7 +546,7 @@ static uint64_t after_string(struct vma *stack, uint64_t va, uint64_t limit)
 }
 
 #define WORDS_PIECE   2048u
-#define STRINGS_PIECE (36 * PAGE_SIZE)  /* the longest string, and a page at either end */
+#define STRINGS_PIECE (36 * PAGE_SIZE) /* the longest string, and a page at either end */
 
 static uint64_t scan_limit(const struct exec_plan *p)
 {
@@ -603,7 +611,9 @@ static bool write_pointers(struct call *c)
         return p->pointers_done == total;
 }
 
-struct placed { uint64_t bias, interp_bias, entry, vdso; };
+struct placed {
+        uint64_t bias, interp_bias, entry, vdso;
+};
 
 static void write_aux(struct call *c, const struct placed *at, const struct cred *cr, bool secure)
 {
@@ -612,7 +622,7 @@ static void write_aux(struct call *c, const struct placed *at, const struct cred
         uint64_t random_at = ALIGN_DOWN(p->p - 32, 16);
         uint64_t aux[AUX_WORDS];
         unsigned n = 0;
-        char seed[32] = { 0 };
+        char seed[32] = {0};
 
         rng_bytes(seed, 16);
         memcpy(seed + 16, "x86_64", 7);
@@ -658,17 +668,21 @@ static void place(struct call *c, struct placed *at, struct file *exe)
         uint64_t end = 0, ignored = 0;
 
         if (p->main.type == ET_DYN) {
-                uint64_t base = p->has_interp ? 0x555555554000ul + random_pages(24) : mm_gap(m, elf_span(&p->main), PAGE_SIZE);
+                uint64_t base =
+                        p->has_interp ? 0x555555554000ul + random_pages(24) : mm_gap(m, elf_span(&p->main), PAGE_SIZE);
 
                 at->bias = base - ALIGN_DOWN(p->main.load[0].va, PAGE_SIZE);
         }
         elf_map(m, INODE_MAIN, exe, &p->main, at->bias, &end);
         at->entry = p->main.entry + at->bias;
         /* A static-PIE program stands among the mappings: its heap does not grow into them, it begins where an ordinary program would stand. */
-        m->brk_start = m->brk = p->main.type == ET_DYN && !p->has_interp ? 0x555555554000ul + random_pages(24) : ALIGN_UP(end, PAGE_SIZE) + random_pages(12);
+        m->brk_start = m->brk = p->main.type == ET_DYN && !p->has_interp ? 0x555555554000ul + random_pages(24)
+                                                                         : ALIGN_UP(end, PAGE_SIZE) + random_pages(12);
         if (p->has_interp) {
                 struct file *f = program_file(INODE_LDSO);
-                uint64_t base = p->interp.type == ET_DYN ? mm_gap(m, elf_span(&p->interp), PAGE_SIZE) - ALIGN_DOWN(p->interp.load[0].va, PAGE_SIZE) : 0;
+                uint64_t base = p->interp.type == ET_DYN ? mm_gap(m, elf_span(&p->interp), PAGE_SIZE) -
+                                                                   ALIGN_DOWN(p->interp.load[0].va, PAGE_SIZE)
+                                                         : 0;
 
                 at->interp_bias = elf_map(m, INODE_LDSO, f, &p->interp, base, &ignored);
                 at->entry = p->interp.entry + base;
@@ -704,12 +718,14 @@ static long ready(struct call *c)
         struct exec_plan *p = plan_of(c);
         uint64_t stack_bottom = p->stack_top - strings_limit() - (512ul << 20);
 
-        if (p->main.type == ET_EXEC && (p->main.load[0].va < 65536 || p->main.load[0].va + elf_span(&p->main) > stack_bottom))
+        if (p->main.type == ET_EXEC &&
+            (p->main.load[0].va < 65536 || p->main.load[0].va + elf_span(&p->main) > stack_bottom))
                 return -ENOEXEC;
         if (elf_span(&p->main) > USER_TOP / 4 || (p->has_interp && elf_span(&p->interp) > USER_TOP / 4))
                 return -ENOMEM;
         if (p->has_interp && p->interp.type == ET_EXEC) {
-                uint64_t lo = p->interp.load[0].va, hi = lo + elf_span(&p->interp), mlo = p->main.load[0].va, mhi = mlo + elf_span(&p->main);
+                uint64_t lo = p->interp.load[0].va, hi = lo + elf_span(&p->interp), mlo = p->main.load[0].va,
+                         mhi = mlo + elf_span(&p->main);
 
                 if (lo < 65536 || hi > stack_bottom || (p->main.type == ET_EXEC && lo < mhi && mlo < hi))
                         return -ELIBBAD;
@@ -725,7 +741,8 @@ static struct cred *credentials(struct call *c, bool *secure)
         struct inode *i = INODE_MAIN;
         struct process *proc = process_current();
         const struct cred *old = c->thread->cred;
-        bool setuid = i->mode & S_ISUID && !proc->no_new_privs, setgid = (i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !proc->no_new_privs;
+        bool setuid = i->mode & S_ISUID && !proc->no_new_privs,
+             setgid = (i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !proc->no_new_privs;
         struct cred *new = cred_exec(old, i->uid, i->gid, setuid, setgid);
 
         *secure = new->euid != new->uid || new->egid != new->gid;
@@ -737,7 +754,7 @@ static void start_registers(struct call *c, uint64_t entry, uint64_t sp)
         struct thread *t = c->thread;
         struct frame *f = user_frame();
 
-        *f = (struct frame){ .rip = entry, .rsp = sp, .rflags = 0x202, .cs = f->cs, .ss = f->ss };
+        *f = (struct frame){.rip = entry, .rsp = sp, .rflags = 0x202, .cs = f->cs, .ss = f->ss};
         t->fs_base = t->gs_base = 0;
         fs_base_set(0);
         gs_base_user_set(0);
@@ -752,7 +769,7 @@ static void swap(struct call *c)
         struct mm *m = new_mm(c), *old = proc->mm;
         struct file *exe = program_file(INODE_MAIN), *old_exe = proc->exe;
         struct fdtable *files = proc->files;
-        struct placed at = { 0 };
+        struct placed at = {0};
         bool secure;
         struct cred *cr;
 
@@ -800,7 +817,7 @@ static void name_from(struct exec_plan *p, const struct gather *g)
 
 static long run(struct call *c, const struct exec_args *a)
 {
-        struct gather g = { 0 };
+        struct gather g = {0};
         long r;
 
         if (c->stage == STAGE_OPEN) {

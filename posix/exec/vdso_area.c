@@ -15,7 +15,7 @@
 /* posix_root()->mm_state */
 struct mm_root {
         uint64_t vdso_pages;
-        ppn_t vdso[VDSO_PAGES_MAX];  /* [P] one reference each */
+        ppn_t vdso[VDSO_PAGES_MAX]; /* [P] one reference each */
 };
 
 extern const char vdso_image_start[], vdso_image_end[];

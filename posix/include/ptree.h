@@ -10,17 +10,17 @@
 #include "posix/include/types.h"
 
 struct ptree {
-        uint64_t root;      /* [P] ppn, 0 = empty */
-        uint32_t height;    /* [P] levels of nodes above the leaf: the window has 512^height pages */
-        uint32_t kind;      /* [P] enum page_kind of its leaves */
-        uint64_t npages;    /* [P] leaves present in this tree's view; approximate after ptree_split */
-        uint64_t base;      /* [P] first index of the window, a multiple of its size */
+        uint64_t root;   /* [P] ppn, 0 = empty */
+        uint32_t height; /* [P] levels of nodes above the leaf: the window has 512^height pages */
+        uint32_t kind;   /* [P] enum page_kind of its leaves */
+        uint64_t npages; /* [P] leaves present in this tree's view; approximate after ptree_split */
+        uint64_t base;   /* [P] first index of the window, a multiple of its size */
 };
-#define PTREE_COST_MAX 16u  /* no ptree_cost() is above it: for callers that ask for room before they know the index */
+#define PTREE_COST_MAX 16u /* no ptree_cost() is above it: for callers that ask for room before they know the index */
 
 void ptree_init(struct ptree *t, enum page_kind leaf_kind);
-ppn_t ptree_lookup(const struct ptree *t, uint64_t index);              /* 0: none */
-ppn_t ptree_next(const struct ptree *t, uint64_t *index);               /* first present leaf at or after *index; 0: none */
+ppn_t ptree_lookup(const struct ptree *t, uint64_t index); /* 0: none */
+ppn_t ptree_next(const struct ptree *t, uint64_t *index);  /* first present leaf at or after *index; 0: none */
 /* Leaves of [first, first + n) into out[] (0: none), n <= 512; one walk per node. */
 void ptree_lookup_run(const struct ptree *t, uint64_t first, unsigned n, ppn_t *out);
 /*
@@ -30,7 +30,7 @@ void ptree_lookup_run(const struct ptree *t, uint64_t first, unsigned n, ppn_t *
 unsigned ptree_cost(const struct ptree *t, uint64_t index);
 /* After changes(). Leaf at index that this tree owns alone: made (zeroed) or copied when shared. */
 ppn_t ptree_own(struct ptree *t, uint64_t index);
-void ptree_set(struct ptree *t, uint64_t index, ppn_t page);            /* takes the reference on page; replaces */
+void ptree_set(struct ptree *t, uint64_t index, ppn_t page); /* takes the reference on page; replaces */
 /*
  * Removes leaves in [from, to), at most about `budget` pages touched; returns the index reached (>= to when done). It stops before a node that is
  * absent. Shape of a removal in pieces:
@@ -50,7 +50,7 @@ uint64_t ptree_remove(struct ptree *t, uint64_t from, uint64_t to, unsigned budg
 bool ptree_share_whole(const struct ptree *from);
 void ptree_share(struct ptree *to, const struct ptree *from);
 uint64_t ptree_share_piece(struct ptree *to, const struct ptree *from, uint64_t index);
-bool ptree_shared_leaf(const struct ptree *t, uint64_t index);          /* leaf or a node above it has refs > 1 */
+bool ptree_shared_leaf(const struct ptree *t, uint64_t index); /* leaf or a node above it has refs > 1 */
 /*
  * Moves the leaves at or after index into the empty tree `to`. Whole subtrees move; only nodes on the cut's path are made anew (both trees: at most
  * PTREE_COST_MAX pages). Before changes(): ptree_cost(t, index) to touch the path.
@@ -65,7 +65,12 @@ void ptree_join(struct ptree *t, struct ptree *from);
  * One walk for a fault: the leaf (0: none), whether it or a node above it is shared, and, when the whole path is this tree's own, its place. Touches like
  * ptree_cost, and `cost` is the same. ptree_own_at, after changes() in the same section, is ptree_own for what was found.
  */
-struct ptree_probe { ppn_t leaf; uint64_t *slot; unsigned cost; bool shared; };
+struct ptree_probe {
+        ppn_t leaf;
+        uint64_t *slot;
+        unsigned cost;
+        bool shared;
+};
 void ptree_probe(struct ptree *t, uint64_t index, struct ptree_probe *pr);
 ppn_t ptree_own_at(struct ptree *t, uint64_t index, const struct ptree_probe *pr);
 /* Leaf at index, and whether a node above it or it itself is shared: ptree_lookup and ptree_shared_leaf in one walk. */

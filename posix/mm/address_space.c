@@ -8,7 +8,7 @@
 
 /* ---- the volatile half ----------------------------------------------------------------------------------------------------- */
 
-struct mm_volatile *mm_chunk[MM_SLOTS / MM_CHUNK];   /* made when the first address space of the chunk runs */
+struct mm_volatile *mm_chunk[MM_SLOTS / MM_CHUNK]; /* made when the first address space of the chunk runs */
 
 struct mm_volatile *mm_volatile_slot(unsigned slot)
 {
@@ -114,7 +114,7 @@ static void volatile_drop(struct mm *m)
         }
         if (tables)
                 mmu_unmap(tables, 0, USER_TOP);
-        *mv = (struct mm_volatile){ .mmu = tables };
+        *mv = (struct mm_volatile){.mmu = tables};
 }
 
 /* What may write the program again. Set by execve, kept over fork. */
@@ -135,7 +135,7 @@ static void mm_touch_object(void *object)
         unsigned n = 0;
 
         if (m->first)
-                ptree_next(&m->first->anon, &(uint64_t){ 0 });
+                ptree_next(&m->first->anon, &(uint64_t){0});
         for (struct vma *v = m->first; v && n < PIECE_RELEASE; v = v->next, n++)
                 area_touch(v);
         if (m->exe)
@@ -211,7 +211,8 @@ static bool area_fork(struct mm *to, struct vma *v)
 
         if (v->flags & VMA_DONTFORK)
                 return true;
-        w = mm_map_area(to, v->start, v->end - v->start, v->prot, v->flags & ~(uint32_t)MAP_LOCKED, v->inode, v->pgoff, v->file);
+        w = mm_map_area(to, v->start, v->end - v->start, v->prot, v->flags & ~(uint32_t)MAP_LOCKED, v->inode, v->pgoff,
+                        v->file);
         if (!v->anon.root || v->flags & VMA_WIPEONFORK)
                 return true;
         if (!ptree_share_whole(&v->anon))
@@ -280,7 +281,7 @@ long mm_fork(struct call *c, struct mm *from, struct mm **out)
         for (v = first; v && n < PIECE_FORK; v = v->next, n++) {
                 area_touch(v);
                 if (v->anon.height == 1)
-                        ptree_next(&v->anon, &(uint64_t){ 0 });
+                        ptree_next(&v->anon, &(uint64_t){0});
         }
         if (from->exe)
                 (void)READ_ONCE(from->exe->writers);
@@ -362,7 +363,10 @@ void mm_futex_key(struct mm *m, uint64_t va, uint64_t key[2])
                 unlock(LOCK_MM, m);
 }
 
-struct writable_search { const struct inode *inode; bool found; };
+struct writable_search {
+        const struct inode *inode;
+        bool found;
+};
 
 static bool writable_in(struct process *p, void *arg)
 {
@@ -376,32 +380,30 @@ static bool writable_in(struct process *p, void *arg)
 
 bool mm_inode_mapped_writable(const struct inode *i)
 {
-        struct writable_search s = { i, false };
+        struct writable_search s = {i, false};
 
         process_each(writable_in, &s);
         return s.found;
 }
 
 static const struct space_field mm_fields[] = {
-        { offsetof(struct mm, tree), FIELD_BORROW, 1 },
-        { offsetof(struct mm, first), FIELD_REF, 1 },
-        { offsetof(struct mm, last), FIELD_BORROW, 1 },
-        { offsetof(struct mm, owner), FIELD_BORROW, 1 },
-        { offsetof(struct mm, exe), FIELD_REF, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct mm, tree), FIELD_BORROW, 1}, {offsetof(struct mm, first), FIELD_REF, 1},
+        {offsetof(struct mm, last), FIELD_BORROW, 1}, {offsetof(struct mm, owner), FIELD_BORROW, 1},
+        {offsetof(struct mm, exe), FIELD_REF, 1},     {0, 0, 0},
 };
 static const struct space_field vma_fields[] = {
-        { offsetof(struct vma, node), FIELD_BORROW, 3 },
-        { offsetof(struct vma, next), FIELD_REF, 1 },
-        { offsetof(struct vma, prev), FIELD_BORROW, 1 },
-        { offsetof(struct vma, inode), FIELD_REF, 1 },
-        { offsetof(struct vma, file), FIELD_REF, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct vma, node), FIELD_BORROW, 3}, {offsetof(struct vma, next), FIELD_REF, 1},
+        {offsetof(struct vma, prev), FIELD_BORROW, 1}, {offsetof(struct vma, inode), FIELD_REF, 1},
+        {offsetof(struct vma, file), FIELD_REF, 1},    {0, 0, 0},
 };
 const struct posix_type mm_types[] = {
-        { TYPE_MM, { "mm", sizeof(struct mm), 1, SPACE_RESIDENT | SPACE_OBJECT, mm_fields }, mm_release_object,
-          mm_touch_object },
-        { TYPE_VMA, { "area", sizeof(struct vma), 1, SPACE_RESIDENT | SPACE_OBJECT, vma_fields }, vma_release_object,
-          vma_touch_object },
-        { .type = 0 },
+        {TYPE_MM,
+         {"mm", sizeof(struct mm), 1, SPACE_RESIDENT | SPACE_OBJECT, mm_fields},
+         mm_release_object,
+         mm_touch_object},
+        {TYPE_VMA,
+         {"area", sizeof(struct vma), 1, SPACE_RESIDENT | SPACE_OBJECT, vma_fields},
+         vma_release_object,
+         vma_touch_object},
+        {.type = 0},
 };

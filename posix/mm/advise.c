@@ -7,14 +7,16 @@
 /* ---- madvise --------------------------------------------------------------------------------------------------------------- */
 
 /* Sets and clears flags on [at, stop) of v; after it the area is cut to that. 0 or -ENOMEM. */
-static long area_flags(struct call *c, struct mm *m, struct vma *v, uint64_t at, uint64_t stop, uint32_t set, uint32_t clear)
+static long area_flags(struct call *c, struct mm *m, struct vma *v, uint64_t at, uint64_t stop, uint32_t set,
+                       uint32_t clear)
 {
         uint32_t flags = (v->flags | set) & ~clear;
 
         if (flags == v->flags)
                 return 0;
-        if (((at > v->start || stop < v->end) && m->nareas + 2 > AREAS_MAX) || (at > v->start && !area_cut_ready(v, at)) ||
-            (stop < v->end && !area_cut_ready(v, stop)) || !space_room(2 * MM_CUT_ROOM + 4 * PTREE_COST_MAX))
+        if (((at > v->start || stop < v->end) && m->nareas + 2 > AREAS_MAX) ||
+            (at > v->start && !area_cut_ready(v, at)) || (stop < v->end && !area_cut_ready(v, stop)) ||
+            !space_room(2 * MM_CUT_ROOM + 4 * PTREE_COST_MAX))
                 return -ENOMEM;
         area_merge_touch(m, v);
         changes(c);
@@ -106,17 +108,38 @@ static long advise_area(struct call *c, struct mm *m, struct vma *v, uint64_t *a
 static bool known(int advice)
 {
         switch (advice) {
-        case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_DONTNEED: case MADV_FREE: case MADV_REMOVE:
-        case MADV_DONTFORK: case MADV_DOFORK: case MADV_MERGEABLE: case MADV_UNMERGEABLE: case MADV_HUGEPAGE: case MADV_NOHUGEPAGE:
-        case MADV_DONTDUMP: case MADV_DODUMP: case MADV_WIPEONFORK: case MADV_KEEPONFORK: case MADV_COLD: case MADV_PAGEOUT:
-        case MADV_POPULATE_READ: case MADV_POPULATE_WRITE: case MADV_DONTNEED_LOCKED:
+        case MADV_NORMAL:
+        case MADV_RANDOM:
+        case MADV_SEQUENTIAL:
+        case MADV_WILLNEED:
+        case MADV_DONTNEED:
+        case MADV_FREE:
+        case MADV_REMOVE:
+        case MADV_DONTFORK:
+        case MADV_DOFORK:
+        case MADV_MERGEABLE:
+        case MADV_UNMERGEABLE:
+        case MADV_HUGEPAGE:
+        case MADV_NOHUGEPAGE:
+        case MADV_DONTDUMP:
+        case MADV_DODUMP:
+        case MADV_WIPEONFORK:
+        case MADV_KEEPONFORK:
+        case MADV_COLD:
+        case MADV_PAGEOUT:
+        case MADV_POPULATE_READ:
+        case MADV_POPULATE_WRITE:
+        case MADV_DONTNEED_LOCKED:
                 return true;
         default:
                 return false;
         }
 }
 
-struct advise_state { uint64_t at; uint32_t started, hole; };
+struct advise_state {
+        uint64_t at;
+        uint32_t started, hole;
+};
 
 long sys_madvise(struct call *c)
 {
@@ -137,7 +160,8 @@ long sys_madvise(struct call *c)
                 c->stage = 1;
         }
         if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
-                return c->why == WHY_KILL ? -EINTR : mm_populate_piece(c, m, &s->at, end, advice == MADV_POPULATE_WRITE);
+                return c->why == WHY_KILL ? -EINTR
+                                          : mm_populate_piece(c, m, &s->at, end, advice == MADV_POPULATE_WRITE);
         while (s->at < end) {
                 struct vma *v;
                 long r = mm_enter(c, m);
@@ -170,7 +194,8 @@ long sys_msync(struct call *c)
         int flags = (int)c->arg[2];
         bool hole = false;
 
-        if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || addr & (PAGE_SIZE - 1) || (flags & MS_ASYNC && flags & MS_SYNC))
+        if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || addr & (PAGE_SIZE - 1) ||
+            (flags & MS_ASYNC && flags & MS_SYNC))
                 return -EINVAL;
         if (end < addr || (c->arg[1] && !len))
                 return -ENOMEM;
@@ -190,7 +215,9 @@ long sys_msync(struct call *c)
 }
 
 #define MINCORE_PIECE 2048u
-struct mincore_state { uint64_t done; };
+struct mincore_state {
+        uint64_t done;
+};
 
 long sys_mincore(struct call *c)
 {
@@ -223,8 +250,9 @@ long sys_mincore(struct call *c)
 
                 if (!v)
                         return -ENOMEM;
-                vec[i] = (v->anon.root && ptree_lookup(&v->anon, vma_index(v, at))) || (v->inode && ptree_lookup(&v->inode->data, vma_index(v, at))) ||
-                         (mv && mv->mmu && mmu_lookup(mv->mmu, at, &(unsigned){ 0 }));
+                vec[i] = (v->anon.root && ptree_lookup(&v->anon, vma_index(v, at))) ||
+                         (v->inode && ptree_lookup(&v->inode->data, vma_index(v, at))) ||
+                         (mv && mv->mmu && mmu_lookup(mv->mmu, at, &(unsigned){0}));
         }
         unlock(LOCK_MM, m);
         if (!copy_out(c, c->arg[2] + s->done, vec, n))
@@ -236,7 +264,10 @@ long sys_mincore(struct call *c)
 /* ---- mlock ----------------------------------------------------------------------------------------------------------------- */
 
 /* Nothing is evicted from a space in memory; the accounting and the limits are those of Linux, and the pages are made present. */
-struct lock_state { uint64_t at, end, next; uint32_t hole, onfault; };
+struct lock_state {
+        uint64_t at, end, next;
+        uint32_t hole, onfault;
+};
 
 static long lock_limit(struct mm *m, uint64_t more)
 {
@@ -307,7 +338,8 @@ static long lock_range(struct call *c, bool on, bool onfault)
         struct lock_state *s = call_state(c, struct lock_state);
 
         if (c->stage == 0) {
-                uint64_t start = ALIGN_DOWN(c->arg[0], PAGE_SIZE), len = ALIGN_UP(c->arg[1] + (c->arg[0] & (PAGE_SIZE - 1)), PAGE_SIZE);
+                uint64_t start = ALIGN_DOWN(c->arg[0], PAGE_SIZE),
+                         len = ALIGN_UP(c->arg[1] + (c->arg[0] & (PAGE_SIZE - 1)), PAGE_SIZE);
 
                 if (start + len < start || (c->arg[1] && !len))
                         return on ? -ENOMEM : -EINVAL;
@@ -322,7 +354,11 @@ static long lock_range(struct call *c, bool on, bool onfault)
                         if (r < 0)
                                 return r;
                 }
-                *s = (struct lock_state){ .at = start, .next = start, .end = MIN(start + len, USER_TOP), .hole = start + len > USER_TOP, .onfault = onfault };
+                *s = (struct lock_state){.at = start,
+                                         .next = start,
+                                         .end = MIN(start + len, USER_TOP),
+                                         .hole = start + len > USER_TOP,
+                                         .onfault = onfault};
                 c->stage = 1;
         }
         return lock_run(c, s, on);
@@ -351,16 +387,19 @@ static long lock_all(struct call *c, bool on, uint64_t flags)
         struct mm *m = c->thread->proc->mm;
 
         if (c->stage == 0) {
-                if (on && (!flags || flags & ~(uint64_t)(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags == MCL_ONFAULT))
+                if (on &&
+                    (!flags || flags & ~(uint64_t)(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags == MCL_ONFAULT))
                         return -EINVAL;
                 lock(LOCK_MM, m);
                 if (on) {
-                        long r = lock_limit(m, flags & MCL_CURRENT ? (m->total_pages - m->locked_pages) << PAGE_SHIFT : 0);
+                        long r = lock_limit(m,
+                                            flags & MCL_CURRENT ? (m->total_pages - m->locked_pages) << PAGE_SHIFT : 0);
 
                         if (r < 0)
                                 return r;
                 }
-                *s = (struct lock_state){ .end = on && !(flags & MCL_CURRENT) ? 0 : USER_TOP, .onfault = (flags & MCL_ONFAULT) != 0 };
+                *s = (struct lock_state){.end = on && !(flags & MCL_CURRENT) ? 0 : USER_TOP,
+                                         .onfault = (flags & MCL_ONFAULT) != 0};
                 changes(c);
                 m->lock_future = on && flags & MCL_FUTURE ? MAP_LOCKED : 0;
                 c->stage = 1;

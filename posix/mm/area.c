@@ -144,8 +144,8 @@ struct vma *area_cut(struct mm *m, struct vma *v, uint64_t at)
 /* b follows a. An anonymous area without pages takes whatever index suits the other. */
 static bool alike(const struct vma *a, const struct vma *b)
 {
-        if (a->end != b->start || a->prot != b->prot || a->flags != b->flags || a->inode != b->inode || a->file != b->file ||
-            a->flags & (VMA_VVAR | VMA_VDSO | MAP_GROWSDOWN))
+        if (a->end != b->start || a->prot != b->prot || a->flags != b->flags || a->inode != b->inode ||
+            a->file != b->file || a->flags & (VMA_VVAR | VMA_VDSO | MAP_GROWSDOWN))
                 return false;
         if (a->pgoff + vma_pages(a) == b->pgoff)
                 return true;
@@ -236,7 +236,7 @@ void vma_touch_object(void *object)
 {
         struct vma *v = object;
 
-        ptree_next(&v->anon, &(uint64_t){ 0 });
+        ptree_next(&v->anon, &(uint64_t){0});
         area_touch(v);
 }
 
@@ -307,8 +307,8 @@ uint64_t mm_gap(struct mm *m, uint64_t len, uint64_t align)
         return at;
 }
 
-struct vma *mm_map_area(struct mm *m, uint64_t va, uint64_t len, uint32_t prot, uint32_t flags, struct inode *i, uint64_t pgoff,
-                        struct file *f)
+struct vma *mm_map_area(struct mm *m, uint64_t va, uint64_t len, uint32_t prot, uint32_t flags, struct inode *i,
+                        uint64_t pgoff, struct file *f)
 {
         struct vma *v = area_new();
 
@@ -346,7 +346,7 @@ void mm_area_stats(struct vma *v, struct area_stats *s)
 {
         uint64_t shared = v->inode ? MIN(vma_pages(v), v->inode->data.npages) : 0;
 
-        *s = (struct area_stats){ .anon = v->anon.npages, .dirty = v->anon.npages };
+        *s = (struct area_stats){.anon = v->anon.npages, .dirty = v->anon.npages};
         s->rss = v->anon.npages + shared;
         if (s->rss > vma_pages(v))
                 s->rss = vma_pages(v);
@@ -354,7 +354,7 @@ void mm_area_stats(struct vma *v, struct area_stats *s)
 
 void mm_sizes(struct mm *m, struct mm_sizes *s)
 {
-        *s = (struct mm_sizes){ .total = m->total_pages, .locked = m->locked_pages };
+        *s = (struct mm_sizes){.total = m->total_pages, .locked = m->locked_pages};
         for (struct vma *v = m->first; v; v = v->next) {
                 struct area_stats a;
 

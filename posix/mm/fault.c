@@ -253,7 +253,8 @@ long mm_fault(struct call *c, uint64_t addr, uint64_t err, int *signo, int *code
         r = area_page(m, v, addr, write, false, &pv);
         if (likely(r == 0)) {
                 r = page_map(mv, v, addr, &pv);
-                if (!write && v->inode && pv.ppn && r == 0 && !section_this()->changed && lock_held(LOCK_INODE, v->inode))
+                if (!write && v->inode && pv.ppn && r == 0 && !section_this()->changed &&
+                    lock_held(LOCK_INODE, v->inode))
                         map_around(mv, v, addr);
                 if (section_this()->changed)
                         c->thread->minflt++;

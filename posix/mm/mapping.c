@@ -13,13 +13,14 @@
 #define BUCKETS 256u
 
 struct mapping {
-        struct mapping *next;      /* in its bucket */
+        struct mapping *next; /* in its bucket */
         struct mapping *next_of_mm;
-        struct inode *inode;       /* only compared: it may be gone, and another may stand in its place; then a page is unmapped in vain */
+        struct inode *
+                inode; /* only compared: it may be gone, and another may stand in its place; then a page is unmapped in vain */
         struct mm_volatile *mv;
-        uint64_t low, high;        /* addresses that may show the inode; low == high: none now */
-        uint64_t delta;            /* address minus offset, while all areas agree */
-        bool mixed;                /* they do not */
+        uint64_t low, high; /* addresses that may show the inode; low == high: none now */
+        uint64_t delta;     /* address minus offset, while all areas agree */
+        bool mixed;         /* they do not */
 };
 static struct mapping *bucket[BUCKETS];
 

@@ -108,7 +108,7 @@ long mm_unmap_piece(struct call *c, struct mm *m, uint64_t from, uint64_t to)
             !space_room(2 * MM_CUT_ROOM))
                 return -ENOMEM;
         if (first->anon.root)
-                ptree_next(&first->anon, &(uint64_t){ vma_index(first, low) });
+                ptree_next(&first->anon, &(uint64_t){vma_index(first, low)});
         changes(c);
         if (n == 1 && high - low <= TRIM_PAGES * PAGE_SIZE && (low == first->start) != (high == first->end) &&
             trim(m, mv, first, low, high)) {
@@ -153,7 +153,7 @@ long sys_munmap(struct call *c)
 /* Decoded once: what stays the same over the pieces. */
 struct mmap_state {
         uint64_t addr, len, at;
-        uint32_t prot, flags;      /* of the area to be */
+        uint32_t prot, flags; /* of the area to be */
         uint64_t pgoff, device_pa;
         uint8_t fixed, populate;
 };
@@ -161,7 +161,7 @@ struct mmap_state {
 /* The file's own say, and what its mode allows. c->file borrows it. */
 static long mmap_file(struct call *c, struct mmap_state *s, uint64_t fd, unsigned type)
 {
-        struct vma_request r = { .len = s->len, .pgoff = s->pgoff, .prot = s->prot, .flags = s->flags };
+        struct vma_request r = {.len = s->len, .pgoff = s->pgoff, .prot = s->prot, .flags = s->flags};
         struct file *f = fd_lookup_io(c, fd);
         long e;
 
@@ -196,7 +196,7 @@ static long mmap_file(struct call *c, struct mmap_state *s, uint64_t fd, unsigne
                 s->flags |= VMA_NOWRITE;
         }
         c->file = f;
-        c->inode = r.inode;   /* objects[2] */
+        c->inode = r.inode; /* objects[2] */
         return 0;
 }
 
@@ -212,8 +212,9 @@ static long mmap_decode(struct call *c, struct mmap_state *s)
         if (!len)
                 return -EINVAL;
         if (type == MAP_SHARED_VALIDATE && !(flags & MAP_ANONYMOUS)) {
-                if (flags & ~(uint64_t)(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED |
-                                        MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_FIXED_NOREPLACE | MAP_32BIT))
+                if (flags & ~(uint64_t)(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE |
+                                        MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK |
+                                        MAP_STACK | MAP_HUGETLB | MAP_FIXED_NOREPLACE | MAP_32BIT))
                         return -EOPNOTSUPP;
                 type = MAP_SHARED;
         }
@@ -227,7 +228,8 @@ static long mmap_decode(struct call *c, struct mmap_state *s)
         if ((off >> PAGE_SHIFT) + (len >> PAGE_SHIFT) < off >> PAGE_SHIFT || off + len < off)
                 return -EOVERFLOW;
         if (flags & MAP_HUGETLB)
-                return flags & MAP_ANONYMOUS ? -ENOMEM : -EINVAL; /* no pool of huge pages, as on a Linux where nobody made one */
+                return flags & MAP_ANONYMOUS ? -ENOMEM
+                                             : -EINVAL; /* no pool of huge pages, as on a Linux where nobody made one */
         s->len = len;
         s->fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0;
         s->prot = (uint32_t)c->arg[2] & PROT_ALL;
@@ -265,11 +267,12 @@ static struct vma *extend_neighbour(struct mm *m, uint64_t va, uint64_t len, uin
 
         if (flags & MAP_GROWSDOWN)
                 return NULL;
-        if (below && below->end == va && below->prot == prot && below->flags == flags && !below->inode && !below->file) {
+        if (below && below->end == va && below->prot == prot && below->flags == flags && !below->inode &&
+            !below->file) {
                 v = below;
                 v->end += len;
-        } else if (above && above->start == va + len && above->prot == prot && above->flags == flags && !above->inode && !above->file &&
-                   above->pgoff >= n) {
+        } else if (above && above->start == va + len && above->prot == prot && above->flags == flags && !above->inode &&
+                   !above->file && above->pgoff >= n) {
                 v = above;
                 v->start -= len;
                 v->pgoff -= n;
@@ -368,10 +371,10 @@ static void protect_tables(struct mm *m, uint64_t from, uint64_t to, uint32_t ol
                 mmu_unmap(mv->mmu, from, to - from);
                 return;
         }
-        if (old & PROT_WRITE && !(new & PROT_WRITE))
+        if (old & PROT_WRITE && !(new &PROT_WRITE))
                 mmu_protect(mv->mmu, from, to - from);
         if ((old ^ new) & PROT_EXEC)
-                mmu_set_x(mv->mmu, from, to - from, new & PROT_EXEC);
+                mmu_set_x(mv->mmu, from, to - from, new &PROT_EXEC);
 }
 
 static long protect(struct call *c, uint64_t addr, uint64_t length, uint64_t prot)
@@ -429,11 +432,11 @@ static long protect(struct call *c, uint64_t addr, uint64_t length, uint64_t pro
                         r = -ENOMEM;
                         if ((at > v->start || stop < v->end) && m->nareas + 2 > AREAS_MAX)
                                 break;
-                        if (counts_as_data((uint32_t)prot, v->flags) && !counts_as_data(v->prot, v->flags) && !v->inode &&
-                            mm_may_map(m, 0, (uint32_t)prot, v->flags) < 0)
+                        if (counts_as_data((uint32_t)prot, v->flags) && !counts_as_data(v->prot, v->flags) &&
+                            !v->inode && mm_may_map(m, 0, (uint32_t)prot, v->flags) < 0)
                                 break;
-                        if ((at > v->start && !area_cut_ready(v, at)) || (stop < v->end && !area_cut_ready(v, stop)) || !area_merge_room() ||
-                            !space_room(2 * MM_CUT_ROOM + 4 * PTREE_COST_MAX))
+                        if ((at > v->start && !area_cut_ready(v, at)) || (stop < v->end && !area_cut_ready(v, stop)) ||
+                            !area_merge_room() || !space_room(2 * MM_CUT_ROOM + 4 * PTREE_COST_MAX))
                                 break;
                         area_merge_touch(m, v);
                         changes(c);
@@ -557,13 +560,16 @@ static void area_empty_out(struct mm *m, struct vma *v, uint64_t to)
         ptree_init(&v->anon, PAGE_ANON);
 }
 
-struct mremap_state { uint64_t result, at, end; };
+struct mremap_state {
+        uint64_t result, at, end;
+};
 
 static long remap(struct call *c)
 {
         struct mremap_state *s = call_state(c, struct mremap_state);
         struct mm *m = c->thread->proc->mm;
-        uint64_t from = c->arg[0], old = ALIGN_UP(c->arg[1], PAGE_SIZE), new = ALIGN_UP(c->arg[2], PAGE_SIZE), flags = c->arg[3], to = c->arg[4];
+        uint64_t from = c->arg[0], old = ALIGN_UP(c->arg[1], PAGE_SIZE), new = ALIGN_UP(c->arg[2], PAGE_SIZE),
+                 flags = c->arg[3], to = c->arg[4];
         struct vma *v;
         long r;
 
@@ -572,11 +578,13 @@ static long remap(struct call *c)
                         return (long)s->result;
                 return CALL_AGAIN;
         }
-        if (flags & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) || (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE)) ||
-            (flags & MREMAP_DONTUNMAP && old != new) || from & (PAGE_SIZE - 1) || !new || c->arg[1] > USER_TOP || c->arg[2] > USER_TOP)
+        if (flags & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) ||
+            (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE)) ||
+            (flags & MREMAP_DONTUNMAP && old != new) || from & (PAGE_SIZE - 1) || !new || c->arg[1] > USER_TOP ||
+            c->arg[2] > USER_TOP)
                 return -EINVAL;
         if (flags & MREMAP_FIXED) {
-                if (to & (PAGE_SIZE - 1) || to > USER_TOP || new > USER_TOP - to || (from < to + new && to < from + old))
+                if (to & (PAGE_SIZE - 1) || to > USER_TOP || new > USER_TOP - to || (from < to + new &&to < from + old))
                         return -EINVAL;
                 if (to < MMAP_MIN_ADDR)
                         return -EPERM;
@@ -604,7 +612,7 @@ static long remap(struct call *c)
                 r = mm_unmap_piece(c, m, from + new, from + old);
                 return r ? r : (long)from;
         }
-        if (new > old && v->flags & MAP_LOCKED) {
+        if (new > old && v->flags &MAP_LOCKED) {
                 r = may_lock(m, new - old, -EAGAIN);
                 if (r < 0)
                         return r;
@@ -614,8 +622,8 @@ static long remap(struct call *c)
                 return r;
         if (m->nareas + 3 > AREAS_MAX || !space_room(2 * MM_CUT_ROOM + MM_AREA_ROOM))
                 return -ENOMEM;
-        if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && old && from + old == v->end && mm_range_free(m, v->end, new - old) &&
-            new <= USER_TOP - from) {
+        if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && old && from + old == v->end &&
+            mm_range_free(m, v->end, new - old) && new <= USER_TOP - from) {
                 changes(c);
                 v->end += new - old;
                 m->total_pages += (new - old) >> PAGE_SHIFT;
@@ -648,7 +656,8 @@ static long remap(struct call *c)
                 mm_owner_take(c, m);
                 return CALL_AGAIN;
         }
-        if (old && ((from > v->start && !area_cut_ready(v, from)) || (from + old < v->end && !area_cut_ready(v, from + old))))
+        if (old &&
+            ((from > v->start && !area_cut_ready(v, from)) || (from + old < v->end && !area_cut_ready(v, from + old))))
                 return -ENOMEM;
         area_touch(v);
         changes(c);

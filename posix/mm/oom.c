@@ -13,11 +13,15 @@
 #define PATIENCE_NS (2ul * NSEC_PER_SEC)
 #define RETRY_NS    (10ul * 1000000)
 
-static struct process *last_victim;     /* [V] only compared */
+static struct process *last_victim; /* [V] only compared */
 static int last_pid;
 static uint64_t last_kill_ns;
 
-struct choice { struct process *worst; int64_t points; bool dying; };
+struct choice {
+        struct process *worst;
+        int64_t points;
+        bool dying;
+};
 
 static bool is_dying(const struct process *p)
 {
@@ -47,7 +51,7 @@ static bool consider(struct process *p, void *arg)
 long oom_act(struct call *c)
 {
         struct process *self = c->thread->proc;
-        struct choice best = { NULL, 0, false };
+        struct choice best = {NULL, 0, false};
 
         process_each(consider, &best);
         if (best.dying && time_mono_ns() - last_kill_ns < PATIENCE_NS)

@@ -12,10 +12,11 @@
 #include "posix/include/ptree.h"
 #include "kernel/lib/string.h"
 
-#define FANOUT      512u
-#define LEVEL_BITS  9u
-#define HEIGHT_MAX  6u        /* 2^54 pages: more than any file offset or address */
-#define RECORDS_PER_PAGE_BITS 8 /* page records share a page of the allocator by 256: what one count costs the section's credit */
+#define FANOUT     512u
+#define LEVEL_BITS 9u
+#define HEIGHT_MAX 6u /* 2^54 pages: more than any file offset or address */
+#define RECORDS_PER_PAGE_BITS                                                                                          \
+        8 /* page records share a page of the allocator by 256: what one count costs the section's credit */
 
 static uint64_t *entries(ppn_t node)
 {
@@ -29,7 +30,7 @@ static bool in_window(const struct ptree *t, uint64_t index)
 
 void ptree_init(struct ptree *t, enum page_kind leaf_kind)
 {
-        *t = (struct ptree){ .kind = leaf_kind };
+        *t = (struct ptree){.kind = leaf_kind};
 }
 
 ppn_t ptree_lookup(const struct ptree *t, uint64_t index)
@@ -287,7 +288,7 @@ void ptree_probe(struct ptree *t, uint64_t index, struct ptree_probe *pr)
         unsigned shift = LEVEL_BITS * t->height;
         uint64_t *slot = &t->root;
 
-        *pr = (struct ptree_probe){ 0 };
+        *pr = (struct ptree_probe){0};
         if (!t->root || !in_window(t, index)) {
                 pr->cost = ptree_cost(t, index);
                 return;
@@ -448,7 +449,7 @@ static uint64_t remove_below(struct removal *r, uint64_t *slot, unsigned shift, 
 
 uint64_t ptree_remove(struct ptree *t, uint64_t from, uint64_t to, unsigned budget)
 {
-        struct removal r = { .tree = t, .from = from, .to = to, .budget = budget, .record = ~0ul };
+        struct removal r = {.tree = t, .from = from, .to = to, .budget = budget, .record = ~0ul};
         unsigned shift = LEVEL_BITS * t->height;
         uint64_t reached;
 

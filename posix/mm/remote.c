@@ -50,7 +50,9 @@ size_t mm_write_other(struct mm *m, uint64_t va, const void *buf, size_t len)
 
 /* ---- process_vm_readv, process_vm_writev ----------------------------------------------------------------------------------- */
 
-struct vm_state { uint64_t index, offset; };
+struct vm_state {
+        uint64_t index, offset;
+};
 
 static bool may_access(const struct process *p)
 {
@@ -58,8 +60,8 @@ static bool may_access(const struct process *p)
 
         if (p == process_current() || cred_capable(me, CAP_SYS_PTRACE))
                 return true;
-        return it && p->dumpable && me->uid == it->euid && me->uid == it->suid && me->uid == it->uid && me->gid == it->egid && me->gid == it->sgid &&
-               me->gid == it->gid;
+        return it && p->dumpable && me->uid == it->euid && me->uid == it->suid && me->uid == it->uid &&
+               me->gid == it->egid && me->gid == it->sgid && me->gid == it->gid;
 }
 
 static long access_vm(struct call *c, bool write)
@@ -118,7 +120,8 @@ static long access_vm(struct call *c, bool write)
                 } else {
                         n = mm_read_other(m, va, buf, n);
                         if (n) {
-                                if (section_this()->changed) { /* a page of it was made just now: the copy out may fault, so it comes in the next section */
+                                if (section_this()
+                                            ->changed) { /* a page of it was made just now: the copy out may fault, so it comes in the next section */
                                         return CALL_AGAIN;
                                 }
                                 unlock(LOCK_MM, m);

@@ -46,14 +46,14 @@ static int run(const char *path, char *const argv[], char *const envp[])
 }
 static int fails(const char *path, int error)
 {
-        char *argv[] = { "x", NULL };
+        char *argv[] = {"x", NULL};
 
         return execve(path, argv, environ) == -1 && errno == error;
 }
 
 TEST(errors)
 {
-        char *argv[] = { "x", NULL }, *bad[] = { (char *)8, NULL };
+        char *argv[] = {"x", NULL}, *bad[] = {(char *)8, NULL};
         char *f;
 
         CHECK(fails("/does/not/exist", ENOENT));
@@ -86,7 +86,7 @@ TEST(script_loop)
 }
 TEST(too_big)
 {
-        char *huge = malloc(200000), *argv[] = { "x", huge, NULL };
+        char *huge = malloc(200000), *argv[] = {"x", huge, NULL};
 
         memset(huge, 'h', 199999);
         huge[199999] = 0;
@@ -94,7 +94,9 @@ TEST(too_big)
 }
 TEST(text_busy)
 {
-        char *f = write_file("\x7f" "ELF", 4, 0755);
+        char *f = write_file("\x7f"
+                             "ELF",
+                             4, 0755);
         int fd = open(f, O_WRONLY);
 
         CHECK(fails(f, ETXTBSY));
@@ -105,7 +107,7 @@ TEST(text_busy)
 }
 TEST(arguments)
 {
-        char *argv[] = { "me", "@args", "", "two words", NULL }, *envp[] = { "A=1", "B=", NULL };
+        char *argv[] = {"me", "@args", "", "two words", NULL}, *envp[] = {"A=1", "B=", NULL};
 
         CHECK(run(SELF, argv, envp) == 0);
 }
@@ -125,7 +127,7 @@ TEST(many_arguments)
 TEST(long_arguments)
 {
         static char a[100000], b[131000];
-        char *argv[] = { "me", "@long", a, b, a, NULL };
+        char *argv[] = {"me", "@long", a, b, a, NULL};
 
         memset(a, 'a', sizeof(a) - 1);
         memset(b, 'b', sizeof(b) - 1);
@@ -134,13 +136,13 @@ TEST(long_arguments)
 TEST(untouched_argument_pages)
 {
         char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        char *argv[] = { "me", "@empty", p + 4096, NULL };
+        char *argv[] = {"me", "@empty", p + 4096, NULL};
 
         CHECK(p != MAP_FAILED && run(SELF, argv, environ) == 0);
 }
 TEST(script)
 {
-        char text[600], *argv[] = { "ignored", "last", NULL }, *f;
+        char text[600], *argv[] = {"ignored", "last", NULL}, *f;
         int r;
 
         if (strlen(SELF) > 200)
@@ -153,17 +155,20 @@ TEST(script)
 }
 TEST(close_on_exec)
 {
-        char a[16], b[16], *argv[] = { "me", "@fds", a, b, NULL };
+        char a[16], b[16], *argv[] = {"me", "@fds", a, b, NULL};
         int keep = dup(2), gone = fcntl(2, F_DUPFD_CLOEXEC, 50);
 
         snprintf(a, sizeof(a), "%d", keep);
         snprintf(b, sizeof(b), "%d", gone);
         CHECK(run(SELF, argv, environ) == 0);
 }
-static void handler(int s) { (void)s; }
+static void handler(int s)
+{
+        (void)s;
+}
 TEST(signals)
 {
-        char *argv[] = { "me", "@signals", NULL };
+        char *argv[] = {"me", "@signals", NULL};
         sigset_t set;
         pid_t pid = fork();
 
@@ -181,7 +186,7 @@ TEST(signals)
 }
 static void *from_thread(void *arg)
 {
-        char pid[16], *argv[] = { "me", "@pid", pid, NULL };
+        char pid[16], *argv[] = {"me", "@pid", pid, NULL};
 
         (void)arg;
         snprintf(pid, sizeof(pid), "%d", getpid());
@@ -211,7 +216,7 @@ TEST(from_a_thread)
 }
 TEST(by_descriptor)
 {
-        char *argv[] = { "me", "@empty", "", NULL };
+        char *argv[] = {"me", "@empty", "", NULL};
         int fd = open(SELF, O_RDONLY | O_CLOEXEC);
         pid_t pid = fork();
 
@@ -235,15 +240,36 @@ TEST(vfork_shares)
 TEST(malformed_elf)
 {
         /* Every header field in turn gets nasty values: whatever happens, this process and the system go on. */
-        static const uint64_t nasty[] = { 0, 1, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0xffffffff, 0x7fffffffffff, 0x7ffffffff000, 1ul << 63, ~0ul };
-        struct { Elf64_Ehdr e; Elf64_Phdr p[2]; char code[16]; } image, good = {
-                .e = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1 }, .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1,
-                       .e_entry = 0x400000 + sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr), .e_phoff = sizeof(Elf64_Ehdr), .e_ehsize = sizeof(Elf64_Ehdr),
-                       .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2 },
-                .p = { { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x400000, .p_filesz = sizeof(image), .p_memsz = sizeof(image), .p_align = 4096 },
-                       { .p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_vaddr = 0x600000, .p_filesz = 0, .p_memsz = 8192, .p_align = 4096 } },
-        };
-        char *argv[] = { "x", NULL }, *f;
+        static const uint64_t nasty[] = {
+                0, 1, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0xffffffff, 0x7fffffffffff, 0x7ffffffff000, 1ul << 63, ~0ul};
+        struct {
+                Elf64_Ehdr e;
+                Elf64_Phdr p[2];
+                char code[16];
+        } image, good = {
+                         .e = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1},
+                               .e_type = ET_EXEC,
+                               .e_machine = EM_X86_64,
+                               .e_version = 1,
+                               .e_entry = 0x400000 + sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr),
+                               .e_phoff = sizeof(Elf64_Ehdr),
+                               .e_ehsize = sizeof(Elf64_Ehdr),
+                               .e_phentsize = sizeof(Elf64_Phdr),
+                               .e_phnum = 2},
+                         .p = {{.p_type = PT_LOAD,
+                                .p_flags = PF_R | PF_X,
+                                .p_vaddr = 0x400000,
+                                .p_filesz = sizeof(image),
+                                .p_memsz = sizeof(image),
+                                .p_align = 4096},
+                               {.p_type = PT_LOAD,
+                                .p_flags = PF_R | PF_W,
+                                .p_vaddr = 0x600000,
+                                .p_filesz = 0,
+                                .p_memsz = 8192,
+                                .p_align = 4096}},
+                 };
+        char *argv[] = {"x", NULL}, *f;
 
         memcpy(good.code, "\xb8\xe7\x00\x00\x00\xbf\x2a\x00\x00\x00\x0f\x05", 12); /* exit_group(42) */
         f = write_file((char *)&good, sizeof(good), 0755);
@@ -274,13 +300,15 @@ TEST(auxiliary_vector)
 }
 TEST(vdso_clocks_agree)
 {
-        static const int clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE };
+        static const int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
+                                     CLOCK_MONOTONIC_COARSE};
 
         for (size_t i = 0; i < sizeof(clocks) / sizeof(clocks[0]); i++) {
                 struct timespec a, b, c;
                 int64_t na, nb, nc;
 
-                CHECK(syscall(SYS_clock_gettime, clocks[i], &a) == 0 && clock_gettime(clocks[i], &b) == 0 && syscall(SYS_clock_gettime, clocks[i], &c) == 0);
+                CHECK(syscall(SYS_clock_gettime, clocks[i], &a) == 0 && clock_gettime(clocks[i], &b) == 0 &&
+                      syscall(SYS_clock_gettime, clocks[i], &c) == 0);
                 na = a.tv_sec * 1000000000l + a.tv_nsec;
                 nb = b.tv_sec * 1000000000l + b.tv_nsec;
                 nc = c.tv_sec * 1000000000l + c.tv_nsec;
@@ -296,8 +324,8 @@ static int child(int argc, char **argv)
         const char *what = argv[1];
 
         if (!strcmp(what, "@args"))
-                return !(argc == 4 && !strcmp(argv[0], "me") && !strcmp(argv[2], "") && !strcmp(argv[3], "two words") && !argv[4] &&
-                         !strcmp(environ[0], "A=1") && !strcmp(environ[1], "B=") && !environ[2]);
+                return !(argc == 4 && !strcmp(argv[0], "me") && !strcmp(argv[2], "") && !strcmp(argv[3], "two words") &&
+                         !argv[4] && !strcmp(environ[0], "A=1") && !strcmp(environ[1], "B=") && !environ[2]);
         if (!strcmp(what, "@many")) {
                 char text[40];
 
@@ -309,7 +337,8 @@ static int child(int argc, char **argv)
                 return argc != 3002;
         }
         if (!strcmp(what, "@long"))
-                return !(argc == 5 && strlen(argv[2]) == 99999 && strspn(argv[2], "a") == 99999 && strspn(argv[3], "b") == 130999 && strspn(argv[4], "a") == 99999);
+                return !(argc == 5 && strlen(argv[2]) == 99999 && strspn(argv[2], "a") == 99999 &&
+                         strspn(argv[3], "b") == 130999 && strspn(argv[4], "a") == 99999);
         if (!strcmp(what, "@empty"))
                 return !(argc == 3 && !argv[2][0]);
         if (!strcmp(what, "@script"))
@@ -324,7 +353,8 @@ static int child(int argc, char **argv)
                 sigaction(SIGUSR2, NULL, &b);
                 sigpending(&pending);
                 sigprocmask(SIG_BLOCK, NULL, &blocked);
-                return !(a.sa_handler == SIG_DFL && b.sa_handler == SIG_IGN && sigismember(&pending, SIGTERM) && sigismember(&blocked, SIGTERM));
+                return !(a.sa_handler == SIG_DFL && b.sa_handler == SIG_IGN && sigismember(&pending, SIGTERM) &&
+                         sigismember(&blocked, SIGTERM));
         }
         if (!strcmp(what, "@pid"))
                 return !(getpid() == atoi(argv[2]) && syscall(SYS_gettid) == getpid());

@@ -10,9 +10,9 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#define PG 4096ul
+#define PG   4096ul
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-#define RW (PROT_READ | PROT_WRITE)
+#define RW   (PROT_READ | PROT_WRITE)
 
 static sigjmp_buf back;
 static volatile int got_signal, got_code;
@@ -28,7 +28,7 @@ static void on_fault(int sig, siginfo_t *si, void *uc)
 }
 static void catch_faults(void)
 {
-        struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
+        struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
 
         sigaction(SIGSEGV, &sa, NULL);
         sigaction(SIGBUS, &sa, NULL);
@@ -392,7 +392,7 @@ TEST(stack_grows)
 }
 TEST(stack_limit)
 {
-        struct rlimit rl = { 256 * 1024, 256 * 1024 };
+        struct rlimit rl = {256 * 1024, 256 * 1024};
         int status;
 
         if (fork() == 0) {
@@ -405,7 +405,7 @@ TEST(stack_limit)
 }
 TEST(address_space_limit)
 {
-        struct rlimit rl = { 64 << 20, 64 << 20 };
+        struct rlimit rl = {64 << 20, 64 << 20};
 
         CHECK(setrlimit(RLIMIT_AS, &rl) == 0);
         CHECK(mmap(NULL, 128 << 20, RW, ANON, -1, 0) == MAP_FAILED && errno == ENOMEM);
@@ -480,11 +480,11 @@ TEST(process_vm)
                 _exit(p[PG] == 'z' && p[PG + 1] == 'p' ? 0 : 1);
         }
         close(go[0]);
-        struct iovec l = { mine, 3 * PG }, r = { p + 100, 3 * PG };
+        struct iovec l = {mine, 3 * PG}, r = {p + 100, 3 * PG};
         CHECK(process_vm_readv(pid, &l, 1, &r, 1, 0) == 3 * PG && mine[0] == 'p' && mine[3 * PG - 1] == 'p');
         mine[0] = 'z';
         l.iov_len = 1;
-        r = (struct iovec){ p + PG, 1 };
+        r = (struct iovec){p + PG, 1};
         CHECK(process_vm_writev(pid, &l, 1, &r, 1, 0) == 1 && p[PG] == 'p');
         r.iov_base = (void *)8;
         CHECK(process_vm_readv(pid, &l, 1, &r, 1, 0) == -1 && errno == EFAULT);
@@ -533,7 +533,7 @@ TEST(random_operations)
 {
         enum { N = 96 };
         char *p = map(N * PG, RW, ANON);
-        unsigned char value[N] = { 0 }, mapped[N], writable[N];
+        unsigned char value[N] = {0}, mapped[N], writable[N];
         unsigned seed = 12345;
 
         memset(mapped, 1, N);

@@ -15,7 +15,12 @@
 #undef space_page
 
 #define PAGES 200000u
-static struct { uint64_t *data; uint32_t refs; uint32_t kind; bool absent; } page[PAGES];
+static struct {
+        uint64_t *data;
+        uint32_t refs;
+        uint32_t kind;
+        bool absent;
+} page[PAGES];
 static ppn_t free_list[PAGES];
 static unsigned nfree, live, allocated;
 static bool changing;
@@ -32,8 +37,14 @@ static void *space_page(ppn_t p)
 #include "posix/mm/ptree.c"
 
 _Thread_local struct section *persist_section;
-void lock(enum lock_rank r, const void *o) { (void)r, (void)o; }
-void unlock(enum lock_rank r, const void *o) { (void)r, (void)o; }
+void lock(enum lock_rank r, const void *o)
+{
+        (void)r, (void)o;
+}
+void unlock(enum lock_rank r, const void *o)
+{
+        (void)r, (void)o;
+}
 ppn_t space_page_alloc(enum page_kind kind)
 {
         ppn_t p;
@@ -83,7 +94,7 @@ bool space_page_absent(ppn_t p)
 
 /* ---- the model ------------------------------------------------------------------------------------------------------------ */
 
-#define TREES 6
+#define TREES    6
 #define UNIVERSE 2048
 static uint64_t universe[UNIVERSE]; /* ascending indexes that are used at all */
 static uint64_t model[TREES][UNIVERSE];
@@ -103,7 +114,8 @@ static int ascending(const void *a, const void *b)
 }
 static void universe_make(bool wide)
 {
-        static const uint64_t from[] = {0, 510, 1ul << 18, (1ul << 27) - 40, 1ul << 36, (1ul << 45) - 1000, 0x7fffffff0};
+        static const uint64_t from[] = {0,          510, 1ul << 18, (1ul << 27) - 40, 1ul << 36, (1ul << 45) - 1000,
+                                        0x7fffffff0};
         unsigned n = 0;
 
         while (n < UNIVERSE) {
@@ -339,7 +351,7 @@ static void scattered_pages_are_not_shared_by_node(void **state)
         assert_int_equal(tree[1].npages, 1500);
         for (unsigned i = 0; i < 1500; i += 7) {
                 unsigned n = 0;
-                uint32_t before[(PAGES >> RECORDS_PER_PAGE_BITS) + 1] = { 0 };
+                uint32_t before[(PAGES >> RECORDS_PER_PAGE_BITS) + 1] = {0};
 
                 memset(records, 0, sizeof(records));
                 for (ppn_t p = 1; p < PAGES; p++)
@@ -357,8 +369,18 @@ static void scattered_pages_are_not_shared_by_node(void **state)
         drop_range(1, 0, ~0ul);
         assert_int_equal(live, 0);
 }
-static void dense(void **state) { (void)state; seed = 1; run(false, 60000); }
-static void sparse(void **state) { (void)state; seed = 2; run(true, 60000); }
+static void dense(void **state)
+{
+        (void)state;
+        seed = 1;
+        run(false, 60000);
+}
+static void sparse(void **state)
+{
+        (void)state;
+        seed = 2;
+        run(true, 60000);
+}
 static void one_page_needs_no_node(void **state)
 {
         (void)state;
@@ -379,9 +401,9 @@ static void one_page_needs_no_node(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(one_page_needs_no_node), cmocka_unit_test(scattered_pages_are_not_shared_by_node),
-                                           cmocka_unit_test(dense),
-                                           cmocka_unit_test(sparse)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(one_page_needs_no_node),
+                                           cmocka_unit_test(scattered_pages_are_not_shared_by_node),
+                                           cmocka_unit_test(dense), cmocka_unit_test(sparse)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

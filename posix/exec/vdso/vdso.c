@@ -98,12 +98,16 @@ long __vdso_getcpu(unsigned *cpu, unsigned *node, void *unused)
         register void *third __asm__("rdx") = unused;
 
         /* RDTSCP and RDPID are not baseline, and a thread may wake up on a CPU that lacks them. */
-        __asm__ volatile("syscall" : "=a"(r) : "a"(__NR_getcpu), "D"(cpu), "S"(node), "r"(third) : "rcx", "r11", "memory");
+        __asm__ volatile("syscall"
+                         : "=a"(r)
+                         : "a"(__NR_getcpu), "D"(cpu), "S"(node), "r"(third)
+                         : "rcx", "r11", "memory");
         return r;
 }
 
 int clock_gettime(int clock, struct __kernel_timespec *ts) __attribute__((weak, alias("__vdso_clock_gettime")));
-int gettimeofday(struct __kernel_old_timeval *tv, struct timezone *tz) __attribute__((weak, alias("__vdso_gettimeofday")));
+int gettimeofday(struct __kernel_old_timeval *tv, struct timezone *tz)
+        __attribute__((weak, alias("__vdso_gettimeofday")));
 long time(long *t) __attribute__((weak, alias("__vdso_time")));
 int clock_getres(int clock, struct __kernel_timespec *ts) __attribute__((weak, alias("__vdso_clock_getres")));
 long getcpu(unsigned *cpu, unsigned *node, void *unused) __attribute__((weak, alias("__vdso_getcpu")));
