@@ -50,7 +50,7 @@ void signal_thread_exits(struct thread *t);
 /* SIGCHLD and the wake of a waiting parent. LOCK_PROCTREE held, no LOCK_SIGNAL. code CLD_*; true: nobody will wait, reap at once. */
 bool signal_notify_parent(struct process *p, int code, int status);
 
-void siginfo_kill(siginfo_t *info, int signo, int code);  /* SI_USER, SI_TKILL of the current thread */
+void siginfo_kill(siginfo_t *info, int signo, int code);  /* SI_USER, SI_TKILL of the current thread: the 48 bytes that are sent */
 /* A pending POSIX timer signal: queued with `q` made beforehand. True: it was queued; false: it is pending already (the caller counts an overrun) or ignored. */
 bool signal_send_timer(struct process *p, struct thread *t, struct ptimer *timer, const siginfo_t *info);
 void signal_forget_timer(struct process *p, struct ptimer *timer);   /* the timer goes: its queued signal no longer names it */

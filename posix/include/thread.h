@@ -29,7 +29,8 @@ struct wait_record {
 };
 _Static_assert(sizeof(struct wait_record) == 64, "wait record");
 
-struct sigpending { sigset64 set; struct sigqueue *head, *tail; uint32_t count; };
+/* One standard signal's siginfo has its place here, others are queued (posix/signal/queue.c). */
+struct sigpending { sigset64 set; struct sigqueue *head, *tail; uint32_t count; int32_t slot_signo; uint64_t slot_info[6]; };
 
 enum thread_run { THREAD_NEW, THREAD_LIVE, THREAD_STOPPED, THREAD_EXITING, THREAD_DEAD };
 

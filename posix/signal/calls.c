@@ -96,6 +96,8 @@ long signal_altstack_set(struct thread *t, uint64_t sp, uint64_t flags, uint64_t
 {
         uint64_t mode = flags & ~(uint64_t)SS_AUTODISARM;
 
+        if (t->altstack_size == size && t->altstack_sp == sp && (t->altstack_flags == flags || (!size && mode == SS_DISABLE)))
+                return 0;
         if (signal_on_altstack(t, user_sp))
                 return -EPERM;
         if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0)
@@ -106,8 +108,6 @@ long signal_altstack_set(struct thread *t, uint64_t sp, uint64_t flags, uint64_t
         } else if (size < MINSIGSTKSZ) {
                 return -ENOMEM;
         }
-        if (t->altstack_sp == sp && t->altstack_size == size && t->altstack_flags == flags)
-                return 0;
         section_changes();
         t->altstack_sp = sp;
         t->altstack_size = size;
@@ -190,7 +190,7 @@ int signal_dequeue(struct thread *t, sigset64 set, siginfo_t *info)
         int signo = queue ? signal_next(queue->set & set) : 0;
 
         if (signo) {
-                struct sigqueue *q = sigqueue_take(queue, signo, t, info);
+                struct sigqueue *q = sigqueue_take(queue, signo, info);
 
                 if (q)
                         sigqueue_free(q);

@@ -55,7 +55,7 @@ void signal_force_fault(struct thread *t, int signo, int code, uint64_t addr, un
 }
 
 /* rax and rip of an interrupted call when a handler with these flags runs. */
-static void settle_for_handler(const struct thread *t, uint64_t flags, struct frame *f)
+static void settle_for_handler(const struct thread *t, uint64_t flags, struct resume *f)
 {
         switch (-t->pending_result) {
         case ERESTARTSYS:
@@ -114,9 +114,9 @@ static long die(struct thread *t, struct sighand *sh, int status)
         return SIGNAL_EXIT;
 }
 
-static void discard(struct sigpending *queue, int signo, struct thread *t)
+static void discard(struct sigpending *queue, int signo)
 {
-        struct sigqueue *q = sigqueue_take(queue, signo, t, NULL);
+        struct sigqueue *q = sigqueue_take(queue, signo, NULL);
 
         if (q)
                 sigqueue_free(q);
@@ -128,7 +128,7 @@ static long stop(struct thread *t, struct sighand *sh, struct sigpending *queue,
         struct process *p = t->proc;
 
         section_changes();
-        discard(queue, signo, t);
+        discard(queue, signo);
         if (signo != SIGSTOP && process_orphaned_pgrp(p->pgrp)) {
                 signal_unlock(sh);
                 return 0; /* nobody could continue it */
@@ -144,18 +144,20 @@ static long handle(struct call *c, struct sighand *sh, struct sigpending *queue,
         struct thread *t = c->thread;
         struct sigaction64 a = signal_action(sh, signo);
         sigset64 mask = t->has_restore_mask ? t->restore_mask : t->blocked, blocked;
-        struct frame regs = *user_frame();
+        struct resume at = { user_frame()->rax, user_frame()->rip };
         siginfo_t info;
         uint64_t sp;
         long r;
 
-        sigpending_peek(queue, signo, &info);
-        settle_for_handler(t, a.flags, &regs);
-        r = frame_build(c, &regs, &a, &info, mask, &sp);
+        if (a.flags & SA_SIGINFO)
+                sigpending_peek(queue, signo, &info);
+        if (t->pending_result)
+                settle_for_handler(t, a.flags, &at);
+        r = frame_build(c, &at, &a, &info, mask, &sp);
         if (r == CALL_FAULT)
                 return r;
         section_changes();
-        discard(queue, signo, t);
+        discard(queue, signo);
         if (r) {
                 /* No room for the frame: as on Linux, SIGSEGV, and no second try for its own handler. */
                 if (signo == SIGSEGV) {
@@ -163,7 +165,7 @@ static long handle(struct call *c, struct sighand *sh, struct sigpending *queue,
                         *action_slot(sh, SIGSEGV, false) = (struct sigaction64){ 0 };
                 }
                 signal_unlock(sh);
-                klog(LOG_DEBUG, "%s[%d]: no stack for the handler of signal %d at %#lx\n", t->comm, t->tid, signo, regs.rsp);
+                klog(LOG_DEBUG, "%s[%d]: no stack for the handler of signal %d at %#lx\n", t->comm, t->tid, signo, user_frame()->rsp);
                 signal_force_fault(t, SIGSEGV, SI_KERNEL, 0, 0, 0);
                 return 0;
         }
@@ -239,7 +241,7 @@ long signal_deliver(struct call *c)
                 return handle(c, sh, queue, signo);
         if ((sh->ignored | SIGNALS_IGNORE) & sigbit(signo)) {
                 section_changes();
-                discard(queue, signo, t);
+                discard(queue, signo);
                 signal_unlock(sh);
                 return 0;
         }
@@ -254,6 +256,6 @@ long signal_deliver(struct call *c)
         sigpending_peek(queue, signo, &info);
         section_changes();
         log_death(t, signo, &info);
-        discard(queue, signo, t);
+        discard(queue, signo);
         return die(t, sh, signo);
 }

@@ -35,6 +35,8 @@ _Static_assert(offsetof(struct ucontext, uc_mcontext) == 40 && offsetof(struct u
 #define SW_BYTES_OFFSET 464 /* of struct _fpx_sw_bytes in the legacy area */
 #define MAGIC2_SIZE     4
 #define REDZONE         128
+#define LEGACY_SIZE     512 /* then the XSAVE header, then what CPUID says */
+#define XSAVE_MIN       576
 
 struct fpu_buffers { void *save, *load; };
 static struct fpu_buffers buffers[MAX_CPUS];
@@ -52,21 +54,6 @@ static uint64_t sigaltstack_flags(const struct thread *t, uint64_t sp)
 bool signal_on_altstack(const struct thread *t, uint64_t sp)
 {
         return sigaltstack_flags(t, sp) == SS_ONSTACK;
-}
-
-static bool buffers_ready(void)
-{
-        struct fpu_buffers *b = &buffers[cpu_this()->id];
-        size_t size = ALIGN_UP(fpu_size() + MAGIC2_SIZE, PAGE_SIZE);
-
-        if (likely(b->load != NULL))
-                return true;
-        if (!b->save)
-                b->save = vmalloc(size);
-        b->load = b->save ? vmalloc(size) : NULL;
-        if (b->load)
-                fpu_init_area(b->save); /* XSAVE leaves most of the header as it is, and XRSTOR wants it zero */
-        return b->load != NULL;
 }
 
 /* Where the processor state goes and where the frame goes; 0: it would leave the alternate stack. */
@@ -88,37 +75,42 @@ static uint64_t place(const struct thread *t, const struct sigaction64 *a, uint6
         return sp;
 }
 
+/*
+ * The processor state. Components that are in their initial state are said to be so in the header: those past the SSE registers need not be there at all then.
+ */
 static long write_fpstate(struct call *c, uint64_t to)
 {
         char *area = buffers[cpu_this()->id].save;
         struct _fpx_sw_bytes *sw = (void *)(area + SW_BYTES_OFFSET);
+        uint64_t features = fpu_features();
+        uint32_t magic = FP_XSTATE_MAGIC2;
         size_t size = fpu_size();
 
         fpu_save_whole(area);
-        __builtin_memset(sw, 0, sizeof(*sw));
-        if (fpu_features() > 3) {
-                uint32_t magic = FP_XSTATE_MAGIC2;
-
-                sw->magic1 = FP_XSTATE_MAGIC1;
-                sw->extended_size = (uint32_t)size + MAGIC2_SIZE;
-                sw->xfeatures = fpu_features();
-                sw->xstate_size = (uint32_t)size;
-                __builtin_memcpy(area + size, &magic, sizeof(magic));
-                size += MAGIC2_SIZE;
+        if (features <= 3)
+                return copy_out(c, to, area, size) ? 0 : user_fault(c);
+        sw->magic1 = FP_XSTATE_MAGIC1;
+        sw->extended_size = (uint32_t)size + MAGIC2_SIZE;
+        sw->xfeatures = features;
+        sw->xstate_size = (uint32_t)size;
+        if (*(uint64_t *)(area + LEGACY_SIZE) & ~3ul) {
+                *(uint32_t *)(area + size) = magic;
+                return copy_out(c, to, area, size + MAGIC2_SIZE) ? 0 : user_fault(c);
         }
-        return copy_out(c, to, area, size) ? 0 : user_fault(c);
+        return copy_out(c, to, area, XSAVE_MIN) && copy_out(c, to + size, &magic, sizeof(magic)) ? 0 : user_fault(c);
 }
 
-long frame_build(struct call *c, const struct frame *regs, const struct sigaction64 *a, const siginfo_t *info, sigset64 mask, uint64_t *sp)
+long frame_build(struct call *c, const struct resume *at, const struct sigaction64 *a, const siginfo_t *info, sigset64 mask, uint64_t *sp)
 {
-        struct thread *t = c->thread;
+        const struct thread *t = c->thread;
+        const struct frame *regs = user_frame();
         struct rt_sigframe f;
         struct sigcontext *m = (struct sigcontext *)&f.uc.uc_mcontext;
         uint64_t fpstate;
         size_t len = sizeof(f);
         long r;
 
-        if (!(a->flags & SA_RESTORER) || !buffers_ready())
+        if (!(a->flags & SA_RESTORER))
                 return -EFAULT;
         *sp = place(t, a, regs->rsp, &fpstate);
         if (!*sp)
@@ -129,12 +121,34 @@ long frame_build(struct call *c, const struct frame *regs, const struct sigactio
         f.uc.uc_stack.ss_sp = (void *)t->altstack_sp;
         f.uc.uc_stack.ss_flags = (int)(t->altstack_size ? t->altstack_flags : SS_DISABLE);
         f.uc.uc_stack.ss_size = t->altstack_size;
-        *m = (struct sigcontext){
-                .r8 = regs->r8, .r9 = regs->r9, .r10 = regs->r10, .r11 = regs->r11, .r12 = regs->r12, .r13 = regs->r13, .r14 = regs->r14,
-                .r15 = regs->r15, .rdi = regs->rdi, .rsi = regs->rsi, .rbp = regs->rbp, .rbx = regs->rbx, .rdx = regs->rdx, .rax = regs->rax,
-                .rcx = regs->rcx, .rsp = regs->rsp, .rip = regs->rip, .eflags = regs->rflags, .cs = USER_CS, .ss = USER_SS,
-                .err = t->trap_err, .trapno = t->trap_nr, .oldmask = mask, .cr2 = t->trap_addr, .fpstate = (void *)fpstate,
-        };
+        m->r8 = regs->r8;
+        m->r9 = regs->r9;
+        m->r10 = regs->r10;
+        m->r11 = regs->r11;
+        m->r12 = regs->r12;
+        m->r13 = regs->r13;
+        m->r14 = regs->r14;
+        m->r15 = regs->r15;
+        m->rdi = regs->rdi;
+        m->rsi = regs->rsi;
+        m->rbp = regs->rbp;
+        m->rbx = regs->rbx;
+        m->rdx = regs->rdx;
+        m->rax = at->rax;
+        m->rcx = regs->rcx;
+        m->rsp = regs->rsp;
+        m->rip = at->rip;
+        m->eflags = regs->rflags;
+        m->cs = USER_CS;
+        m->gs = m->fs = 0;
+        m->ss = USER_SS;
+        m->err = t->trap_err;
+        m->trapno = t->trap_nr;
+        m->oldmask = mask;
+        m->cr2 = t->trap_addr;
+        m->fpstate = (void *)fpstate;
+        for (unsigned i = 0; i < ARRAY_SIZE(m->reserved1); i++)
+                m->reserved1[i] = 0;
         __builtin_memcpy(&f.uc.uc_sigmask, &mask, sizeof(mask));
         if (a->flags & SA_SIGINFO)
                 f.info = *info;
@@ -160,10 +174,19 @@ void frame_enter(const struct sigaction64 *a, int signo, uint64_t sp)
         fpu_restore(initial_fpu);
 }
 
-/* Every boot. A handler address of no use is met when user mode goes there. */
 int signal_boot(void)
 {
-        initial_fpu = vmalloc(ALIGN_UP(fpu_size(), PAGE_SIZE));
+        size_t size = ALIGN_UP(fpu_size() + MAGIC2_SIZE, PAGE_SIZE);
+
+        initial_fpu = vmalloc(size);
+        for (unsigned i = 0; i < cpu_count; i++) {
+                buffers[i].save = vmalloc(size);
+                buffers[i].load = vmalloc(size);
+                if (!buffers[i].save || !buffers[i].load)
+                        return -ENOMEM;
+                fpu_init_area(buffers[i].save); /* XSAVE leaves most of the header as it is, and XRSTOR wants it zero */
+                fpu_init_area(buffers[i].load);
+        }
         if (!initial_fpu)
                 return -ENOMEM;
         fpu_init_area(initial_fpu);
@@ -182,32 +205,35 @@ static long read_fpstate(struct call *c, uint64_t from)
 {
         char *area = buffers[cpu_this()->id].load;
         const struct _fpx_sw_bytes *sw = (void *)(area + SW_BYTES_OFFSET);
-        size_t size = fpu_size(), legacy = 512;
+        uint64_t *in_use = (uint64_t *)(area + LEGACY_SIZE);
+        size_t size = fpu_size(), first = MIN(size, (size_t)XSAVE_MIN);
         uint32_t magic;
 
-        if (from % 64 && fpu_features() > 3)
-                return -EFAULT;
-        if (!copy_in(c, area, from, legacy))
-                return user_fault(c);
         if (fpu_features() <= 3)
-                return fpu_sanitize(area) ? 0 : -EFAULT;
-        if (sw->magic1 == FP_XSTATE_MAGIC1 && sw->xstate_size >= 576 && sw->xstate_size <= size && sw->extended_size >= sw->xstate_size + MAGIC2_SIZE) {
+                return !copy_in(c, area, from, size) ? user_fault(c) : fpu_sanitize(area) ? 0 : -EFAULT;
+        if (from % 64)
+                return -EFAULT;
+        if (!copy_in(c, area, from, first))
+                return user_fault(c);
+        if (sw->magic1 == FP_XSTATE_MAGIC1 && sw->xstate_size >= XSAVE_MIN && sw->xstate_size <= size && sw->extended_size >= sw->xstate_size + MAGIC2_SIZE) {
                 size_t given = sw->xstate_size;
-                uint64_t features = sw->xfeatures;
+                uint64_t features = sw->xfeatures & fpu_features();
 
                 if (!copy_in(c, &magic, from + given, sizeof(magic)))
                         return user_fault(c);
                 if (magic == FP_XSTATE_MAGIC2) {
-                        if (!copy_in(c, area + legacy, from + legacy, given - legacy))
-                                return user_fault(c);
-                        __builtin_memset(area + given, 0, size - given);
-                        *(uint64_t *)(area + legacy) &= features & fpu_features();
+                        *in_use &= features;
+                        if (*in_use & ~3ul) {
+                                if (!copy_in(c, area + XSAVE_MIN, from + XSAVE_MIN, given - XSAVE_MIN))
+                                        return user_fault(c);
+                                __builtin_memset(area + given, 0, size - given);
+                        }
                         return fpu_sanitize(area) ? 0 : -EFAULT;
                 }
         }
         /* FXSAVE image only: the rest takes its initial state. */
-        __builtin_memset(area + legacy, 0, size - legacy);
-        *(uint64_t *)(area + legacy) = 3;
+        __builtin_memset(in_use, 0, XSAVE_MIN - LEGACY_SIZE);
+        *in_use = 3;
         return fpu_sanitize(area) ? 0 : -EFAULT;
 }
 
@@ -231,8 +257,6 @@ long sys_rt_sigreturn(struct call *c)
         sigset64 mask;
         long r;
 
-        if (!buffers_ready())
-                return bad_frame(c);
         if (!copy_in(c, &uc, frame + offsetof(struct rt_sigframe, uc), sizeof(uc))) {
                 r = user_fault(c);
                 return r == CALL_FAULT ? r : bad_frame(c);

@@ -1,7 +1,8 @@
 /*
  * queue.c - sets of pending signals with their queued siginfos, and tables of actions. Everything under LOCK_SIGNAL, after the change unless said otherwise.
- * A standard signal stands in the queue at most once; real-time signals as often as they were sent, up to RLIMIT_SIGPENDING of the sender's user. A
+ * A standard signal is pending at most once; real-time signals as often as they were sent, up to RLIMIT_SIGPENDING of the sender's user. A
  * signal whose siginfo found no place is pending all the same, with si_code SI_USER.
+ * Mostly one standard signal is pending at a time: its siginfo stands in the set itself (slot_signo is not 0), allocates nothing and counts for nobody.
  */
 #include "posix/signal/signal_internal.h"
 
@@ -126,9 +127,15 @@ static void info_unpack(siginfo_t *info, const uint64_t from[6])
 bool sigqueue_add(struct sigpending *p, int signo, const siginfo_t *info, bool force, struct ptimer *timer)
 {
         struct thread *self = thread_current();
-        struct user *u = self ? self->cred->user : NULL;
+        struct user *u;
         struct sigqueue *q;
 
+        if (signo < SIGRTMIN && !p->slot_signo && !timer) {
+                p->slot_signo = signo;
+                info_pack(p->slot_info, info);
+                return true;
+        }
+        u = self ? self->cred->user : NULL;
         if (u && !force && READ_ONCE(u->nsignals) >= rlimit_of(self->proc, RLIMIT_SIGPENDING))
                 return false;
         q = space_alloc(TYPE_SIGQUEUE);
@@ -177,6 +184,11 @@ static int signo_of(const struct sigqueue *q)
 
 bool sigpending_peek(const struct sigpending *p, int signo, siginfo_t *info)
 {
+        if (p->slot_signo == signo) {
+                info_unpack(info, p->slot_info);
+                info->si_signo = signo;
+                return true;
+        }
         for (const struct sigqueue *q = p->head; q; q = q->next)
                 if (signo_of(q) == signo) {
                         info_unpack(info, q->info);
@@ -189,12 +201,20 @@ bool sigpending_peek(const struct sigpending *p, int signo, siginfo_t *info)
         return false;
 }
 
-struct sigqueue *sigqueue_take(struct sigpending *p, int signo, struct thread *t, siginfo_t *info)
+struct sigqueue *sigqueue_take(struct sigpending *p, int signo, siginfo_t *info)
 {
         struct sigqueue *found = NULL, *prev = NULL;
         bool more = false;
 
-        (void)t;
+        if (p->slot_signo == signo) {
+                p->slot_signo = 0;
+                p->set &= ~sigbit(signo);
+                if (info) {
+                        info_unpack(info, p->slot_info);
+                        info->si_signo = signo;
+                }
+                return NULL;
+        }
         for (struct sigqueue *q = p->head, *before = NULL; q; before = q, q = q->next)
                 if (signo_of(q) == signo) {
                         if (found) {
@@ -230,6 +250,8 @@ void sigpending_discard(struct sigpending *p, sigset64 set)
         if (!(p->set & set))
                 return;
         p->set &= ~set;
+        if (p->slot_signo && sigbit(p->slot_signo) & set)
+                p->slot_signo = 0;
         for (struct sigqueue *q = p->head, *next; q; q = next) {
                 next = q->next;
                 if (sigbit(signo_of(q)) & set) {

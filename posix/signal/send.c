@@ -219,7 +219,7 @@ void siginfo_kill(siginfo_t *info, int signo, int code)
 {
         struct thread *t = thread_current();
 
-        __builtin_memset(info, 0, sizeof(*info));
+        __builtin_memset(info, 0, 48);
         info->si_signo = signo;
         info->si_code = code;
         info->si_pid = t->proc->pid;

@@ -6,7 +6,7 @@
 #include "kernel/include/log.h"
 
 /* queue.c; LOCK_SIGNAL held */
-struct sigqueue *sigqueue_take(struct sigpending *p, int signo, struct thread *t, siginfo_t *info); /* oldest of signo, info filled; frees nothing yet */
+struct sigqueue *sigqueue_take(struct sigpending *p, int signo, siginfo_t *info); /* oldest of signo, info filled; frees nothing yet */
 void sigqueue_free(struct sigqueue *q);
 void sigpending_discard(struct sigpending *p, sigset64 set);      /* all of set, queued or not */
 bool sigpending_peek(const struct sigpending *p, int signo, siginfo_t *info);  /* without taking it: changes nothing */
@@ -15,10 +15,12 @@ int signal_next(sigset64 set);                                    /* faults firs
 
 
 /* frame.c */
+struct resume { uint64_t rax, rip; };   /* where the interrupted program goes on, in place of the frame's */
 /*
- * Writes the frame of a handler below regs->rsp (or on the alternate stack): 0 with *sp, CALL_FAULT, -EFAULT (it cannot be). Changes only user memory.
+ * Writes the frame of a handler on the user's stack (or the alternate one): 0 with *sp, CALL_FAULT, -EFAULT (it cannot be). Changes only user memory.
+ * info: only with SA_SIGINFO.
  */
-long frame_build(struct call *c, const struct frame *regs, const struct sigaction64 *a, const siginfo_t *info, sigset64 mask, uint64_t *sp);
+long frame_build(struct call *c, const struct resume *r, const struct sigaction64 *a, const siginfo_t *info, sigset64 mask, uint64_t *sp);
 void frame_enter(const struct sigaction64 *a, int signo, uint64_t sp);   /* registers become the handler's; after changes() */
 bool signal_on_altstack(const struct thread *t, uint64_t sp);
 
