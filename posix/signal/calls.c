@@ -96,8 +96,6 @@ long signal_altstack_set(struct thread *t, uint64_t sp, uint64_t flags, uint64_t
 {
         uint64_t mode = flags & ~(uint64_t)SS_AUTODISARM;
 
-        if (t->altstack_size == size && t->altstack_sp == sp && (t->altstack_flags == flags || (!size && mode == SS_DISABLE)))
-                return 0;
         if (signal_on_altstack(t, user_sp))
                 return -EPERM;
         if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0)
@@ -108,6 +106,8 @@ long signal_altstack_set(struct thread *t, uint64_t sp, uint64_t flags, uint64_t
         } else if (size < MINSIGSTKSZ) {
                 return -ENOMEM;
         }
+        if (t->altstack_size == size && t->altstack_sp == sp && t->altstack_flags == flags)
+                return 0;
         section_changes();
         t->altstack_sp = sp;
         t->altstack_size = size;
