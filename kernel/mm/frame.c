@@ -231,6 +231,30 @@ static void cache_drain(struct frame_cache *c)
         spin_unlock(&frames_lock, f);
 }
 
+/* Test builds: a frame freed twice panics, what still uses a freed one reads poison. */
+static inline void check_free(paddr_t pa)
+{
+#if PHANTOM_CHECKS
+        uint8_t *state = &frame_state[pa >> PAGE_SHIFT];
+
+        if (pa & (PAGE_SIZE - 1) || pa >> PAGE_SHIFT >= nframes || *state != FRAME_USED)
+                panic("frame_free: %#lx is not in use (state %#x)", pa, *state);
+        *state = FRAME_CACHED;
+        memset(direct(pa), FRAME_POISON, PAGE_SIZE);
+#else
+        (void)pa;
+#endif
+}
+
+static inline void check_alloc(paddr_t pa)
+{
+#if PHANTOM_CHECKS
+        frame_state[pa >> PAGE_SHIFT] = FRAME_USED;
+#else
+        (void)pa;
+#endif
+}
+
 paddr_t frame_alloc(void)
 {
         uint64_t f = irq_save();
@@ -242,6 +266,8 @@ paddr_t frame_alloc(void)
         if (likely(c->n))
                 pa = c->slot[--c->n];
         irq_restore(f);
+        if (likely(pa))
+                check_alloc(pa);
         return pa;
 }
 
@@ -250,6 +276,7 @@ void frame_free(paddr_t pa)
         uint64_t f = irq_save();
         struct frame_cache *c = &caches[cpu_this()->id];
 
+        check_free(pa);
         if (unlikely(c->n == CACHE_SIZE))
                 cache_drain(c);
         c->slot[c->n++] = pa;

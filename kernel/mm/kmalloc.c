@@ -204,6 +204,9 @@ void kfree(void *p)
         }
         if (unlikely((state & ~31u) != FRAME_SLAB))
                 panic("kfree: %p is no block of the heap", p);
+#if PHANTOM_CHECKS
+        memset(p, FRAME_POISON, class_size[state & 31]);
+#endif
         f = irq_save();
         st = &stocks[cpu_this()->id][state & 31];
         if (unlikely(st->n == STOCK_MAX))

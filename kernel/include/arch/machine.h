@@ -49,10 +49,12 @@ void frames_add(paddr_t start, paddr_t end);
 void kheap_init(void);
 void *phys_map(paddr_t pa, size_t len); /* firmware tables: direct map where it reaches, else a cached mapping; NULL */
 /* One byte a frame: what it is. Frame allocator and heap share it. */
-#define FRAME_USED  0xff /* allocated, or no RAM */
-#define FRAME_SLAB  0x80 /* | size class */
-#define FRAME_LARGE 0x40 /* first frame of a large heap block */
-#define FRAME_CONT  0x41 /* further frames of it */
+#define FRAME_POISON 0xdb /* test builds: what freed memory is filled with */
+#define FRAME_CACHED 0xfe /* test builds: free, in a CPU's cache */
+#define FRAME_USED   0xff /* allocated, or no RAM */
+#define FRAME_SLAB   0x80 /* | size class */
+#define FRAME_LARGE  0x40 /* first frame of a large heap block */
+#define FRAME_CONT   0x41 /* further frames of it */
 extern uint8_t *frame_state;
 
 /* Interrupts and time. */
