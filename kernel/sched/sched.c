@@ -548,7 +548,8 @@ noreturn void sched_loop(void *unused)
         for (;;) {
                 if (cpu->need & (NEED_PARK | NEED_WORK))
                         sched_hooks.gate();
-                __atomic_fetch_and(&cpu->need, ~NEED_RESCHED, __ATOMIC_SEQ_CST);
+                /* A signal's mark was for a thread that has left; who comes next has its own in its word. */
+                __atomic_fetch_and(&cpu->need, ~(NEED_RESCHED | NEED_SIGNAL), __ATOMIC_SEQ_CST);
                 uint64_t f = spin_lock(&q->lock);
                 struct sched_thread *st = dequeue(q, cpu->id);
 
@@ -561,11 +562,11 @@ noreturn void sched_loop(void *unused)
                         run(q, st);
                 q->idle = true;
                 sched_hooks.idle();
-                uint64_t f2 = irq_save();
+                uint64_t flags = irq_save();
 
                 if (!cpu->need && !q->nready)
                         arch_idle();
-                irq_restore(f2);
+                irq_restore(flags);
                 sched_hooks.awake();
                 q->idle = false;
         }

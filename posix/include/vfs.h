@@ -82,6 +82,7 @@ int vfs_create(void);             /* first boot: empty tree with /dev, /proc, /s
 int fs_populate(void);            /* first boot: unpack the boot archive (rootfs/FORMAT.md); 0 or -Exxx with a message logged */
 void vfs_boot(void);              /* every boot: rebuild volatile parts */
 
+void inode_accessed(struct file *f);  /* atime by relatime; after changes() */
 /* inotify/dnotify source: after changes(). mask IN_*. name may be NULL. cookie for renames. */
 void notify_event(struct inode *i, uint32_t mask, const char *name, uint32_t cookie);
 uint64_t time_now_coarse_ns(void);/* timestamps */

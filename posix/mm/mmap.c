@@ -342,6 +342,8 @@ long sys_mmap(struct call *c)
         v = anonymous && !shared ? extend_neighbour(m, va, s->len, s->prot, s->flags) : NULL;
         if (!v)
                 mm_map_area(m, va, s->len, s->prot, s->flags, shared ? shared : c->inode, s->pgoff, c->file);
+        if (c->file && (c->file->inode->mode & S_IFMT) == S_IFREG)
+                inode_accessed(c->file);
         if (shared)
                 object_put(shared);
         if (likely(!s->populate || !s->prot))

@@ -114,7 +114,6 @@ uint64_t inode_write_room(struct inode *i, uint64_t pos, size_t len);
 size_t inode_write_kernel(struct inode *i, uint64_t pos, const void *src, size_t len); /* after changes(), room asked */
 void inode_clear_privileges(struct inode *i);            /* a write by others takes set-id bits away; after changes() */
 long regular_write_locked(struct call *c, struct file *f, bool positional, uint64_t pos);
-void inode_accessed(struct file *f);                     /* atime by relatime; after changes() */
 bool inode_is_empty_from(struct inode *i, uint64_t page);
 
 /* ---- mounts (posix/vfs/mount.c) ---- */

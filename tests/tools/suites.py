@@ -5,6 +5,7 @@
     suites.py reference SUITE           on Debian's Linux; writes tests/guest/expected/SUITE
 
 Programs travel as a raw tar on a virtio disk (on Linux: in its initramfs); runcases runs them several at a time.
+Cases in expected/SUITE.alone judge time by the wall clock or need a CPU to themselves: they run one by one, behind the others.
 expected/SUITE lists the cases that pass on Linux. expected/SUITE.except lists those that need not pass here, each with
 a reason, `name -- reason`. Both come with the tree; `check` runs only our system.
 
@@ -159,12 +160,14 @@ SUITES = {"guest": GuestSuite, "busybox": BusyBoxSuite, "posix": PosixSuite, "fu
 OWN = ("guest", "fuzz")
 
 
-def pack(suite, cases, path):
-    """The raw tar that the guest unpacks into /t."""
+def pack(suite, cases, alone, path):
+    """The raw tar that the guest unpacks into /t. Cases named in `alone` get a list of their own."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    list_file = path + ".list"
-    with open(list_file, "w", encoding="utf-8") as f:
-        f.writelines(f"{name} {command}\n" for name, command in cases)
+    lists = []
+    for name, wanted in (("list", False), ("alone", True)):
+        lists.append((f"{path}.{name}", name))
+        with open(lists[-1][0], "w", encoding="utf-8") as f:
+            f.writelines(f"{case} {command}\n" for case, command in cases if (case in alone) == wanted)
 
     def owner(info):
         info.uid = info.gid = 0
@@ -172,7 +175,7 @@ def pack(suite, cases, path):
         return info
 
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
-        for source, name in (*suite.files, (os.path.join(TESTS, "runcases"), "runcases"), (list_file, "list")):
+        for source, name in (*suite.files, (os.path.join(TESTS, "runcases"), "runcases"), *lists):
             tar.add(source, "t/" + name, filter=owner)
 
 
@@ -210,15 +213,19 @@ def run(suite, name, config="plain", linux=False, part=None):
         cases = cases[part[0] - 1::part[1]]
     label = f"{name}-{'linux' if linux else config}"
     tar = os.path.join(TESTS, f"{label}.tar")
-    pack(suite, cases, tar)
+    alone = set(read_names(os.path.join(EXPECTED, name + ".alone")))
+    pack(suite, cases, alone, tar)
     found = {}
     text = ""
     try:
         with boot(label, config, linux, tar, suite.memory) as guest:
             start = guest.at
             try:
-                guest.send(f"/t/runcases -j {suite.jobs} -t {suite.seconds} {'-o ' if suite.nested else ''}/t/list\n")
-                guest.expect(r"\nEND \d+ \d+\r?\n", timeout=suite.seconds + 120)
+                nested = "-o " if suite.nested else ""
+                for jobs, cases_file in ((suite.jobs, "list"), (1, "alone") if alone else (0, "")):
+                    if jobs:
+                        guest.send(f"/t/runcases -j {jobs} -t {suite.seconds} {nested}/t/{cases_file}\n")
+                        guest.expect(r"\nEND \d+ \d+\r?\n", timeout=suite.seconds + 120)
             finally:
                 text = guest.log[start:].decode(errors="replace").replace("\r\n", "\n")
                 found = suite.results(text)
