@@ -195,13 +195,15 @@ UNIT_SANITIZE_address := -fsanitize=address,undefined -fno-sanitize-recover=unde
 UNIT_SANITIZE_thread  := -fsanitize=thread
 UNIT_TESTS := $(foreach t,$(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c)),$(foreach s,$(or $(UNIT_SAN_$t),address),$s/$t))
 
+# Not all .c in $^: the .d files add sources that a test includes.
+unit_sources = tests/unit/$(notdir $*).c $(UNIT_SRCS_$(notdir $*))
 $(UNIT_TESTS:%=$(OUT)/unit/%): $(OUT)/unit/%: tests/unit/$$(notdir $$*).c $$(UNIT_SRCS_$$(notdir $$*)) \
                 | $(call port_stamps,libvterm)
 	$(call say,UNIT,$*)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(HOSTCC) $(UNIT_CFLAGS) $(UNIT_FLAGS_$(notdir $*)) -MM -MP -MT $@ $(filter %.c,$^) >$@.d
+	$(Q)$(HOSTCC) $(UNIT_CFLAGS) $(UNIT_FLAGS_$(notdir $*)) -MM -MP -MT $@ $(unit_sources) >$@.d
 	$(Q)$(HOSTCC) $(UNIT_CFLAGS) $(UNIT_FLAGS_$(notdir $*)) $(UNIT_SANITIZE_$(patsubst %/,%,$(dir $*))) \
-	        $(filter %.c,$^) $(UNIT_LIBS_$(notdir $*)) -lcmocka -lpthread -o $@
+	        $(unit_sources) $(UNIT_LIBS_$(notdir $*)) -lcmocka -lpthread -o $@
 -include $(wildcard $(OUT)/unit/*/*.d)
 
 UNIT_RUNS := $(subst /,-,$(UNIT_TESTS:%=unit-%))
