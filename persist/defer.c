@@ -96,6 +96,25 @@ static uint64_t generation_oldest(void)
         return oldest;
 }
 
+uint64_t section_stamp(void)
+{
+        return __atomic_fetch_add(&persist_generation, 1, __ATOMIC_SEQ_CST);
+}
+
+bool section_passed(uint64_t stamp)
+{
+        struct section *own = section_this(), *s;
+        uint64_t g;
+
+        for (unsigned i = 0, n = __atomic_load_n(&persist_ncpus, __ATOMIC_ACQUIRE); i < n; i++) {
+                s = __atomic_load_n(&persist_sections[i], __ATOMIC_ACQUIRE);
+                g = s && s != own ? __atomic_load_n(&s->generation, __ATOMIC_ACQUIRE) : 0;
+                if (g && g <= stamp)
+                        return false;
+        }
+        return true;
+}
+
 /* What was freed since the last call becomes a batch, and what may go is found out. */
 static inline void advance(struct cpu_defer *d, uint64_t end)
 {

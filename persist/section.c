@@ -77,8 +77,11 @@ void section_step(void)
         s->dirtied = 0;
         s->dirtied_meta = 0;
         s->npins = 0;
-        if (unlikely_(s->heap->nfree < CPU_CREDIT))
+        if (unlikely_(s->heap->nfree < CPU_CREDIT)) {
+                s->changed = true; /* as at a section's begin, the allocator's own lists may change here */
                 pages_refill(s->heap);
+                s->changed = false;
+        }
         section_guard(true);
 }
 

@@ -102,6 +102,12 @@ static inline void section_guard(bool on)
         (void)on;
 #endif
 }
+/*
+ * Has every section that ran somewhere else when the stamp was taken ended? Who takes something out of all tables, stamps, and then waits for
+ * this (outside sections, holding nothing) knows that nobody borrows it any more.
+ */
+uint64_t section_stamp(void);
+bool section_passed(uint64_t stamp);
 /* Mark the first change (P14). From here on allocation from the credit cannot fail. */
 static inline void section_changes(void)
 {

@@ -250,8 +250,11 @@ static void gate(struct thread *t)
 
 static void drain_one(struct thread *t, void (*redo)(void *arg))
 {
+        uint64_t stamp = section_stamp();
         struct object *o;
 
+        while (!section_passed(stamp)) /* who borrowed it may still count it (object.c) */
+                cpu_relax();
         section_begin(redo, NULL);
         o = t->dying;
         object_touch(o);
