@@ -59,8 +59,12 @@ static void shm_file_release(struct file *f)
         struct shm *s = (struct shm *)f->priv;
 
         ipc_lock_both(&s->ipc);
-        s->file = NULL;
         s->dtime = IPC_STAT_TIME();
+        if (s->file != f) { /* attached anew since */
+                unlock2(LOCK_IPC, ipc_table(IPC_SHM), s);
+                return;
+        }
+        s->file = NULL;
         if (s->ipc.mode & SHM_DEST && !s->ipc.deleted)
                 ipc_remove(&s->ipc);
         unlock2(LOCK_IPC, ipc_table(IPC_SHM), s);
@@ -111,15 +115,24 @@ long sys_shmget(struct call *c)
         return allowed ? allowed : r;
 }
 
+/* One more reference, unless the last one is gone already (the object waits for its end). */
+static bool get_live(struct object *o)
+{
+        uint32_t refs = READ_ONCE(o->refs);
+
+        while (refs)
+                if (__atomic_compare_exchange_n(&o->refs, &refs, refs + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+                        return true;
+        return false;
+}
+
 /* The file all areas of s map; made with the first. After changes(). */
 static struct file *shm_file(struct shm *s)
 {
         struct file *f = s->file;
 
-        if (f) {
-                object_get(f);
+        if (f && get_live(&f->obj))
                 return f;
-        }
         f = file_new(FILE_SHM, FMODE_READ | FMODE_WRITE, O_RDWR, s->inode, s);
         f->path = space_alloc_bytes(32);
         snprintf(f->path, 32, "/SYSV%08x (deleted)", (unsigned)s->ipc.key);
@@ -220,7 +233,8 @@ long sys_shmdt(struct call *c)
                 st->from = addr;
                 st->to = addr + ALIGN_UP(((struct shm *)f->priv)->size, PAGE_SIZE);
                 c->stage = 1;
-                c->file = f; /* it outlives its last area to the end of the call */
+                c->file = f;
+                return CALL_AGAIN; /* saved, the call has a reference of its own: the file outlives its last area to the end of the call */
         }
         f = c->file;
         /* Other mappings may stand between parts of ours. */
