@@ -46,8 +46,6 @@ extern const struct file_ops epoll_file_ops, eventfd_file_ops, timerfd_file_ops,
 bool epoll_file_gone(struct file *f);
 int epoll_boot(void);                   /* every boot, before any thread runs: volatile entries anew. 0 or -ENOMEM */
 
-/* timerfd: CLOCK_REALTIME was set (clock_settime and kin, after changes()). */
-void timerfd_clock_was_set(void);
 int timerfd_boot(void);                 /* every boot: pending expirations are armed again */
 /* restart_syscall for a poll that was interrupted: the call's run function when thread.restart.nr is __NR_poll. */
 long poll_restart(struct call *c);

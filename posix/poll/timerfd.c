@@ -1,12 +1,10 @@
 /*
  * timerfd.c - timers as something to read. An expiration changes nothing: how many there were is computed from the clock when somebody reads. What happens
- * at the deadline is a wake-up: a volatile timer queues a work item, whose section wakes. As on Linux there is one wake-up per
- * arming; reading arms the next.
+ * at the deadline (deadline.h) is a wake-up, one per arming, as on Linux; reading arms the next.
  */
 #include "posix/poll/events.h"
 #include "posix/poll/anon.h"
-#include "posix/poll/watch.h"
-#include "kernel/include/time.h"
+#include "posix/include/deadline.h"
 #include <linux/time.h>
 #include <linux/timerfd.h>
 
@@ -25,73 +23,50 @@ static bool expired(const struct timerfd *t)
         return t->armed && now_on(t) >= t->deadline_ns;
 }
 
-/* ---- the volatile half ---- */
+/* ---- the deadline ---- */
 
-static void timer_fire(struct vtimer *v)
+/* Runs as a section of its own, without a current thread. */
+void timerfd_expired(void *object)
 {
-        work_queue(&container_of(v, struct watch, timer)->work);
-}
+        struct timerfd *t = object;
 
-static void timer_work(struct work *work)
-{
-        struct watch *w = container_of(work, struct watch, work);
-        struct timerfd *t = READ_ONCE(w->object);
-
-        if (!t)
-                return;
         section_changes(); /* epoll items hear of it */
         wake(&t->deadline_ns);
 }
 
+/* After changes(). */
 static void arm(struct timerfd *t)
 {
-        struct watch *w = watch_find(t);
-        uint64_t now, mono;
+        uint64_t now = now_on(t), mono = time_mono_ns();
 
-        if (!w)
-                return;
-        if (!t->armed) {
-                vtimer_cancel(&w->timer);
-                return;
-        }
-        now = now_on(t);
-        mono = time_mono_ns();
-        vtimer_arm(&w->timer, t->deadline_ns > now ? mono + (t->deadline_ns - now) : mono);
-}
-
-static void attach(struct timerfd *t)
-{
-        struct watch *w = watch_new(t);
-
-        w->timer.fn = timer_fire;
-        w->work.fn = timer_work;
+        if (!t->armed)
+                deadline_set(t, DEADLINE_TIMERFD, 0);
+        else
+                deadline_set(t, DEADLINE_TIMERFD, t->deadline_ns > now ? mono + (t->deadline_ns - now) : mono);
 }
 
 bool timerfd_release(void *object)
 {
-        struct watch *w = watch_find(object);
+        struct timerfd *t = object;
 
         section_changes();
-        if (w) {
-                vtimer_cancel(&w->timer);
-                watch_free(w);
-        }
-        space_free(object);
+        deadline_drop(t, DEADLINE_TIMERFD);
+        t->armed = 0;
+        space_free(t);
         return false;
 }
 
 static void boot_one(void *object, void *arg)
 {
+        struct timerfd *t = object;
         int *error = arg;
 
-        if (watch_find(object))
+        if (!t->armed)
                 return;
-        if (watch_reserve() < 0) {
+        if (deadline_reserve(NULL) < 0)
                 *error = -ENOMEM;
-                return;
-        }
-        attach(object);
-        arm(object);
+        else
+                arm(t);
 }
 
 int timerfd_boot(void)
@@ -115,7 +90,8 @@ static void clock_set_one(void *object, void *arg)
         wake(&t->deadline_ns);
 }
 
-void timerfd_clock_was_set(void)
+/* CLOCK_REALTIME was set. */
+void timerfd_real_changed(void)
 {
         space_each(TYPE_TIMERFD, clock_set_one, NULL);
 }
@@ -210,12 +186,11 @@ long sys_timerfd_create(struct call *c)
         fd = fd_reserve(c, 0);
         if (fd < 0)
                 return fd;
-        if (watch_reserve() < 0 || !space_room(3))
+        if (!space_room(3))
                 return -ENOMEM;
         changes(c);
         t = object_new(TYPE_TIMERFD);
         t->clock = clock;
-        attach(t);
         anon_install(c, fd, FILE_TIMERFD, flags, t, "[timerfd]");
         return fd;
 }
@@ -277,6 +252,8 @@ long sys_timerfd_settime(struct call *c)
         show(t, &old);
         if (c->arg[3] && !copy_out(c, c->arg[3], &old, sizeof(old)))
                 return user_fault(c);
+        if (deadline_reserve(c) < 0)
+                return -ENOMEM;
         changes(c);
         value = to_ns(&new.it_value);
         now = now_on(t);
