@@ -95,16 +95,16 @@ void thread_kill_post(struct thread *t)
                 sched_post(st, SCHED_KILL | SCHED_SIGNAL);
 }
 
+/* The mark first: a thread that is just about to stop looks again, one that has stopped by then is seen stopped. */
 void thread_continue(struct thread *t)
 {
         struct sched_thread *st = sched_of(t->slot);
 
         if (!st)
                 return;
+        sched_post(st, SCHED_SIGNAL);
         if (SCHED_STATE(st->word) == SCHED_STOPPED)
                 sched_ready(st);
-        else
-                sched_post(st, SCHED_SIGNAL); /* about to stop: look again */
 }
 
 void thread_save_regs(struct thread *t)

@@ -35,7 +35,7 @@ struct sighand {
 
 struct fs { struct object obj; struct inode *root, *cwd; uint32_t umask; uint32_t pad; struct file *unused; };
 
-struct pgrp { struct object obj; int32_t pgid; uint32_t pad; struct session *session; struct process *members; struct pgrp *hash_next; };
+struct pgrp { struct object obj; int32_t pgid; uint32_t nbulk; /* sends to it that are still under way */ struct session *session; struct process *members; struct pgrp *hash_next; };
 struct session { struct object obj; int32_t sid; uint32_t pad; struct tty *tty; struct pgrp *foreground; struct session *hash_next; };
 
 enum process_state { PROCESS_LIVE, PROCESS_STOPPED, PROCESS_ZOMBIE, PROCESS_DEAD };
@@ -60,11 +60,13 @@ struct process {
         struct thread *leader;           /* FIELD_BORROW; stays, dead, until the process is reaped */
         uint32_t nthreads, nstopped;     /* nthreads: records in the list; nstopped: of them in THREAD_STOPPED */
         uint32_t nlive;                  /* threads that have not begun to exit */
-        uint8_t stopping;                /* a group stop is under way or done: SIGCONT ends it */
+        uint8_t stopping;                /* a group stop is under way or done: SIGCONT ends it. Threads find out by stop_seq */
         uint8_t child_notice;            /* CLD_CONTINUED or CLD_STOPPED that the next thread to run tells the parent */
         uint8_t times_folded;            /* threads' times and counts are in the process's */
         uint8_t reparented_to_init;
-        struct thread *exec_thread;      /* FIELD_BORROW: the one that waits for its siblings' death in execve */
+        struct thread *exec_thread;      /* FIELD_BORROW: the one that waits for its siblings' death in execve: all others die */
+        uint32_t stop_seq;               /* number of the group stop */
+        uint32_t pad_stop;
         struct mm *mm;                   /* FIELD_REF; NULL once exited */
         struct fdtable *files;           /* FIELD_REF */
         struct fs *fs;                   /* FIELD_REF */
@@ -102,6 +104,7 @@ struct posix_root {
         uint64_t mm_slot_bitmap[512];
         struct session *session_hash[64];
         struct user *user_hash[64];
+        struct sigbulk *bulk, *bulk_last; /* FIELD_OWN list: signals on their way to the rest of a large group; LOCK_PROCTREE */
         uint64_t nforks;                 /* processes ever made, for /proc/stat */
         uint64_t init_start_ns; uint32_t init_deaths, pad_init;
         uint64_t spare[32];
@@ -145,6 +148,18 @@ int signal_dequeue(struct thread *t, sigset64 set, siginfo_t *info);
 int signal_peek(struct thread *t, sigset64 set, siginfo_t *info);
 const void *signal_key(struct process *p);       /* wake key: something became pending in p (signalfd, sigtimedwait) */
 bool process_orphaned_pgrp(struct pgrp *g);      /* LOCK_PROCTREE */
+/* Up to `max` of the processes with a pid above `after`, lowest first: how work on many goes in pieces. LOCK_PROCTREE. pgrp NULL: of all. */
+unsigned process_pick(struct pgrp *g, int after, struct process **out, unsigned max);
+/* Stopped by job control, and not continued. */
+static inline bool thread_is_stopped(const struct thread *t)
+{
+        return t->run == THREAD_STOPPED && t->proc->stopping && t->stop_seq == t->proc->stop_seq && !t->proc->exiting;
+}
+/* Must die: the process ends, or another thread execs. */
+static inline bool thread_is_doomed(const struct thread *t)
+{
+        return t->proc->exiting || (t->proc->exec_thread && t->proc->exec_thread != t);
+}
 
 /*
  * What execve needs of us. Before its point of no return, as a stage that is called again until it returns 0: tells the other threads to die and waits until the

@@ -72,9 +72,9 @@ struct thread {
         struct object *dying;      /* objects to destroy before the return to user mode */
         struct thread *vfork_child_of;   /* FIELD_BORROW: parent thread that waits (GRANT) for this one's exec or exit */
         uint32_t ptrace_flags; struct thread *tracer;
-        uint8_t stop_asked;        /* [l LOCK_SIGNAL] take part in the group stop */
-        uint8_t killed;            /* [l LOCK_SIGNAL] this thread alone must die (execve by a sibling) */
+        uint32_t stop_seq;         /* own: the group stop it took part in last (process.stop_seq) */
         uint16_t io_priority;      /* ioprio_set(2) */
+        uint16_t pad_io;
         uint32_t timer_slack_ns;
         sigset64 awaited;          /* [l LOCK_SIGNAL] sigtimedwait looks for these */
         uint64_t trap_nr, trap_err, trap_addr;   /* of the last synchronous fault, for the handler's frame */

@@ -21,7 +21,7 @@ long process_exec_alone(struct call *c)
         if (p->nthreads == 1 && !p->exec_thread)
                 return 0;
         sh = signal_lock(p);
-        if (p->exiting || self->killed || (p->exec_thread && p->exec_thread != self)) {
+        if (thread_is_doomed(self)) {
                 signal_unlock(sh);
                 return -EAGAIN;
         }
@@ -33,14 +33,8 @@ long process_exec_alone(struct call *c)
         if (!p->exec_thread) {
                 p->exec_thread = self;
                 for (struct thread *t = p->threads; t; t = t->next)
-                        if (t != self && t->run <= THREAD_STOPPED) {
-                                t->killed = 1;
-                                if (t->run == THREAD_STOPPED) {
-                                        t->run = THREAD_LIVE;
-                                        p->nstopped--;
-                                }
+                        if (t != self && t->run <= THREAD_STOPPED)
                                 thread_kill_post(t);
-                        }
         }
         signal_unlock(sh);
         if (c->why == WHY_KILL) {

@@ -22,7 +22,7 @@ enum { EXIT_BEGIN, EXIT_ROBUST, EXIT_CLEARTID, EXIT_TIMERS, EXIT_IPC, EXIT_RESOU
 
 struct exit_state { uint64_t robust[3]; bool last; };
 
-#define CHILDREN_PIECE 16 /* each may dirty its own page, its leader's, its group's and a parent's */
+#define CHILDREN_PIECE 4 /* each may dirty a dozen pages: its own, its neighbours' in several lists, its leader's, its group's, a parent's */
 
 static bool is_init(const struct process *p)
 {

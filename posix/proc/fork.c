@@ -100,9 +100,7 @@ static void thread_publish(struct thread *t)
         p->threads = t;
         p->nthreads++;
         p->nlive++;
-        if (p->exec_thread)
-                t->killed = 1;
-        if (p->exiting || t->killed)
+        if (thread_is_doomed(t))
                 thread_kill_post(t);
         signal_unlock(sh);
         thread_start(t);

@@ -184,3 +184,18 @@ long sys_times(struct call *c)
                 return user_fault(c);
         return (long)(time_mono_ns() / TICK_NS);
 }
+
+char thread_state_letter(struct thread *t)
+{
+        struct sched_thread *st = sched_of(t->slot);
+
+        if (t->proc->state == PROCESS_ZOMBIE || t->run == THREAD_DEAD)
+                return 'Z';
+        if (t->run == THREAD_EXITING)
+                return 'X';
+        if (thread_is_stopped(t))
+                return 'T';
+        if (!st || SCHED_STATE(st->word) == SCHED_READY || SCHED_STATE(st->word) == SCHED_RUNNING)
+                return 'R';
+        return t->wait.active && t->wait.interrupt != INTERRUPTIBLE ? 'D' : 'S';
+}

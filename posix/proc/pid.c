@@ -113,3 +113,38 @@ void process_each(bool (*fn)(struct process *p, void *arg), void *arg)
                                 return;
                 }
 }
+
+struct pick { int after; unsigned n, max; struct process **out; };
+
+/* Keeps the lowest ones, sorted. */
+static void consider(struct pick *k, struct process *p)
+{
+        unsigned i = k->n;
+
+        if (p->pid <= k->after || p->state >= PROCESS_DEAD || (k->n == k->max && p->pid > k->out[k->max - 1]->pid))
+                return;
+        if (k->n == k->max)
+                i--;
+        else
+                k->n++;
+        for (; i > 0 && k->out[i - 1]->pid > p->pid; i--)
+                k->out[i] = k->out[i - 1];
+        k->out[i] = p;
+}
+
+static bool consider_each(struct process *p, void *arg)
+{
+        consider(arg, p);
+        return true;
+}
+
+unsigned process_pick(struct pgrp *g, int after, struct process **out, unsigned max)
+{
+        struct pick k = { .after = after, .max = max, .out = out };
+
+        if (!g)
+                process_each(consider_each, &k);
+        for (struct process *p = g ? g->members : NULL; p; p = p->pgrp_next)
+                consider(&k, p);
+        return k.n;
+}

@@ -47,28 +47,35 @@ static bool may_nice(const struct thread *t, int nice)
         return nice >= nice_of(t) || capable(CAP_SYS_NICE) || 20 - nice <= (int)MIN(rlimit_of(t->proc, RLIMIT_NICE), 40ul);
 }
 
-/* ---- getpriority, setpriority: all threads of a process, group or user; PRIO_PROCESS names one thread ---- */
+/*
+ * ---- getpriority, setpriority: all threads of a process, group or user; PRIO_PROCESS names one thread ----
+ * Setting goes in pieces, by rising tid: each thread has its record on a page of its own.
+ */
+#define PRIO_PIECE 24
 
-struct prio_walk { bool set; int nice; uint32_t uid; long result; unsigned n; };
+struct prio_walk {
+        int which, who;
+        uint32_t uid;
+        int after;                       /* set: threads up to this tid are done */
+        long best;                       /* get: 20 - nice of the most favoured */
+        unsigned n;
+        struct thread *some[PRIO_PIECE]; /* set: the lowest tids above `after` */
+};
 
 static void prio_thread(struct thread *t, struct prio_walk *w)
 {
-        w->n++;
-        if (!w->set) {
-                w->result = MAX(w->result, 20 - nice_of(t));
+        unsigned i = w->n;
+
+        w->best = MAX(w->best, 20 - nice_of(t));
+        if (t->tid <= w->after || (w->n == PRIO_PIECE && t->tid > w->some[PRIO_PIECE - 1]->tid))
                 return;
-        }
-        if (!owns(t) && t->cred->uid != thread_current()->cred->euid && !capable(CAP_SYS_NICE)) {
-                w->result = -EPERM;
-        } else if (!may_nice(t, w->nice)) {
-                w->result = -EACCES;
-        } else {
-                if (w->result == -ESRCH)
-                        w->result = 0;
-                section_changes();
-                t->nice_plus20 = (uint8_t)(w->nice + 20);
-                apply(t);
-        }
+        if (w->n == PRIO_PIECE)
+                i--;
+        else
+                w->n++;
+        for (; i > 0 && w->some[i - 1]->tid > t->tid; i--)
+                w->some[i] = w->some[i - 1];
+        w->some[i] = t;
 }
 
 static void prio_process(struct process *p, struct prio_walk *w)
@@ -87,46 +94,84 @@ static bool prio_user(struct process *p, void *arg)
         return true;
 }
 
-static long prio_run(int which, int who, struct prio_walk *w)
+/* LOCK_PROCTREE held. */
+static int prio_collect(struct prio_walk *w)
 {
         struct thread *self = thread_current(), *t;
         struct pgrp *g;
 
-        proctree_lock();
-        switch (which) {
+        switch (w->which) {
         case PRIO_PROCESS:
-                t = who ? thread_find(who) : self;
+                t = w->who ? thread_find(w->who) : self;
                 if (t)
                         prio_thread(t, w);
-                break;
+                return 0;
         case PRIO_PGRP:
-                g = who ? pgrp_find(who) : self->proc->pgrp;
+                g = w->who ? pgrp_find(w->who) : self->proc->pgrp;
                 for (struct process *p = g ? g->members : NULL; p; p = p->pgrp_next)
                         prio_process(p, w);
-                break;
+                return 0;
         case PRIO_USER:
-                w->uid = who ? (uint32_t)who : self->cred->uid;
+                w->uid = w->who ? (uint32_t)w->who : self->cred->uid;
                 process_each(prio_user, w);
-                break;
-        default:
-                return -EINVAL;
+                return 0;
         }
-        return w->result;
+        return -EINVAL;
 }
 
 long sys_getpriority(struct call *c)
 {
-        struct prio_walk w = { .result = -ESRCH };
+        struct prio_walk w = { .which = (int)c->arg[0], .who = (int)c->arg[1], .best = -ESRCH };
+        int r;
 
-        return prio_run((int)c->arg[0], (int)c->arg[1], &w);
+        proctree_lock();
+        r = prio_collect(&w);
+        return r ? r : w.best;
+}
+
+struct prio_state { int32_t after; int32_t result; };
+
+static long prio_set(struct call *c, struct thread *t, int nice)
+{
+        const struct cred *me = c->thread->cred;
+
+        if (!owns(t) && t->cred->uid != me->euid && !cred_capable(me, CAP_SYS_NICE))
+                return -EPERM;
+        if (!may_nice(t, nice))
+                return -EACCES;
+        changes(c);
+        t->nice_plus20 = (uint8_t)(nice + 20);
+        apply(t);
+        return 0;
 }
 
 long sys_setpriority(struct call *c)
 {
+        struct prio_state *s = call_state(c, struct prio_state);
         int nice = (int)c->arg[2];
-        struct prio_walk w = { .set = true, .nice = nice < -20 ? -20 : nice > 19 ? 19 : nice, .result = -ESRCH };
+        struct prio_walk w;
+        int r;
 
-        return prio_run((int)c->arg[0], (int)c->arg[1], &w);
+        if (c->stage == 0) {
+                *s = (struct prio_state){ .result = -ESRCH };
+                c->stage = 1;
+        }
+        w = (struct prio_walk){ .which = (int)c->arg[0], .who = (int)c->arg[1], .after = s->after };
+        nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
+        proctree_lock();
+        r = prio_collect(&w);
+        if (r)
+                return r;
+        for (unsigned i = 0; i < w.n; i++) {
+                long one = prio_set(c, w.some[i], nice);
+
+                s->after = w.some[i]->tid;
+                if (one)
+                        s->result = (int32_t)one;
+                else if (s->result == -ESRCH)
+                        s->result = 0;
+        }
+        return w.n == PRIO_PIECE ? CALL_AGAIN : s->result;
 }
 
 /* ---- policies ---- */

@@ -286,63 +286,43 @@ static long send_one(struct call *c, struct process *p, int signo, const siginfo
  * To many: in pieces by rising pid, so that a section's pages suffice; who forks meanwhile has a higher number and is met too (unless numbers wrap: as
  * likely as a signal that comes just before the fork).
  */
-#define KILL_PIECE 12
+#define KILL_PIECE 8
 struct kill_state { int32_t after; int32_t pgid; int64_t sent, permitted; int32_t error; };
-struct kill_next { const struct kill_state *s; struct process *best; };
-
-static void consider(struct kill_next *n, struct process *p)
-{
-        if (p->pid > n->s->after && p->state < PROCESS_DEAD && (!n->best || p->pid < n->best->pid))
-                n->best = p;
-}
-
-static bool consider_each(struct process *p, void *arg)
-{
-        if (p->pid > 1 && p != process_current())
-                consider(arg, p);
-        return true;
-}
-
-static struct process *next_target(const struct kill_state *s)
-{
-        struct kill_next n = { .s = s };
-
-        if (s->pgid == 0) {
-                process_each(consider_each, &n);
-        } else {
-                struct pgrp *g = pgrp_find(s->pgid);
-
-                for (struct process *p = g ? g->members : NULL; p; p = p->pgrp_next)
-                        consider(&n, p);
-        }
-        return n.best;
-}
-
 static long kill_many(struct call *c, int signo)
 {
         struct kill_state *s = call_state(c, struct kill_state);
+        struct process *some[KILL_PIECE];
+        struct pgrp *g = NULL;
         siginfo_t info;
+        unsigned n;
 
         siginfo_kill(&info, signo, SI_USER);
         proctree_lock();
-        for (unsigned n = 0; n < KILL_PIECE; n++) {
-                struct process *p = next_target(s);
+        if (s->pgid) {
+                g = pgrp_find(s->pgid);
+                if (!g)
+                        return s->permitted ? 0 : s->sent ? s->error : -ESRCH;
+        }
+        n = process_pick(g, s->after, some, KILL_PIECE);
+        for (unsigned i = 0; i < n; i++) {
+                struct process *p = some[i];
                 long r;
 
-                if (!p) {
-                        if (s->pgid == 0)
-                                return s->sent ? s->error : -ESRCH;
-                        return s->permitted ? 0 : s->sent ? s->error : -ESRCH;
-                }
-                r = send_one(c, p, signo, &info);
                 s->after = p->pid;
+                if (!s->pgid && (p->pid == 1 || p == c->thread->proc))
+                        continue;
+                r = send_one(c, p, signo, &info);
                 s->sent++;
                 if (r == 0)
                         s->permitted++;
                 else if (s->pgid || r != -EPERM)
                         s->error = (int32_t)r;
         }
-        return CALL_AGAIN;
+        if (n == KILL_PIECE)
+                return CALL_AGAIN;
+        if (s->pgid == 0)
+                return s->sent ? s->error : -ESRCH;
+        return s->permitted ? 0 : s->sent ? s->error : -ESRCH;
 }
 
 long sys_kill(struct call *c)

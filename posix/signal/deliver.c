@@ -20,7 +20,7 @@ bool signal_wanted(struct thread *t)
 
         if (t->run > THREAD_STOPPED)
                 return false;
-        return ((t->pending.set | p->pending.set) & ~t->blocked) || p->exiting || t->killed || t->stop_asked || p->child_notice;
+        return ((t->pending.set | p->pending.set) & ~t->blocked) || p->child_notice || p->stopping || thread_is_doomed(t);
 }
 
 void signal_force_fault(struct thread *t, int signo, int code, uint64_t addr, unsigned trap, uint64_t err)
@@ -136,7 +136,7 @@ static long stop(struct thread *t, struct sighand *sh, struct sigpending *queue,
         signal_stop_begin(t, signo);
         signal_unlock(sh);
         signal_stop_join(t);
-        return t->run == THREAD_STOPPED ? SIGNAL_STOP : 0;
+        return thread_is_stopped(t) ? SIGNAL_STOP : 0;
 }
 
 static long handle(struct call *c, struct sighand *sh, struct sigpending *queue, int signo)
@@ -202,12 +202,16 @@ long signal_deliver(struct call *c)
         sigset64 own;
         int signo;
 
-        if (p->exiting || t->killed) {
+        if (t->run == THREAD_STOPPED && !thread_is_stopped(t)) {
+                section_changes();
+                t->run = THREAD_LIVE;
+        }
+        if (thread_is_doomed(t)) {
                 section_changes();
                 t->exit_code = p->exiting ? p->exit_status : 0;
                 return SIGNAL_EXIT;
         }
-        if (p->child_notice || t->stop_asked) {
+        if (p->child_notice || p->stopping) {
                 section_changes();
                 proctree_lock();
                 if (p->child_notice) {
@@ -218,7 +222,7 @@ long signal_deliver(struct call *c)
                         return 0;
                 }
                 signal_stop_join(t);
-                return t->run == THREAD_STOPPED ? SIGNAL_STOP : 0;
+                return thread_is_stopped(t) ? SIGNAL_STOP : 0;
         }
         if (t->has_restore_mask && !interrupted(t)) {
                 section_changes();

@@ -196,6 +196,7 @@ int signal_boot(void)
         if (!initial_fpu)
                 return -ENOMEM;
         fpu_init_area(initial_fpu);
+        signal_bulk_boot();
         return 0;
 }
 

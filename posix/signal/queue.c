@@ -9,6 +9,8 @@
 static const struct space_field sigqueue_fields[] = {
         { offsetof(struct sigqueue, next), FIELD_OWN, 1 }, { offsetof(struct sigqueue, user), FIELD_REF, 1 }, { offsetof(struct sigqueue, timer), FIELD_BORROW, 1 },
         { 0, 0, 0 } };
+static const struct space_field sigbulk_fields[] = {
+        { offsetof(struct sigbulk, next), FIELD_OWN, 1 }, { offsetof(struct sigbulk, pgrp), FIELD_REF, 1 }, { 0, 0, 0 } };
 static const struct space_field sighand_fields[] = {
         { offsetof(struct sighand, obj.next_dying), FIELD_BORROW, 1 }, { offsetof(struct sighand, high), FIELD_OWN, 1 }, { 0, 0, 0 } };
 
@@ -29,6 +31,7 @@ static void sighand_release_touch(void *object)
 const struct posix_type signal_types[] = {
         { TYPE_SIGQUEUE, { "sigqueue", sizeof(struct sigqueue), 1, SPACE_RESIDENT, sigqueue_fields }, NULL, NULL },
         { TYPE_SIGHAND, { "sighand", sizeof(struct sighand), 1, SPACE_RESIDENT | SPACE_OBJECT, sighand_fields }, sighand_release, sighand_release_touch },
+        { TYPE_SIGBULK, { "sigbulk", sizeof(struct sigbulk), 1, SPACE_RESIDENT, sigbulk_fields }, NULL, NULL },
         { .type = 0 },
 };
 

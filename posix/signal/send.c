@@ -7,7 +7,7 @@
  * pending for the process (signal_mask_set, signal_thread_exits).
  */
 #include "posix/signal/signal_internal.h"
-#include <asm/param.h>
+#include "kernel/include/work.h"
 
 const void *signal_key(struct process *p)
 {
@@ -52,6 +52,7 @@ static void discard_everywhere(struct process *p, sigset64 set)
                 sigpending_discard(&t->pending, set);
 }
 
+/* Threads find out by themselves (thread_is_stopped): only the process is written, however many they are. */
 static void continue_all(struct process *p)
 {
         if (!p->stopping)
@@ -65,14 +66,9 @@ static void continue_all(struct process *p)
         }
         p->stopping = 0;
         p->nstopped = 0;
-        for (struct thread *t = p->threads; t; t = t->next) {
-                if (t->run == THREAD_STOPPED)
-                        t->run = THREAD_LIVE;
-                else if (!t->stop_asked)
-                        continue;
-                t->stop_asked = 0;
-                thread_continue(t);
-        }
+        for (struct thread *t = p->threads; t; t = t->next)
+                if (t->run <= THREAD_STOPPED)
+                        thread_continue(t);
 }
 
 void signal_group_exit(struct process *p, int status)
@@ -83,21 +79,16 @@ void signal_group_exit(struct process *p, int status)
         p->nstopped = 0;
         if (p->state == PROCESS_STOPPED)
                 p->state = PROCESS_LIVE;
-        for (struct thread *t = p->threads; t; t = t->next) {
-                if (t->run > THREAD_STOPPED)
-                        continue;
-                t->stop_asked = 0;
-                if (t->run == THREAD_STOPPED)
-                        t->run = THREAD_LIVE;
-                thread_kill_post(t);
-        }
+        for (struct thread *t = p->threads; t; t = t->next)
+                if (t->run <= THREAD_STOPPED)
+                        thread_kill_post(t);
 }
 
 static bool takes(const struct thread *t, int signo)
 {
         if (t->run > THREAD_STOPPED || (t->blocked & ~t->awaited & sigbit(signo)))
                 return false;
-        return signo == SIGKILL || t->run != THREAD_STOPPED;
+        return signo == SIGKILL || !thread_is_stopped(t);
 }
 
 static struct thread *choose(struct process *p, int signo)
@@ -197,18 +188,96 @@ bool signal_send_timer(struct process *p, struct thread *t, struct ptimer *timer
         return queued;
 }
 
+/*
+ * To a group: to as many as fit in one section, lowest pid first, the rest by a work item. What is sent to the group meanwhile queues behind, so that
+ * hang-up still comes before continue. Who forks meanwhile has a higher pid and is met, too.
+ */
+#define GROUP_PIECE 8 /* a process, its leader, what is queued */
+
+static void bulk_run(struct work *w);
+static struct work bulk_work = { .fn = bulk_run };
+
+/* True: all have it. LOCK_PROCTREE held. */
+static bool send_piece(struct pgrp *g, int signo, const siginfo_t *info, int32_t *after, int *result)
+{
+        struct process *some[GROUP_PIECE];
+        unsigned n = process_pick(g, *after, some, GROUP_PIECE);
+
+        for (unsigned i = 0; i < n; i++) {
+                int r = signal_send_process(some[i], signo, info);
+
+                if (*result)
+                        *result = r;
+                *after = some[i]->pid;
+        }
+        return n < GROUP_PIECE;
+}
+
+static void bulk_run(struct work *w)
+{
+        struct posix_root *root = posix_root();
+        struct sigbulk *b;
+        int r = 0;
+
+        proctree_lock();
+        b = root->bulk;
+        if (!b)
+                return;
+        section_changes();
+        if (send_piece(b->pgrp, b->signo, (const siginfo_t *)b->info, &b->after, &r)) {
+                root->bulk = b->next;
+                if (!root->bulk)
+                        root->bulk_last = NULL;
+                b->pgrp->nbulk--;
+                object_put(b->pgrp);
+                space_free(b);
+        }
+        if (root->bulk)
+                work_queue(w);
+}
+
+/* Every boot: what was under way goes on. */
+void signal_bulk_boot(void)
+{
+        if (posix_root()->bulk)
+                work_queue(&bulk_work);
+}
+
+static void bulk_add(struct pgrp *g, int signo, const siginfo_t *info, int32_t after)
+{
+        struct posix_root *root = posix_root();
+        struct sigbulk *b = space_alloc(TYPE_SIGBULK);
+
+        b->pgrp = g;
+        object_get(g);
+        b->signo = signo;
+        b->after = after;
+        if (info)
+                __builtin_memcpy(b->info, info, sizeof(b->info));
+        else
+                ((siginfo_t *)b->info)->si_code = SI_KERNEL;
+        g->nbulk++;
+        if (root->bulk_last)
+                root->bulk_last->next = b;
+        else
+                root->bulk = b;
+        root->bulk_last = b;
+        work_queue(&bulk_work);
+}
+
 int signal_send_pgrp(struct pgrp *g, int signo, const siginfo_t *info)
 {
         bool mine = !lock_held(LOCK_PROCTREE, NULL);
+        int32_t after = 0;
         int r = -ESRCH;
 
         if (mine)
                 proctree_lock();
-        for (struct process *p = g->members; p; p = p->pgrp_next) {
-                int one = signal_send_process(p, signo, info);
-
-                if (r)
-                        r = one;
+        if (g->nbulk) {
+                bulk_add(g, signo, info, 0);
+                r = 0;
+        } else if (!send_piece(g, signo, info, &after, &r)) {
+                bulk_add(g, signo, info, after);
         }
         if (mine)
                 proctree_unlock();
@@ -320,7 +389,8 @@ void signal_thread_exits(struct thread *t)
         sh = signal_lock(p);
         if (p->pending.set)
                 hand_on(p, sh, ~t->blocked);
-        t->stop_asked = 0;
+        if (p->stopping && t->stop_seq == p->stop_seq)
+                p->nstopped--; /* woken from the stop to die: execve by another thread */
         stopped = stop_complete(p);
         signal_unlock(sh);
         if (stopped)
@@ -334,15 +404,12 @@ void signal_stop_begin(struct thread *self, int signo)
         struct process *p = self->proc;
 
         p->stopping = 1;
+        p->stop_seq++;
         p->stop_signal = signo;
         p->nstopped = 0;
-        for (struct thread *t = p->threads; t; t = t->next) {
-                if (t->run > THREAD_LIVE)
-                        continue;
-                t->stop_asked = 1;
-                if (t != self)
+        for (struct thread *t = p->threads; t; t = t->next)
+                if (t != self && t->run <= THREAD_LIVE)
                         thread_signal_post(t);
-        }
 }
 
 void signal_stop_join(struct thread *self)
@@ -351,8 +418,8 @@ void signal_stop_join(struct thread *self)
         struct sighand *sh = signal_lock(p);
         bool stopped = false;
 
-        if (self->stop_asked) {
-                self->stop_asked = 0;
+        if (p->stopping && self->stop_seq != p->stop_seq) {
+                self->stop_seq = p->stop_seq;
                 self->run = THREAD_STOPPED;
                 p->nstopped++;
                 stopped = stop_complete(p);

@@ -30,5 +30,12 @@ long signal_altstack_set(struct thread *t, uint64_t sp, uint64_t flags, uint64_t
 struct sigaction64 *action_slot(struct sighand *sh, int signo, bool make); /* NULL: default and not made */
 
 /* send.c */
+struct sigbulk {                     /* a signal on its way to the rest of a group */
+        struct sigbulk *next;
+        struct pgrp *pgrp;
+        int32_t signo, after;        /* who has a pid up to `after` has it */
+        uint64_t info[6];
+};
+void signal_bulk_boot(void);
 void signal_stop_begin(struct thread *self, int signo);   /* LOCK_SIGNAL held: all live threads are asked to stop */
 void signal_stop_join(struct thread *self);               /* LOCK_PROCTREE held, LOCK_SIGNAL not: self has stopped, unless it was continued meanwhile */

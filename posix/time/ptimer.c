@@ -7,7 +7,7 @@
  */
 #include "posix/time/time_internal.h"
 
-#define TIMERS_MAX 65536u
+#define TIMERS_MAX 1024u /* of one process: execve drops them in one section */
 #define IGNORED_PERIOD_NS 4000000ul
 
 static const struct space_field ptimer_fields[] = {

@@ -806,6 +806,112 @@ TEST(kill_group)
                 CHECK(waitpid(pid[i], &s, 0) == pid[i] && WTERMSIG(s) == SIGTERM);
 }
 
+TEST(large_group)
+{
+        enum { N = 150 };
+        static pid_t pid[N];
+        int s;
+
+        for (int i = 0; i < N; i++) {
+                pid[i] = fork();
+                if (pid[i] == 0)
+                        for (;;)
+                                pause();
+                CHECK(pid[i] > 0 && setpgid(pid[i], pid[0]) == 0);
+        }
+        CHECK(setpriority(PRIO_PGRP, pid[0], 3) == 0 && getpriority(PRIO_PROCESS, pid[N - 1]) == 3 && getpriority(PRIO_PGRP, pid[0]) == 3);
+        for (int round = 0; round < 2; round++) {
+                CHECK(kill(-pid[0], SIGSTOP) == 0);
+                for (int i = 0; i < N; i++)
+                        CHECK(waitpid(pid[i], &s, WUNTRACED) == pid[i] && WIFSTOPPED(s));
+                CHECK(kill(-pid[0], SIGCONT) == 0);
+                for (int i = 0; i < N; i++)
+                        CHECK(waitpid(pid[i], &s, WCONTINUED) == pid[i] && WIFCONTINUED(s));
+        }
+        CHECK(kill(-pid[0], SIGTERM) == 0);
+        for (int i = 0; i < N; i++)
+                CHECK(waitpid(pid[i], &s, 0) == pid[i] && WTERMSIG(s) == SIGTERM);
+        CHECK_ERR(kill(-pid[0], 0), ESRCH);
+}
+
+static volatile int running;
+static void *count_for_ever(void *arg)
+{
+        (void)arg;
+        __atomic_fetch_add(&running, 1, __ATOMIC_SEQ_CST);
+        for (;;)
+                usleep(2000);
+        return 0;
+}
+
+static void start_threads(int n)
+{
+        pthread_attr_t a;
+        pthread_t t;
+
+        pthread_attr_init(&a);
+        pthread_attr_setstacksize(&a, 16384);
+        for (int i = 0; i < n; i++)
+                if (pthread_create(&t, &a, count_for_ever, 0))
+                        _exit(90);
+        while (running < n)
+                usleep(1000);
+}
+
+TEST(many_threads_stop_and_continue)
+{
+        int s;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                start_threads(120);
+                raise(SIGSTOP);
+                raise(SIGSTOP);
+                for (;;)
+                        pause();
+        }
+        for (int i = 0; i < 2; i++) {
+                CHECK(waitpid(pid, &s, WUNTRACED) == pid && WIFSTOPPED(s));
+                CHECK(kill(pid, SIGCONT) == 0);
+                CHECK(waitpid(pid, &s, WCONTINUED | (i ? 0 : WUNTRACED)) == pid);
+        }
+        kill(pid, SIGSTOP);
+        CHECK(waitpid(pid, &s, WUNTRACED) == pid && WIFSTOPPED(s));
+        CHECK(kill(pid, SIGKILL) == 0);
+        CHECK(waitpid(pid, &s, 0) == pid && WIFSIGNALED(s) && WTERMSIG(s) == SIGKILL);
+}
+
+TEST(many_threads_exec)
+{
+        char *argv[] = { "sh", "-c", "exit 23", 0 };
+        int s;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                start_threads(120);
+                execv("/bin/sh", argv);
+                _exit(91);
+        }
+        CHECK(waitpid(pid, &s, 0) == pid && WIFEXITED(s) && WEXITSTATUS(s) == 23);
+}
+
+TEST(many_children_left_to_init)
+{
+        int s;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                for (int i = 0; i < 100; i++)
+                        if (fork() == 0) {
+                                if (i & 1)
+                                        usleep(100000);
+                                _exit(0);
+                        }
+                _exit(6);
+        }
+        CHECK(waitpid(pid, &s, 0) == pid && WEXITSTATUS(s) == 6);
+}
+
 TEST(fault_kills)
 {
         int s;
