@@ -147,12 +147,14 @@ static void look(struct process *p)
 
 static long release_resources(struct process *p)
 {
+        uint64_t rss = p->mm ? mm_rss_pages(p->mm) : 0; /* reads areas and their inodes: before the change */
+
         section_changes();
         itimers_drop(p);
         if (p->mm) {
                 struct mm *mm = p->mm;
 
-                p->maxrss = MAX(p->maxrss, mm_rss_pages(mm));
+                p->maxrss = MAX(p->maxrss, rss);
                 p->mm = NULL;
                 mmu_load(NULL);
                 object_put(mm);
@@ -375,6 +377,8 @@ long exit_run(struct call *c)
                 c->stage = EXIT_RESOURCES;
                 /* fallthrough */
         case EXIT_RESOURCES:
+                if (section_this()->changed)
+                        return CALL_AGAIN;
                 c->stage = EXIT_SESSION;
                 return release_resources(p);
         case EXIT_SESSION:
