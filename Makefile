@@ -266,7 +266,7 @@ check-all: $(CHECK_NEEDS) ## check, soak and bench
 
 # ---- lint ----------------------------------------------------------------------------------------------------------
 
-export TIDY_FLAGS := $(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS) -Wno-unknown-pragmas
+export TIDY_FLAGS := $(KERNEL_CPPFLAGS) $(filter-out -mmem%,$(KERNEL_CFLAGS)) -Wno-unknown-pragmas
 
 lint: $(KERNEL_GENERATED) $(UAPI)/stamp $(call port_stamps,$(KERNEL_PORTS)) ## format, clang-tidy, include layers, shellcheck
 	@tests/tools/lint

@@ -26,7 +26,7 @@ static struct entry {
         uint64_t addr;
         uint32_t found;
         uint32_t dead;
-} *table;
+} * table;
 static uint64_t table_mask;
 static uint32_t *page_found; /* by page number from DATA_PPN */
 
@@ -110,14 +110,16 @@ static struct {
 } holder;
 
 #define bad_pointer(what, p)                                                                                           \
-        persist_panic("%s: %p, at offset %u of the %s %p", what, p, holder.offset, type_info[holder.type].type->name, holder.object)
+        persist_panic("%s: %p, at offset %u of the %s %p", what, p, holder.offset, type_info[holder.type].type->name,  \
+                      holder.object)
 
 static bool slab_object_live(const void *p)
 {
         const struct slab *b = space_page(space_ppn(p));
         uint32_t offset = (uint64_t)p % PAGE_BYTES;
 
-        return offset >= SLAB_FIRST && (offset - SLAB_FIRST) % b->size == 0 && (b->live[offset >> 10] >> (offset >> 4 & 63) & 1);
+        return offset >= SLAB_FIRST && (offset - SLAB_FIRST) % b->size == 0 &&
+               (b->live[offset >> 10] >> (offset >> 4 & 63) & 1);
 }
 
 static void check_pointer(const void *p, unsigned kind)
@@ -173,7 +175,8 @@ static void check_roots(void)
                 const void *p = root()->slot[i];
                 ppn_t ppn = space_ppn(p);
 
-                must(!p || (space_contains((uint64_t)p) && ppn >= DATA_PPN && ppn < root()->frontier && record(ppn)->kind != PAGE_FREE),
+                must(!p || (space_contains((uint64_t)p) && ppn >= DATA_PPN && ppn < root()->frontier &&
+                            record(ppn)->kind != PAGE_FREE),
                      "P1: root slot %u has %p, which is not in use", i, p);
         }
 }
@@ -224,7 +227,7 @@ static void compare_object(void *object, void *arg)
 
 void space_check_p12(void)
 {
-        static const struct space_visitor visitor = { count_object, count_page };
+        static const struct space_visitor visitor = {count_object, count_page};
 
         space_checking = true;
         if (!table_build())
@@ -257,10 +260,10 @@ static uint64_t check_list(uint32_t first, unsigned order, const char *name)
         for (uint32_t ppn = first; ppn; ppn = record(ppn)->next, n++) {
                 const struct page_record *r = record(ppn);
 
-                must(r->kind == PAGE_FREE && !r->refs && r->order == order, "page %x in list %s: kind %u, refs %u, order %x", ppn, name,
-                     r->kind, r->refs, r->order);
-                must(persist_host->page_present(ppn) == !(order & FREE_BARE), "page %x in list %s: its frame is %s", ppn, name,
-                     order & FREE_BARE ? "there" : "missing");
+                must(r->kind == PAGE_FREE && !r->refs && r->order == order,
+                     "page %x in list %s: kind %u, refs %u, order %x", ppn, name, r->kind, r->refs, r->order);
+                must(persist_host->page_present(ppn) == !(order & FREE_BARE), "page %x in list %s: its frame is %s",
+                     ppn, name, order & FREE_BARE ? "there" : "missing");
                 must(n <= SPACE_PAGES, "list %s is a ring", name);
         }
         return n;
@@ -269,8 +272,8 @@ static uint64_t check_list(uint32_t first, unsigned order, const char *name)
 void space_check_pages(void)
 {
         const struct root_page *r = root();
-        uint64_t listed = 0, n, found[PAGE_KINDS] = { 0 };
-        int64_t count[PAGE_KINDS] = { 0 };
+        uint64_t listed = 0, n, found[PAGE_KINDS] = {0};
+        int64_t count[PAGE_KINDS] = {0};
 
         for (unsigned cpu = 0; cpu < r->ncpus; cpu++) {
                 const struct cpu_heap *h = space_page(CPU_PPN + cpu);
@@ -291,7 +294,8 @@ void space_check_pages(void)
         listed += n;
         for (unsigned order = 0; order < RUN_ORDERS; order++) {
                 n = check_list(r->run[order].framed, order, "of free runs");
-                must(n == r->run[order].nframed, "%lu free runs of order %u, counted %u", n, order, r->run[order].nframed);
+                must(n == r->run[order].nframed, "%lu free runs of order %u, counted %u", n, order,
+                     r->run[order].nframed);
                 listed += n << order;
                 n = check_list(r->run[order].bare, order | FREE_BARE, "of bare runs");
                 must(n == r->run[order].nbare, "%lu bare runs of order %u, counted %u", n, order, r->run[order].nbare);

@@ -20,7 +20,9 @@ uint64_t persist_generation = 1;
 /* Position in the CPU's stream of frees: entries drained since boot; those in the bag follow. */
 static struct cpu_defer {
         uint64_t drained, closed, safe; /* everything before `closed` is in a batch, before `safe` may go */
-        struct { uint64_t tag, end; } batch[BATCHES];
+        struct {
+                uint64_t tag, end;
+        } batch[BATCHES];
         unsigned first, n;
 } cpu_defer[PERSIST_CPUS]; /* [V] own CPU only */
 
@@ -200,5 +202,5 @@ void defer_forget(void)
 {
         persist_generation = 1;
         for (unsigned cpu = 0; cpu < PERSIST_CPUS; cpu++)
-                cpu_defer[cpu] = (struct cpu_defer){ 0 };
+                cpu_defer[cpu] = (struct cpu_defer){0};
 }

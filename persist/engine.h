@@ -12,10 +12,10 @@
 #define unlikely_(x) __builtin_expect(!!(x), 0)
 
 /* A CPU's own list has at least this many pages when a section begins: SECTION_PAGES for it, the rest for the allocator's needs. */
-#define CPU_CREDIT (SECTION_PAGES + 8u)
-#define CHAIN_PAGES 64u                       /* pages move between a CPU's list and the global one in chains of this many */
-#define CPU_SPILL  (CPU_CREDIT + 4u * CHAIN_PAGES) /* a list that grows beyond this gives chains back */
-#define META_DIRTY_MAX 128u                   /* the allocator's own pages a section may dirty */
+#define CPU_CREDIT     (SECTION_PAGES + 8u)
+#define CHAIN_PAGES    64u /* pages move between a CPU's list and the global one in chains of this many */
+#define CPU_SPILL      (CPU_CREDIT + 4u * CHAIN_PAGES) /* a list that grows beyond this gives chains back */
+#define META_DIRTY_MAX 128u                            /* the allocator's own pages a section may dirty */
 
 #define persist_panic(...) persist_host->panic(__VA_ARGS__)
 /* A broken invariant of our own, or misuse by kernel code. */
@@ -99,7 +99,7 @@ void pages_refill(struct cpu_heap *h);
 void pages_spill(struct cpu_heap *h);                             /* the own list is longer than CPU_SPILL */
 void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order); /* takes LOCK_SPACE */
 ppn_t run_alloc(unsigned order);                                  /* refs 1, kind PAGE_RUN; contents undefined */
-void page_dirtied(ppn_t ppn);                                     /* accounts one more dirty page to the running section */
+void page_dirtied(ppn_t ppn); /* accounts one more dirty page to the running section */
 
 /* A single page whose grace period is over goes to the own list. The caller sees to pages_spill() in the end. */
 static inline void page_free_now(struct cpu_heap *h, ppn_t ppn)
@@ -110,7 +110,7 @@ static inline void page_free_now(struct cpu_heap *h, ppn_t ppn)
         if (unlikely_(space_may_be_absent) && !persist_host->page_present(ppn))
                 persist_host->page_set_present(ppn, true); /* its contents do not matter, but free pages are present */
         h->count[r->kind]--;
-        *r = (struct page_record){ .next = h->free };
+        *r = (struct page_record){.next = h->free};
         h->free = (uint32_t)ppn;
         h->nfree++;
 }
@@ -127,13 +127,14 @@ void slab_list_add(uint32_t *head, ppn_t ppn);
 void slab_pages(unsigned type, void (*fn)(ppn_t ppn, void *arg), void *arg);
 
 /* defer.c */
-extern uint64_t persist_generation; /* [V,a] raised when something was freed; each section carries the one it began with */
+extern uint64_t
+        persist_generation; /* [V,a] raised when something was freed; each section carries the one it began with */
 void defer_free(void *p);
 void defer_drain(struct section *s);
 void defer_each(void (*fn)(void *p)); /* all CPUs parked */
 
 /* space.c */
-extern bool space_checking;      /* [V] checkers run: an absent page they meet is brought back */
+extern bool space_checking; /* [V] checkers run: an absent page they meet is brought back */
 void space_cpu_create(unsigned cpu);
 
 /* snapshot.c, check.c */

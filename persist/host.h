@@ -21,15 +21,16 @@ struct persist_host {
         int (*page_provide)(ppn_t ppn);
         void (*pages_withdraw)(const ppn_t *ppns, unsigned n);
         bool (*page_present)(ppn_t ppn);
-        void (*page_set_present)(ppn_t ppn, bool present); /* test knob: the frame stays known, and whether it is dirty */
-        bool (*page_note_dirty)(ppn_t ppn);                /* make writable; true if not yet noted in this epoch */
+        void (*page_set_present)(ppn_t ppn,
+                                 bool present); /* test knob: the frame stays known, and whether it is dirty */
+        bool (*page_note_dirty)(ppn_t ppn);     /* make writable; true if not yet noted in this epoch */
         uint64_t (*dirty_count)(void);
-        void (*flush)(void);                               /* forget translations of the space everywhere */
-        uint64_t (*protect_all)(void);                     /* barrier: every page read-only again; returns leaves cleared */
-        void (*check_tracking)(void);                      /* P4, all CPUs parked; panics */
+        void (*flush)(void);           /* forget translations of the space everywhere */
+        uint64_t (*protect_all)(void); /* barrier: every page read-only again; returns leaves cleared */
+        void (*check_tracking)(void);  /* P4, all CPUs parked; panics */
         uint64_t (*frames_free)(void);
 #if PHANTOM_CHECKS
-        void (*guard)(bool on);                            /* P14: while on, stores of this CPU to the space are caught */
+        void (*guard)(bool on); /* P14: while on, stores of this CPU to the space are caught */
 #endif
         /*
          * CPUs. park_others: ask all others to park and wait until they have; interrupts are on. park_if_asked: what every CPU calls

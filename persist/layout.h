@@ -12,7 +12,7 @@
 #pragma once
 #include "persist/space.h"
 
-#define PAGE_BYTES 4096u
+#define PAGE_BYTES   4096u
 #define PERSIST_CPUS 64u
 
 #define ROOT_PPN     1ul
@@ -22,9 +22,9 @@
 #define RECORD_PAGES (SPACE_PAGES / RECORDS_PAGE)
 #define DATA_PPN     (RECORD_PPN + RECORD_PAGES)
 
-#define SPACE_TYPES  128u /* type numbers: those of the users from 1, byte classes from TYPE_BYTES */
-#define TYPE_BYTES   112u
-#define BYTE_CLASSES 14u
+#define SPACE_TYPES    128u /* type numbers: those of the users from 1, byte classes from TYPE_BYTES */
+#define TYPE_BYTES     112u
+#define BYTE_CLASSES   14u
 #define BYTES_SLAB_MAX 2016u
 
 #define RUN_ORDERS 7u    /* runs of 1 << order pages, order 0 only as a byte block of one page */
@@ -32,12 +32,12 @@
 #define FREE_BARE  0x80u /* page_record.order of a free page that has no frame */
 
 struct page_record {
-        uint32_t refs;  /* [a] persistent references; 0 while free */
-        uint8_t kind;   /* enum page_kind */
-        uint8_t order;  /* run: log2 of its pages, or RUN_INNER. Free: order of the free run it is, FREE_BARE */
-        uint16_t type;  /* slab: type number. First page of a free chain: how many pages the chain has */
-        uint32_t next;  /* free: next page of its list. Slab: list of its type */
-        uint32_t prev;  /* slab: list of its type. First page of a free chain: first page of the next chain */
+        uint32_t refs; /* [a] persistent references; 0 while free */
+        uint8_t kind;  /* enum page_kind */
+        uint8_t order; /* run: log2 of its pages, or RUN_INNER. Free: order of the free run it is, FREE_BARE */
+        uint16_t type; /* slab: type number. First page of a free chain: how many pages the chain has */
+        uint32_t next; /* free: next page of its list. Slab: list of its type */
+        uint32_t prev; /* slab: list of its type. First page of a free chain: first page of the next chain */
 };
 _Static_assert(sizeof(struct page_record) == PAGE_BYTES / RECORDS_PAGE, "page record");
 
@@ -67,12 +67,12 @@ _Static_assert(sizeof(struct root_page) <= PAGE_BYTES, "root page");
 /* Touched by its CPU only; by others at recovery and, read-only, when all CPUs are parked. */
 #define BAG_ENTRIES 352u
 struct cpu_heap {
-        uint32_t free;  /* first free page */
+        uint32_t free; /* first free page */
         uint32_t nfree;
-        uint32_t bag_first, bag_end;    /* entries of bag[] in use */
+        uint32_t bag_first, bag_end;      /* entries of bag[] in use */
         uint32_t chain_first, chain_last; /* pages of older deferred frees, linked by their records' next */
-        uint64_t ndeferred;             /* entries in chain and bag */
-        int64_t count[8];               /* pages per kind: allocations minus frees on this CPU; all CPUs' sum is the truth */
+        uint64_t ndeferred;               /* entries in chain and bag */
+        int64_t count[8]; /* pages per kind: allocations minus frees on this CPU; all CPUs' sum is the truth */
         struct slab *slab[SPACE_TYPES]; /* current slab of each type, owned by this CPU */
         void *bag[BAG_ENTRIES];         /* deferred frees, oldest first: objects, byte blocks, pages */
 };
@@ -93,12 +93,12 @@ _Static_assert(sizeof(struct bag_page) <= PAGE_BYTES, "bag page");
  */
 struct slab {
         uint16_t type, version, size;
-        uint16_t used;    /* objects handed out and not come back (those in `remote` have not) */
-        uint16_t free;    /* first free object; its first two bytes name the next */
-        uint16_t fresh;   /* first object never used */
-        uint16_t owner;   /* [a] CPU + 1; changes under LOCK_SPACE */
+        uint16_t used;  /* objects handed out and not come back (those in `remote` have not) */
+        uint16_t free;  /* first free object; its first two bytes name the next */
+        uint16_t fresh; /* first object never used */
+        uint16_t owner; /* [a] CPU + 1; changes under LOCK_SPACE */
         uint16_t pad;
-        uint32_t remote;  /* [a] objects freed by other CPUs while this one owns the slab */
+        uint32_t remote; /* [a] objects freed by other CPUs while this one owns the slab */
         uint32_t pad2[3];
         uint64_t live[4]; /* handed out and not come back */
 };

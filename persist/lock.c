@@ -11,11 +11,17 @@
 static volatile uint32_t words[LOCK_RANKS * LOCK_WORDS];
 
 static const char *const rank_name[LOCK_RANKS] = {
-        [LOCK_IPC] = "IPC",     [LOCK_RENAME] = "RENAME",     [LOCK_FDTABLE] = "FDTABLE", [LOCK_MM] = "MM",
-        [LOCK_FILE] = "FILE",   [LOCK_INODE] = "INODE",       [LOCK_CHILD] = "CHILD", [LOCK_FLOCK] = "FLOCK", [LOCK_NOTIFY] = "NOTIFY",
-        [LOCK_SOCKETS] = "SOCKETS", [LOCK_SOCK] = "SOCK",   [LOCK_PIPE] = "PIPE",         [LOCK_TTY] = "TTY",         [LOCK_EVENT] = "EVENT",
-        [LOCK_EPOLL] = "EPOLL", [LOCK_PROCTREE] = "PROCTREE", [LOCK_SIGNAL] = "SIGNAL",   [LOCK_TIMER] = "TIMER",
-        [LOCK_FUTEX] = "FUTEX", [LOCK_NODE] = "NODE",       [LOCK_MAPPING] = "MAPPING",         [LOCK_SPACE] = "SPACE",
+        [LOCK_IPC] = "IPC",         [LOCK_RENAME] = "RENAME",
+        [LOCK_FDTABLE] = "FDTABLE", [LOCK_MM] = "MM",
+        [LOCK_FILE] = "FILE",       [LOCK_INODE] = "INODE",
+        [LOCK_CHILD] = "CHILD",     [LOCK_FLOCK] = "FLOCK",
+        [LOCK_NOTIFY] = "NOTIFY",   [LOCK_SOCKETS] = "SOCKETS",
+        [LOCK_SOCK] = "SOCK",       [LOCK_PIPE] = "PIPE",
+        [LOCK_TTY] = "TTY",         [LOCK_EVENT] = "EVENT",
+        [LOCK_EPOLL] = "EPOLL",     [LOCK_PROCTREE] = "PROCTREE",
+        [LOCK_SIGNAL] = "SIGNAL",   [LOCK_TIMER] = "TIMER",
+        [LOCK_FUTEX] = "FUTEX",     [LOCK_NODE] = "NODE",
+        [LOCK_MAPPING] = "MAPPING", [LOCK_SPACE] = "SPACE",
 };
 _Static_assert(LOCK_RANKS == 23, "a new rank needs a name above");
 
@@ -54,7 +60,8 @@ __attribute__((noinline, cold)) static void order_panic(const struct section *s,
 {
         if (!s->active)
                 persist_panic("lock %s outside a section", rank_name[rank]);
-        persist_panic("lock order: %s wanted while %s is held", rank_name[rank], rank_name[s->held[s->nheld] / LOCK_WORDS]);
+        persist_panic("lock order: %s wanted while %s is held", rank_name[rank],
+                      rank_name[s->held[s->nheld] / LOCK_WORDS]);
 }
 
 /* The order leaves room for two entries a rank, which is what held[] has: it cannot overflow. */
@@ -149,8 +156,8 @@ void space_unlock(void)
 void locks_check_free(void)
 {
         for (unsigned i = 0; i < LOCK_RANKS * LOCK_WORDS; i++)
-                must(!words[i], "P3: lock %s, word %u, is held by CPU %u at the barrier", rank_name[i / LOCK_WORDS], i % LOCK_WORDS,
-                     words[i] - 1);
+                must(!words[i], "P3: lock %s, word %u, is held by CPU %u at the barrier", rank_name[i / LOCK_WORDS],
+                     i % LOCK_WORDS, words[i] - 1);
 }
 
 void lock_forget(void)

@@ -46,7 +46,8 @@ void page_dirtied(ppn_t ppn)
         if (!s || !s->active)
                 return;
         if (ppn < DATA_PPN)
-                must(++s->dirtied_meta <= META_DIRTY_MAX, "section dirtied %u of the allocator's pages", s->dirtied_meta);
+                must(++s->dirtied_meta <= META_DIRTY_MAX, "section dirtied %u of the allocator's pages",
+                     s->dirtied_meta);
         else
                 must(++s->dirtied <= SECTION_PAGES, "P10: section dirtied %u pages", s->dirtied);
 }
@@ -255,7 +256,8 @@ bool space_room(uint64_t npages)
         const struct cpu_heap *h = section_this()->heap;
         uint64_t need = npages + frames_floor(), frames;
 
-        if (likely_(h->nfree >= npages + CPU_CREDIT - SECTION_PAGES && !__atomic_load_n(&space_is_low, __ATOMIC_RELAXED)))
+        if (likely_(h->nfree >= npages + CPU_CREDIT - SECTION_PAGES &&
+                    !__atomic_load_n(&space_is_low, __ATOMIC_RELAXED)))
                 return true;
         low_update();
         if (frames_available() < need)
@@ -309,7 +311,7 @@ ppn_t space_page_alloc(enum page_kind kind)
         h->free = r->next;
         h->nfree--;
         h->count[kind]++;
-        *r = (struct page_record){ .refs = 1, .kind = kind };
+        *r = (struct page_record){.refs = 1, .kind = kind};
         return ppn;
 }
 
@@ -399,9 +401,9 @@ ppn_t run_alloc(unsigned order)
         ppn = run_take(root(), h, order);
         space_unlock();
         h->count[PAGE_RUN] += 1 << order;
-        *record(ppn) = (struct page_record){ .refs = 1, .kind = PAGE_RUN, .order = order };
+        *record(ppn) = (struct page_record){.refs = 1, .kind = PAGE_RUN, .order = order};
         for (uint32_t i = 1; i < 1u << order; i++)
-                *record(ppn + i) = (struct page_record){ .refs = 1, .kind = PAGE_RUN, .order = RUN_INNER };
+                *record(ppn + i) = (struct page_record){.refs = 1, .kind = PAGE_RUN, .order = RUN_INNER};
         return ppn;
 }
 
@@ -412,7 +414,7 @@ void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order)
 
         for (uint32_t i = 0; i < 1u << order; i++) {
                 must(rec[i].kind == PAGE_RUN, "run %lx freed: page %u is of kind %u", ppn, i, rec[i].kind);
-                rec[i] = (struct page_record){ .order = i ? RUN_INNER : order };
+                rec[i] = (struct page_record){.order = i ? RUN_INNER : order};
         }
         h->count[PAGE_RUN] -= 1 << order;
         if (!order) {

@@ -16,7 +16,7 @@ _Thread_local struct section *persist_section;
 void section_cpu_init(struct section *s, unsigned cpu)
 {
         must(cpu < PERSIST_CPUS, "CPU %u: the space has places for %u", cpu, PERSIST_CPUS);
-        *s = (struct section){ .cpu = cpu, .heap = space_page(CPU_PPN + cpu), .held = { UINT32_MAX } };
+        *s = (struct section){.cpu = cpu, .heap = space_page(CPU_PPN + cpu), .held = {UINT32_MAX}};
         space_cpu_create(cpu);
         __atomic_store_n(&persist_sections[cpu], s, __ATOMIC_RELEASE);
         for (unsigned n = __atomic_load_n(&persist_ncpus, __ATOMIC_RELAXED); n <= cpu;)

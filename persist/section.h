@@ -12,28 +12,28 @@
  * by unlock. Two objects of one rank only by lock2. Order violations panic. Interrupts stay on; interrupt handlers never take them.
  */
 enum lock_rank {
-        LOCK_IPC = 1,   /* SysV and POSIX IPC registries */
-        LOCK_RENAME,    /* cross-directory renames: one for the file system */
-        LOCK_FDTABLE,   /* a process's descriptor table */
-        LOCK_MM,        /* areas and page tree of an address space */
-        LOCK_FILE,      /* open file: position, flags */
-        LOCK_INODE,     /* inode and its contents; lock2 for two directories */
-        LOCK_MAPPING,   /* volatile register of the address spaces that map an inode */
-        LOCK_CHILD,     /* directory that gets a name, or that goes: after its own or its parent's LOCK_INODE; lock2 for both */
-        LOCK_FLOCK,     /* file lock lists of an inode */
-        LOCK_NOTIFY,    /* inotify instances */
-        LOCK_SOCKETS,   /* AF_UNIX: names without a file; another word: sockets whose files are in flight */
-        LOCK_SOCK,      /* AF_UNIX socket; lock2 for the two ends */
+        LOCK_IPC = 1, /* SysV and POSIX IPC registries */
+        LOCK_RENAME,  /* cross-directory renames: one for the file system */
+        LOCK_FDTABLE, /* a process's descriptor table */
+        LOCK_MM,      /* areas and page tree of an address space */
+        LOCK_FILE,    /* open file: position, flags */
+        LOCK_INODE,   /* inode and its contents; lock2 for two directories */
+        LOCK_MAPPING, /* volatile register of the address spaces that map an inode */
+        LOCK_CHILD, /* directory that gets a name, or that goes: after its own or its parent's LOCK_INODE; lock2 for both */
+        LOCK_FLOCK,   /* file lock lists of an inode */
+        LOCK_NOTIFY,  /* inotify instances */
+        LOCK_SOCKETS, /* AF_UNIX: names without a file; another word: sockets whose files are in flight */
+        LOCK_SOCK,    /* AF_UNIX socket; lock2 for the two ends */
         LOCK_PIPE,
-        LOCK_TTY,       /* a pty pair shares one word */
-        LOCK_EVENT,     /* eventfd, timerfd, signalfd */
-        LOCK_PROCTREE,  /* one word: pids, parents and children, groups, sessions, zombies */
-        LOCK_SIGNAL,    /* signal state of a process (its sighand) */
-        LOCK_TIMER,     /* POSIX timers and itimers of a process */
-        LOCK_FUTEX,     /* futex key */
-        LOCK_NODE,      /* a page-tree node, while one of two sharers lets go of it */
-        LOCK_EPOLL,     /* one word: all epoll sets; taken by wakers, whatever they hold */
-        LOCK_SPACE,     /* allocator; persist's own, last */
+        LOCK_TTY,      /* a pty pair shares one word */
+        LOCK_EVENT,    /* eventfd, timerfd, signalfd */
+        LOCK_PROCTREE, /* one word: pids, parents and children, groups, sessions, zombies */
+        LOCK_SIGNAL,   /* signal state of a process (its sighand) */
+        LOCK_TIMER,    /* POSIX timers and itimers of a process */
+        LOCK_FUTEX,    /* futex key */
+        LOCK_NODE,     /* a page-tree node, while one of two sharers lets go of it */
+        LOCK_EPOLL,    /* one word: all epoll sets; taken by wakers, whatever they hold */
+        LOCK_SPACE,    /* allocator; persist's own, last */
         LOCK_RANKS
 };
 #define LOCK_WORDS 128u
@@ -47,27 +47,33 @@ struct section {
         uint8_t nundo;
         uint32_t nheld;
         uint32_t cpu;
-        uint32_t dirtied;         /* pages that this section was the first to dirty in the epoch */
-        uint32_t dirtied_meta;    /* the same for the allocator's own pages, which have a reserve of their own */
-        uint64_t generation;      /* [a] for deferred frees: 0 while inactive */
-        struct cpu_heap *heap;    /* [I] this CPU's persistent lists (layout.h) */
-        ppn_t pending;            /* the page for which the last section was abandoned */
-        uint32_t npins;           /* pages fetched and not yet used: the test knob leaves them present */
+        uint32_t dirtied;      /* pages that this section was the first to dirty in the epoch */
+        uint32_t dirtied_meta; /* the same for the allocator's own pages, which have a reserve of their own */
+        uint64_t generation;   /* [a] for deferred frees: 0 while inactive */
+        struct cpu_heap *heap; /* [I] this CPU's persistent lists (layout.h) */
+        ppn_t pending;         /* the page for which the last section was abandoned */
+        uint32_t npins;        /* pages fetched and not yet used: the test knob leaves them present */
         ppn_t pins[SECTION_PAGES];
         void (*retry)(void *arg); /* what to run, on an empty stack, when the section was abandoned */
         void *retry_arg;
-        uint64_t abandoned;       /* how often, since boot (tests) */
+        uint64_t abandoned; /* how often, since boot (tests) */
         /*
          * Lock words held: rank * LOCK_WORDS + place in the rank's table, ascending ranks, from held[1]. held[0] is 0 in a section, and
          * outside one so great that no rank may follow.
          */
         uint32_t held[2 * LOCK_RANKS];
-        struct { void (*fn)(void *arg); void *arg; } undo[SECTION_UNDO_MAX];
+        struct {
+                void (*fn)(void *arg);
+                void *arg;
+        } undo[SECTION_UNDO_MAX];
 };
 
 #ifdef PERSIST_HOSTED
 extern _Thread_local struct section *persist_section;
-static inline struct section *section_this(void) { return persist_section; }
+static inline struct section *section_this(void)
+{
+        return persist_section;
+}
 #else
 static inline struct section *section_this(void)
 {

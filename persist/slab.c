@@ -17,7 +17,7 @@
 
 struct type_info type_info[SPACE_TYPES];
 
-static const uint16_t class_size[BYTE_CLASSES] = { 16, 32, 48, 64, 96, 128, 192, 256, 320, 432, 576, 800, 1344, 2016 };
+static const uint16_t class_size[BYTE_CLASSES] = {16, 32, 48, 64, 96, 128, 192, 256, 320, 432, 576, 800, 1344, 2016};
 static uint8_t class_of[BYTES_SLAB_MAX / 16 + 1]; /* by length / 16, rounded up */
 
 void space_types_register(const struct space_type *table, unsigned ntypes)
@@ -30,15 +30,16 @@ void space_types_register(const struct space_type *table, unsigned ntypes)
                 if (!t->size)
                         continue;
                 must(t->size <= BYTES_SLAB_MAX, "type %s: %u bytes do not fit a slab", t->name, t->size);
-                type_info[i] = (struct type_info){ t, (t->size + align - 1) & ~(align - 1), t->flags };
+                type_info[i] = (struct type_info){t, (t->size + align - 1) & ~(align - 1), t->flags};
         }
         for (unsigned i = 0, c = 0; i <= BYTES_SLAB_MAX / 16; i++) {
                 if (i * 16 > class_size[c])
                         c++;
                 class_of[i] = c;
         }
-        for (unsigned c = 0; c < BYTE_CLASSES; c++) /* owners of byte blocks are not told when they are read: resident */
-                type_info[TYPE_BYTES + c] = (struct type_info){ NULL, class_size[c], 0 };
+        for (unsigned c = 0; c < BYTE_CLASSES;
+             c++) /* owners of byte blocks are not told when they are read: resident */
+                type_info[TYPE_BYTES + c] = (struct type_info){NULL, class_size[c], 0};
 }
 
 static inline struct slab *slab_of(const void *object)
@@ -146,7 +147,8 @@ static struct slab *slab_create(unsigned type)
         struct slab *b = space_page(ppn);
 
         record(ppn)->type = type;
-        *b = (struct slab){ .type = type, .version = ti->type ? ti->type->version : 0, .size = ti->size, .fresh = SLAB_FIRST };
+        *b = (struct slab){
+                .type = type, .version = ti->type ? ti->type->version : 0, .size = ti->size, .fresh = SLAB_FIRST};
         return b;
 }
 
@@ -259,7 +261,8 @@ void slab_free_now(struct cpu_heap *h, void *object)
         struct slab *b = slab_of(object);
         uint32_t offset = (uint64_t)object % PAGE_BYTES;
 
-        must(offset % 16 == 0 && live_test(b, offset), "%p freed, which is not a live object of type %u", object, b->type);
+        must(offset % 16 == 0 && live_test(b, offset), "%p freed, which is not a live object of type %u", object,
+             b->type);
         if (likely_(__atomic_load_n(&b->owner, __ATOMIC_RELAXED) == section_this()->cpu + 1))
                 put_local(b, offset);
         else
@@ -349,7 +352,7 @@ static void each_in_slab(ppn_t ppn, void *arg)
 {
         const struct each *e = arg;
         struct slab *b = space_page(ppn);
-        uint64_t live[4] = { b->live[0], b->live[1], b->live[2], b->live[3] };
+        uint64_t live[4] = {b->live[0], b->live[1], b->live[2], b->live[3]};
 
         for (uint32_t offset = b->remote; offset; offset = *link_of(b, offset))
                 live[offset >> 10] &= ~(1ul << (offset >> 4 & 63));
@@ -364,7 +367,7 @@ static void each_in_slab(ppn_t ppn, void *arg)
 
 void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg)
 {
-        struct each e = { fn, arg };
+        struct each e = {fn, arg};
 
         slab_pages(type, each_in_slab, &e);
 }

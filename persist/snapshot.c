@@ -9,8 +9,8 @@
 uint32_t space_absent_per_mille;
 bool space_check_each_barrier;
 
-static uint64_t epoch = 1;    /* [V] written while FROZEN */
-static uint32_t leading;      /* [a] */
+static uint64_t epoch = 1; /* [V] written while FROZEN */
+static uint32_t leading;   /* [a] */
 static struct barrier_stats stats;
 static uint64_t random_state = 0x9e3779b97f4a7c15ul;
 
@@ -55,8 +55,8 @@ static bool evictable(ppn_t ppn)
         case PAGE_DIR:
                 return persist_host->page_present(ppn);
         case PAGE_SLAB:
-                return r->type < TYPE_BYTES && !(type_info[r->type].flags & SPACE_RESIDENT) && persist_host->page_present(ppn) &&
-                       !((const struct slab *)space_page(ppn))->owner;
+                return r->type < TYPE_BYTES && !(type_info[r->type].flags & SPACE_RESIDENT) &&
+                       persist_host->page_present(ppn) && !((const struct slab *)space_page(ppn))->owner;
         default:
                 return false;
         }
@@ -86,7 +86,8 @@ static void check_quiet(void)
         for (unsigned cpu = 0; cpu < persist_ncpus; cpu++) {
                 const struct section *s = persist_sections[cpu];
 
-                must(!s || (!s->active && !s->nheld), "P3: CPU %u is in a section at the barrier, with %u locks", cpu, s->nheld);
+                must(!s || (!s->active && !s->nheld), "P3: CPU %u is in a section at the barrier, with %u locks", cpu,
+                     s->nheld);
         }
 }
 
@@ -132,7 +133,7 @@ void snapshot_forget(void)
 {
         epoch = 1;
         leading = 0;
-        stats = (struct barrier_stats){ 0 };
+        stats = (struct barrier_stats){0};
         space_absent_per_mille = 0;
         space_check_each_barrier = false;
 }

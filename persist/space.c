@@ -80,7 +80,8 @@ __attribute__((noinline)) static bool fault_absent(uint64_t addr, ppn_t ppn)
                 return space_fetch(ppn) == 0;
         if (!s || !s->active)
                 return false;
-        must(!s->changed, "P14: page %lx (kind %u, type %u) at %lx is absent after the first change", ppn, r->kind, r->type, addr);
+        must(!s->changed, "P14: page %lx (kind %u, type %u) at %lx is absent after the first change", ppn, r->kind,
+             r->type, addr);
         s->pending = ppn;
         section_abandon();
         persist_host->abandon(s->retry, s->retry_arg);
@@ -134,9 +135,12 @@ ppn_t space_fetch_pending(void)
 void space_stats(struct space_stats *st)
 {
         const struct root_page *r = root();
-        int64_t count[PAGE_KINDS] = { 0 };
+        int64_t count[PAGE_KINDS] = {0};
 
-        *st = (struct space_stats){ .pages_first = DATA_PPN, .pages_top = r->frontier, .dirty_now = persist_host->dirty_count(), .epoch = snapshot_epoch() };
+        *st = (struct space_stats){.pages_first = DATA_PPN,
+                                   .pages_top = r->frontier,
+                                   .dirty_now = persist_host->dirty_count(),
+                                   .epoch = snapshot_epoch()};
         for (unsigned cpu = 0; cpu < r->ncpus; cpu++) {
                 const struct cpu_heap *h = space_page(CPU_PPN + cpu);
 

@@ -29,13 +29,13 @@
 
 enum page_kind {
         PAGE_FREE = 0,
-        PAGE_META,    /* allocator's own, root: resident */
-        PAGE_SLAB,    /* typed objects and byte classes; resident when the type says so */
-        PAGE_RUN,     /* part of a multi-page block */
-        PAGE_NODE,    /* page-tree node: 512 entries */
-        PAGE_ANON,    /* private memory */
-        PAGE_FILE,    /* file contents */
-        PAGE_DIR,     /* directory blocks */
+        PAGE_META, /* allocator's own, root: resident */
+        PAGE_SLAB, /* typed objects and byte classes; resident when the type says so */
+        PAGE_RUN,  /* part of a multi-page block */
+        PAGE_NODE, /* page-tree node: 512 entries */
+        PAGE_ANON, /* private memory */
+        PAGE_FILE, /* file contents */
+        PAGE_DIR,  /* directory blocks */
         PAGE_KINDS
 };
 
@@ -45,11 +45,15 @@ enum field_kind {
         FIELD_BORROW, /* not counted (back pointer, list link) */
         FIELD_OWN,    /* sole owner of a byte block or of a slab object without a header */
 };
-struct space_field { uint16_t offset; uint16_t kind; uint16_t count; /* consecutive pointers */ };
+struct space_field {
+        uint16_t offset;
+        uint16_t kind;
+        uint16_t count; /* consecutive pointers */
+};
 
 struct space_type {
         const char *name;
-        uint32_t size;            /* bytes, <= 2016 */
+        uint32_t size; /* bytes, <= 2016 */
         uint16_t version;
         uint16_t flags;
         const struct space_field *fields; /* ends with count 0; NULL: no pointers */
@@ -58,10 +62,11 @@ struct space_type {
 #define SPACE_OBJECT   2u /* starts with struct object: takes part in P12 */
 #define SPACE_ALIGN64  4u /* else 16 */
 
-void space_types_register(const struct space_type *table, unsigned ntypes); /* before space_create; index = type number, 0 unused */
-int space_create(void);                                    /* a fresh, empty space. 0 or -ENOMEM */
+void space_types_register(const struct space_type *table,
+                          unsigned ntypes); /* before space_create; index = type number, 0 unused */
+int space_create(void);                     /* a fresh, empty space. 0 or -ENOMEM */
 
-void space_forget(void);                                   /* all volatile state of persist/, as at power-off; outside sections, one CPU */
+void space_forget(void); /* all volatile state of persist/, as at power-off; outside sections, one CPU */
 
 /* Is there room for npages more? Counts what other CPUs' sections may still take. Before the change, in a section. */
 bool space_room(uint64_t npages);
@@ -71,28 +76,34 @@ bool space_room(uint64_t npages);
  */
 uint64_t space_trim(uint64_t npages);
 
-ppn_t space_page_alloc(enum page_kind kind);               /* contents undefined */
+ppn_t space_page_alloc(enum page_kind kind); /* contents undefined */
 ppn_t space_page_alloc_zeroed(enum page_kind kind);
 void space_page_ref(ppn_t ppn);
-void space_page_unref(ppn_t ppn);                          /* at zero: deferred free */
+void space_page_unref(ppn_t ppn); /* at zero: deferred free */
 uint32_t space_page_refs(ppn_t ppn);
 enum page_kind space_page_kind(ppn_t ppn);
-static inline void *space_page(ppn_t ppn) { return (void *)(SPACE_START + (ppn << 12)); }
-static inline ppn_t space_ppn(const void *p) { return ((uint64_t)p - SPACE_START) >> 12; }
+static inline void *space_page(ppn_t ppn)
+{
+        return (void *)(SPACE_START + (ppn << 12));
+}
+static inline ppn_t space_ppn(const void *p)
+{
+        return ((uint64_t)p - SPACE_START) >> 12;
+}
 
-void *space_alloc(unsigned type);                          /* zeroed */
-void space_free(void *object);                             /* deferred */
-unsigned space_type_of(const void *object);                /* type number of a slab object */
-void *space_alloc_bytes(size_t len);                       /* zeroed, 16-aligned, len <= 64 pages; classes to 2016, then page runs */
-void space_free_bytes(void *block);                        /* deferred; NULL is nothing */
-size_t space_bytes_size(const void *block);                /* usable size */
+void *space_alloc(unsigned type);           /* zeroed */
+void space_free(void *object);              /* deferred */
+unsigned space_type_of(const void *object); /* type number of a slab object */
+void *space_alloc_bytes(size_t len);        /* zeroed, 16-aligned, len <= 64 pages; classes to 2016, then page runs */
+void space_free_bytes(void *block);         /* deferred; NULL is nothing */
+size_t space_bytes_size(const void *block); /* usable size */
 /* Walk all live objects of a type (boot, checkers): no concurrent change of that type. In a walker of a checker, freed ones are left out. */
 void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg);
 
 /* The root object's slots: persistent pointers everything else hangs on. */
 enum root_slot { ROOT_POSIX = 0, ROOT_PVM, ROOT_CONSOLE, ROOT_SLOTS = 16 };
 void *space_root_get(enum root_slot slot);
-void space_root_set(enum root_slot slot, void *object);    /* after section_changes */
+void space_root_set(enum root_slot slot, void *object); /* after section_changes */
 
 struct space_stats {
         uint64_t pages[PAGE_KINDS]; /* PAGE_FREE: pages with a frame that are free */
@@ -100,7 +111,7 @@ struct space_stats {
         uint64_t pages_first;       /* first page that can be of another kind than PAGE_META */
         uint64_t pages_top;         /* pages of the space ever used */
         uint64_t dirty_now, epoch;
-        uint64_t deferred;          /* frees that wait for their grace period */
+        uint64_t deferred; /* frees that wait for their grace period */
 };
 void space_stats(struct space_stats *s);
 
@@ -109,23 +120,25 @@ void space_stats(struct space_stats *s);
  * Protection: notes the page dirty and returns true (retry the instruction). False: not ours.
  */
 bool space_fault(uint64_t addr, bool present, bool write);
-void space_page_dirty(ppn_t ppn);                          /* a user mapping is about to become writable */
+void space_page_dirty(ppn_t ppn); /* a user mapping is about to become writable */
 bool space_page_absent(ppn_t ppn);
-int space_fetch(ppn_t ppn);                                /* outside sections; 0 or -EIO */
-ppn_t space_fetch_pending(void);                           /* the page for which this CPU's last section was abandoned */
+int space_fetch(ppn_t ppn);      /* outside sections; 0 or -EIO */
+ppn_t space_fetch_pending(void); /* the page for which this CPU's last section was abandoned */
 
 /* Epochs. One barrier with the caller as leader, outside any section. In a RAM-only space it ends there. */
 void snapshot_barrier(void);
 uint64_t snapshot_epoch(void);
-struct barrier_stats { uint64_t count, pause_last, pause_max, pause_sum, leaves_last; }; /* pauses in clock ticks */
+struct barrier_stats {
+        uint64_t count, pause_last, pause_max, pause_sum, leaves_last;
+}; /* pauses in clock ticks */
 void snapshot_barrier_stats(struct barrier_stats *s);
 
 /* Test knobs and checkers. Checkers run while all CPUs are parked and panic with what they found. */
-extern uint32_t space_absent_per_mille;                    /* at each barrier this share of evictable pages is made absent */
-extern bool space_check_each_barrier;                      /* P1, P3, P4, P12 at every barrier */
+extern uint32_t space_absent_per_mille; /* at each barrier this share of evictable pages is made absent */
+extern bool space_check_each_barrier;   /* P1, P3, P4, P12 at every barrier */
 void space_check_p1(void);
 void space_check_p12(void);
-void space_check_pages(void);                              /* every page is in exactly one list or in use; counts agree */
+void space_check_pages(void); /* every page is in exactly one list or in use; counts agree */
 
 /*
  * References that fields of typed objects do not show (descriptor arrays, page-tree nodes) are reported by walkers, called by the P12
@@ -135,4 +148,5 @@ struct space_visitor {
         void (*object)(const void *object); /* a counted reference to an object */
         void (*page)(ppn_t ppn);            /* a counted reference to a page */
 };
-void space_ref_walker_register(void (*walk)(const struct space_visitor *v), uint32_t page_kinds); /* kinds: bit mask of 1 << PAGE_x */
+void space_ref_walker_register(void (*walk)(const struct space_visitor *v),
+                               uint32_t page_kinds); /* kinds: bit mask of 1 << PAGE_x */

@@ -5,7 +5,11 @@
 #include "kernel/include/log.h"
 
 #define AREA(name) extern const struct posix_type name##_types[] __attribute__((weak));
-#define AREAS AREA(mm) AREA(proc) AREA(signal) AREA(futex) AREA(time) AREA(vfs) AREA(fs) AREA(tty) AREA(pipe) AREA(poll) AREA(socket) AREA(ipc)
+/* clang-format off */
+#define AREAS \
+        AREA(mm) AREA(proc) AREA(signal) AREA(futex) AREA(time) AREA(vfs) AREA(fs) AREA(tty) AREA(pipe) AREA(poll) \
+        AREA(socket) AREA(ipc)
+/* clang-format on */
 AREAS
 #undef AREA
 

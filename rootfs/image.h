@@ -25,7 +25,8 @@ struct image_header {
         uint32_t blocks_at;  /* struct image_block[nblocks]; multiple of 8 */
         uint32_t strings_at; /* names and symlink targets, without NUL */
         uint32_t strings_len;
-        uint64_t data_size; /* sum of the sizes of all files: what unpacking takes at most, less the rounding to pages */
+        uint64_t
+                data_size; /* sum of the sizes of all files: what unpacking takes at most, less the rounding to pages */
 };
 _Static_assert(sizeof(struct image_header) == 64, "image_header");
 
@@ -53,7 +54,8 @@ _Static_assert(sizeof(struct image_entry) == 64, "image_entry");
 struct image_block {
         uint32_t at;
         uint32_t packed_len;
-        uint32_t raw_len; /* at most IMAGE_BLOCK_SIZE; less only in the last block before a file that begins a new one */
+        uint32_t
+                raw_len; /* at most IMAGE_BLOCK_SIZE; less only in the last block before a file that begins a new one */
         uint32_t reserved;
 };
 _Static_assert(sizeof(struct image_block) == 16, "image_block");

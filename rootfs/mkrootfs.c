@@ -131,8 +131,13 @@ static struct node *add(const char *path, uint32_t mode, uint32_t uid, uint32_t 
         nodes = more(nodes, (nnodes + 1) * sizeof(*nodes));
         n = &nodes[nnodes++];
         *n = (struct node){.path = copy(path)};
-        n->entry = (struct image_entry){.parent = parent, .name_len = strlen(name), .mode = mode, .uid = uid, .gid = gid,
-                                        .same_as = IMAGE_NO_ENTRY, .mtime = mtime};
+        n->entry = (struct image_entry){.parent = parent,
+                                        .name_len = strlen(name),
+                                        .mode = mode,
+                                        .uid = uid,
+                                        .gid = gid,
+                                        .same_as = IMAGE_NO_ENTRY,
+                                        .mtime = mtime};
         return n;
 }
 
@@ -452,11 +457,13 @@ static void cpio_put(const void *data, size_t len)
         cpio_pad();
 }
 
-static void cpio_entry(const char *path, const struct image_entry *e, unsigned ino, unsigned nlink, const char *data, size_t len)
+static void cpio_entry(const char *path, const struct image_entry *e, unsigned ino, unsigned nlink, const char *data,
+                       size_t len)
 {
         char head[120];
-        int n = snprintf(head, sizeof(head), "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", ino, e->mode, e->uid,
-                         e->gid, nlink, (unsigned)e->mtime, len, 0, 0, e->rdev_major, e->rdev_minor, strlen(path) + 1, 0);
+        int n = snprintf(head, sizeof(head), "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", ino,
+                         e->mode, e->uid, e->gid, nlink, (unsigned)e->mtime, len, 0, 0, e->rdev_major, e->rdev_minor,
+                         strlen(path) + 1, 0);
 
         image = more(image, image_len + n + strlen(path) + 1);
         memcpy(image + image_len, head, n);

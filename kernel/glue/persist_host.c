@@ -24,12 +24,13 @@
 _Static_assert(SPACE_START == SPACE_BASE && SPACE_PAGES << PAGE_SHIFT == SPACE_MAX, "the space's place");
 
 static struct section sections[MAX_CPUS];
-static uint32_t participants;         /* [a] mask of CPUs */
-static uint32_t idle;                 /* [a] mask of CPUs that touch nothing of the space */
-static uint32_t halted;               /* [a] mask of CPUs that want an IPI: parked ones at the release, the leader when another parks */
-static uint32_t leader;               /* CPU of the barrier under way */
-static uint64_t asked, released;      /* [a] */
-static uint64_t parked[MAX_CPUS];     /* [a] barrier for which the CPU waits, or waited last */
+static uint32_t participants; /* [a] mask of CPUs */
+static uint32_t idle;         /* [a] mask of CPUs that touch nothing of the space */
+static uint32_t
+        halted; /* [a] mask of CPUs that want an IPI: parked ones at the release, the leader when another parks */
+static uint32_t leader;           /* CPU of the barrier under way */
+static uint64_t asked, released;  /* [a] */
+static uint64_t parked[MAX_CPUS]; /* [a] barrier for which the CPU waits, or waited last */
 
 /* ---- frames ---- */
 
@@ -106,7 +107,8 @@ static void wait_until(bool (*done)(uint64_t barrier), uint64_t barrier)
                 __asm__ volatile("cli" ::: "memory");
                 if (done(barrier))
                         break;
-                __asm__ volatile("sti; hlt" ::: "memory"); /* an IPI that came since cli is taken now and ends the hlt */
+                __asm__ volatile("sti; hlt" ::
+                                         : "memory"); /* an IPI that came since cli is taken now and ends the hlt */
         }
         __asm__ volatile("sti" ::: "memory");
         __atomic_fetch_and(&halted, ~self, __ATOMIC_SEQ_CST);

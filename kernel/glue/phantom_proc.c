@@ -50,17 +50,19 @@ static long set_check(struct call *c, const char *text, size_t len, void *arg)
 
 static void show_stats(struct proc_text *t, void *arg)
 {
-        static const char *const kinds[PAGE_KINDS] = { "free", "meta", "slab", "run", "node", "anon", "file", "dir" };
+        static const char *const kinds[PAGE_KINDS] = {"free", "meta", "slab", "run", "node", "anon", "file", "dir"};
         struct barrier_stats b;
         struct space_stats s;
 
         (void)arg;
         snapshot_barrier_stats(&b);
         space_stats(&s);
-        proc_printf(t, "epoch %lu\nbarriers %lu\npause_last_ticks %lu\npause_max_ticks %lu\npause_mean_ticks %lu\nleaves_last %lu\n", s.epoch, b.count,
-                    b.pause_last, b.pause_max, b.count ? b.pause_sum / b.count : 0, b.leaves_last);
-        proc_printf(t, "dirty %lu\ndeferred %lu\nframes_total %lu\nframes_free %lu\npages_top %lu\npages_cached %lu\n", s.dirty_now, s.deferred, frames_total(),
-                    frames_free(), s.pages_top, s.pages_cached);
+        proc_printf(t,
+                    "epoch %lu\nbarriers %lu\npause_last_ticks %lu\npause_max_ticks %lu\npause_mean_ticks "
+                    "%lu\nleaves_last %lu\n",
+                    s.epoch, b.count, b.pause_last, b.pause_max, b.count ? b.pause_sum / b.count : 0, b.leaves_last);
+        proc_printf(t, "dirty %lu\ndeferred %lu\nframes_total %lu\nframes_free %lu\npages_top %lu\npages_cached %lu\n",
+                    s.dirty_now, s.deferred, frames_total(), frames_free(), s.pages_top, s.pages_cached);
         for (unsigned k = 0; k < PAGE_KINDS; k++)
                 proc_printf(t, "pages_%s %lu\n", kinds[k], s.pages[k]);
         proc_printf(t, "abandoned %lu\n", section_this()->abandoned);
@@ -68,7 +70,8 @@ static void show_stats(struct proc_text *t, void *arg)
 
 void phantom_proc_register(void)
 {
-        static struct proc_number chaos = { &chaos_per_mille, 4, 1000, NULL }, absent = { &space_absent_per_mille, 4, 1000, NULL };
+        static struct proc_number chaos = {&chaos_per_mille, 4, 1000, NULL},
+                                  absent = {&space_absent_per_mille, 4, 1000, NULL};
 
         proc_register("/proc/phantom/barrier_hz", 0644, show_rate, set_rate, NULL);
         proc_register("/proc/phantom/check", 0644, show_check, set_check, NULL);

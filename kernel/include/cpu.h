@@ -20,26 +20,26 @@ struct thread;  /* posix/include/thread.h */
 struct mmu;
 
 struct cpu {
-        struct cpu *self;         /* %gs:0 */
-        uint64_t stack_top;       /* %gs:8  entry starts here */
-        uint64_t scratch;         /* %gs:16 user rsp during syscall entry */
-        struct thread *current;   /* %gs:24 the Unix thread whose frame is on the stack, or NULL */
-        struct section *section;  /* %gs:32 this CPU's section state (persist) */
-        uint32_t id;              /* dense, 0 is the boot CPU */
+        struct cpu *self;        /* %gs:0 */
+        uint64_t stack_top;      /* %gs:8  entry starts here */
+        uint64_t scratch;        /* %gs:16 user rsp during syscall entry */
+        struct thread *current;  /* %gs:24 the Unix thread whose frame is on the stack, or NULL */
+        struct section *section; /* %gs:32 this CPU's section state (persist) */
+        uint32_t id;             /* dense, 0 is the boot CPU */
         uint32_t apic_id;
-        volatile uint32_t need;   /* NEED_*: looked at before the return to user mode and in idle */
-        uint32_t irq_depth;       /* > 0 in an interrupt handler */
-        bool irq_from_user;       /* the interrupt being served came from user mode */
-        bool in_user_fixup;       /* copying through the user mapping: a fault goes to the fix-up */
-        struct mmu *mmu;          /* address space that is loaded */
-        struct frame *frame;      /* user frame at the top of the stack */
+        volatile uint32_t need; /* NEED_*: looked at before the return to user mode and in idle */
+        uint32_t irq_depth;     /* > 0 in an interrupt handler */
+        bool irq_from_user;     /* the interrupt being served came from user mode */
+        bool in_user_fixup;     /* copying through the user mapping: a fault goes to the fix-up */
+        struct mmu *mmu;        /* address space that is loaded */
+        struct frame *frame;    /* user frame at the top of the stack */
         void *tss;
-        uint8_t vec_busy;         /* vector.S: how many of the user's vector registers are saved here; 0xff: they are not to be used */
+        uint8_t vec_busy; /* vector.S: how many of the user's vector registers are saved here; 0xff: they are not to be used */
         uint8_t vec_save[128] __attribute__((aligned(64)));
         uint64_t idle_ns, busy_since_ns;
-        uint64_t fault_addr;      /* CR2 of the last user-copy fault that the fix-up caught */
-        uint64_t fault_err;       /* and its error code */
-        bool probing;             /* safe_read64: every fault goes to the fix-up, also one on the space */
+        uint64_t fault_addr;         /* CR2 of the last user-copy fault that the fix-up caught */
+        uint64_t fault_err;          /* and its error code */
+        bool probing;                /* safe_read64: every fault goes to the fix-up, also one on the space */
         struct frame *stopped_frame; /* panic: where the stop caught this CPU */
 };
 
@@ -55,7 +55,7 @@ static inline struct cpu *cpu_this(void)
         return c;
 }
 extern struct cpu cpus[MAX_CPUS];
-extern unsigned cpu_count;          /* CPUs that run */
+extern unsigned cpu_count; /* CPUs that run */
 
 static inline uint64_t irq_save(void)
 {
@@ -80,7 +80,9 @@ static inline uint64_t rdtsc(void)
 }
 
 /* Volatile lock for volatile data; also used by interrupt handlers, hence interrupts off while held. */
-struct spinlock { volatile uint32_t word; };
+struct spinlock {
+        volatile uint32_t word;
+};
 static inline uint64_t spin_lock(struct spinlock *l)
 {
         uint64_t f = irq_save();

@@ -27,8 +27,12 @@ struct klog_console {
 bool klog_panicking(void);
 void klog_console_register(struct klog_console *c);
 void klog_console_unregister(struct klog_console *c);
-uint64_t klog_end(void);                                                /* sequence number after the newest byte */
+uint64_t klog_end(void); /* sequence number after the newest byte */
 noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 void backtrace_print(uint64_t rbp);
 
-#define assert(c) do { if (unlikely(!(c))) panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #c); } while (0)
+#define assert(c)                                                                                                      \
+        do {                                                                                                           \
+                if (unlikely(!(c)))                                                                                    \
+                        panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #c);                                  \
+        } while (0)

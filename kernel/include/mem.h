@@ -7,19 +7,29 @@
 #pragma once
 #include "kernel/include/types.h"
 
-paddr_t frame_alloc(void);                                  /* 0: none left. Contents undefined. */
-paddr_t frame_alloc_contig(size_t nframes, paddr_t below);  /* aligned to its size rounded up to a power of two; 0: none */
+paddr_t frame_alloc(void); /* 0: none left. Contents undefined. */
+paddr_t frame_alloc_contig(size_t nframes,
+                           paddr_t below); /* aligned to its size rounded up to a power of two; 0: none */
 void frame_free(paddr_t pa);
 void frame_free_contig(paddr_t pa, size_t nframes);
 uint64_t frames_total(void);
 uint64_t frames_free(void);
-static inline void *direct(paddr_t pa) { return (void *)(DIRECT_BASE + pa); }
-static inline paddr_t direct_pa(const void *p) { return (paddr_t)p - DIRECT_BASE; }
-static inline ppn_t space_ppn_of(const void *p) { return ((uint64_t)p - SPACE_BASE) >> PAGE_SHIFT; }
+static inline void *direct(paddr_t pa)
+{
+        return (void *)(DIRECT_BASE + pa);
+}
+static inline paddr_t direct_pa(const void *p)
+{
+        return (paddr_t)p - DIRECT_BASE;
+}
+static inline ppn_t space_ppn_of(const void *p)
+{
+        return ((uint64_t)p - SPACE_BASE) >> PAGE_SHIFT;
+}
 
-void *kmalloc(size_t size);   /* NULL: no memory; aligned to 16 */
+void *kmalloc(size_t size); /* NULL: no memory; aligned to 16 */
 void *kzalloc(size_t size);
 void kfree(void *p);
-void *vmalloc(size_t size);   /* page multiple, virtually contiguous in the heap range; NULL: no memory */
-void vfree(void *p);          /* NULL is nothing; interrupts on: other CPUs forget the mapping */
-void *mmio_map(paddr_t pa, size_t len, bool write_combining);  /* uncached by default; never unmapped; NULL: no memory */
+void *vmalloc(size_t size); /* page multiple, virtually contiguous in the heap range; NULL: no memory */
+void vfree(void *p);        /* NULL is nothing; interrupts on: other CPUs forget the mapping */
+void *mmio_map(paddr_t pa, size_t len, bool write_combining); /* uncached by default; never unmapped; NULL: no memory */

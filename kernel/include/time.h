@@ -7,20 +7,23 @@
 #include "kernel/lib/rbtree.h"
 
 uint64_t time_mono_ns(void);
-uint64_t time_real_ns(void);               /* since 1970 */
+uint64_t time_real_ns(void); /* since 1970 */
 void time_set_real_ns(uint64_t ns);
 uint64_t time_tsc_khz(void);
-void time_set_mono_base(uint64_t ns);      /* recovery: monotonic goes on from here */
-struct time_vdso { uint64_t tsc_base, mono_base_ns, real_offset_ns, mult; uint32_t shift, seq; };
-void time_vdso_fill(struct time_vdso *v);  /* numbers for the vDSO's data page */
+void time_set_mono_base(uint64_t ns); /* recovery: monotonic goes on from here */
+struct time_vdso {
+        uint64_t tsc_base, mono_base_ns, real_offset_ns, mult;
+        uint32_t shift, seq;
+};
+void time_vdso_fill(struct time_vdso *v);        /* numbers for the vDSO's data page */
 void time_vdso_register(struct time_vdso *page); /* the data page: rewritten with seq odd during each update */
 
 /* One-shot timer on the arming CPU; fn runs in interrupt context with interrupts off: volatile memory only. */
 struct vtimer {
         uint64_t deadline_ns;
         void (*fn)(struct vtimer *);
-        uint32_t cpu, index;   /* owner; index 0 = not armed */
-        struct rb_node node;   /* in the owner's tree */
+        uint32_t cpu, index; /* owner; index 0 = not armed */
+        struct rb_node node; /* in the owner's tree */
 };
-void vtimer_arm(struct vtimer *t, uint64_t deadline_ns);  /* re-arms if armed (from any CPU) */
-void vtimer_cancel(struct vtimer *t);                      /* after return fn is not running */
+void vtimer_arm(struct vtimer *t, uint64_t deadline_ns); /* re-arms if armed (from any CPU) */
+void vtimer_cancel(struct vtimer *t);                    /* after return fn is not running */

@@ -12,4 +12,4 @@ struct work {
         uint32_t queued;
 };
 void work_queue(struct work *w);
-struct work *work_take(void);   /* oldest item queued on this CPU, or NULL; the runner's (kernel/glue) */
+struct work *work_take(void); /* oldest item queued on this CPU, or NULL; the runner's (kernel/glue) */

@@ -66,7 +66,8 @@ noreturn void kernel_main_late(void)
         space_check_each_barrier = boot_option("check", NULL, 0);
         barrier_set_rate((uint32_t)boot_option_u64("barrier", 0));
         smp_release();
-        klog(LOG_INFO, "%u CPU%s, %lu MiB in use", cpu_count, cpu_count == 1 ? "" : "s", (frames_total() - frames_free()) >> 8);
+        klog(LOG_INFO, "%u CPU%s, %lu MiB in use", cpu_count, cpu_count == 1 ? "" : "s",
+             (frames_total() - frames_free()) >> 8);
         run_threads();
         __builtin_unreachable();
 }

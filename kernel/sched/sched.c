@@ -13,22 +13,22 @@
 #include "kernel/include/work.h"
 #include "kernel/include/arch/thread_regs.h"
 
-#define MAX_SLOTS   32768u
-#define BUCKETS     64u
-#define BUCKET_NS   1000000ul
-#define SLICE_NS    4000000ul
-#define SLEEPER_NS  3000000ul /* how far behind a sleeper may come back */
-#define GRANULE_NS  1000000ul /* a woken thread preempts when it is this much behind */
+#define MAX_SLOTS  32768u
+#define BUCKETS    64u
+#define BUCKET_NS  1000000ul
+#define SLICE_NS   4000000ul
+#define SLEEPER_NS 3000000ul /* how far behind a sleeper may come back */
+#define GRANULE_NS 1000000ul /* a woken thread preempts when it is this much behind */
 
 struct run_queue {
         struct spinlock lock;
         struct sched_thread *head[BUCKETS], *tail[BUCKETS]; /* by virtual time */
-        uint64_t nonempty;          /* bit a bucket */
-        uint64_t base;              /* number of the first bucket (virtual time / BUCKET_NS) */
+        uint64_t nonempty;                                  /* bit a bucket */
+        uint64_t base;                                      /* number of the first bucket (virtual time / BUCKET_NS) */
         struct sched_thread *realtime;
         uint32_t nready;
         struct sched_thread *current;
-        uint64_t vtime;             /* virtual time of what runs */
+        uint64_t vtime; /* virtual time of what runs */
         struct vtimer slice;
         uint64_t switches;
         bool idle;
@@ -280,7 +280,8 @@ bool sched_sleep(struct sched_thread *st, enum sched_state to, bool interruptibl
         do {
                 if (old & stop)
                         return false;
-        } while (!__atomic_compare_exchange_n(&st->word, &old, (old & ~0xffu) | to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+        } while (!__atomic_compare_exchange_n(&st->word, &old, (old & ~0xffu) | to, false, __ATOMIC_SEQ_CST,
+                                              __ATOMIC_SEQ_CST));
         return true;
 }
 
@@ -478,7 +479,8 @@ static struct sched_thread *steal(void)
         struct run_queue *busiest = NULL;
 
         for (unsigned i = 0; i < cpu_count; i++)
-                if (i != self && queues[i].nready > (queues[i].idle ? 1u : 0u) && (!busiest || queues[i].nready > busiest->nready))
+                if (i != self && queues[i].nready > (queues[i].idle ? 1u : 0u) &&
+                    (!busiest || queues[i].nready > busiest->nready))
                         busiest = &queues[i];
         if (!busiest)
                 return NULL;
@@ -574,18 +576,19 @@ noreturn void sched_loop(void *unused)
 
 static void load_fn(struct vtimer *t)
 {
-        static const uint64_t decay[3] = { 1884, 2014, 2037 }; /* exp(-5s/1m,5m,15m) * 2048 */
+        static const uint64_t decay[3] = {1884, 2014, 2037}; /* exp(-5s/1m,5m,15m) * 2048 */
         struct sched_load l;
 
         sched_load_get(&l);
         for (unsigned i = 0; i < 3; i++)
-                load_avg[i] = (load_avg[i] * decay[i] + (uint64_t)(l.ready + l.running) * 2048 * (2048 - decay[i])) >> 11;
+                load_avg[i] =
+                        (load_avg[i] * decay[i] + (uint64_t)(l.ready + l.running) * 2048 * (2048 - decay[i])) >> 11;
         vtimer_arm(t, t->deadline_ns + 5 * NSEC_PER_SEC);
 }
 
 void sched_load_get(struct sched_load *l)
 {
-        *l = (struct sched_load){ 0 };
+        *l = (struct sched_load){0};
         for (unsigned i = 0; i < cpu_count; i++) {
                 l->switches += queues[i].switches;
                 l->ready += queues[i].nready;

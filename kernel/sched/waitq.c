@@ -9,7 +9,10 @@
 
 #define QUEUES 2048u
 
-static struct waitq { struct spinlock lock; struct waiter *head, *tail; } table[QUEUES];
+static struct waitq {
+        struct spinlock lock;
+        struct waiter *head, *tail;
+} table[QUEUES];
 
 static struct waitq *queue_of(const void *key)
 {
@@ -86,7 +89,7 @@ struct waiter *sched_waiter(struct sched_thread *st)
                         const void *key = st->waiters[i].next ? st->waiters[i].key : NULL;
 
                         waiter_remove(&st->waiters[i]);
-                        more[i] = (struct waiter){ .thread = st };
+                        more[i] = (struct waiter){.thread = st};
                         if (key)
                                 waiter_add(&more[i], key);
                 }
@@ -97,7 +100,7 @@ struct waiter *sched_waiter(struct sched_thread *st)
         }
         struct waiter *w = &st->waiters[st->nwaiters++];
 
-        *w = (struct waiter){ .thread = st };
+        *w = (struct waiter){.thread = st};
         return w;
 }
 
@@ -179,7 +182,8 @@ void waiter_each(const void *key, enum waiter_verdict (*fn)(struct waiter *w, vo
         spin_unlock(&q->lock, f);
 }
 
-void waiter_each_move(const void *from, const void *to, enum waiter_verdict (*fn)(struct waiter *w, void *arg), void *arg)
+void waiter_each_move(const void *from, const void *to, enum waiter_verdict (*fn)(struct waiter *w, void *arg),
+                      void *arg)
 {
         struct waitq *q = queue_of(from), *r = queue_of(to);
         struct waitq *first = q < r ? q : r, *second = q < r ? r : q;

@@ -4,7 +4,9 @@
 #include "kernel/include/work.h"
 #include "kernel/include/cpu.h"
 
-static struct { struct work *head, *tail; } lists[MAX_CPUS];
+static struct {
+        struct work *head, *tail;
+} lists[MAX_CPUS];
 
 void work_queue(struct work *w)
 {

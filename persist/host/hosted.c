@@ -22,17 +22,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define PAGE 4096ul
+#define PAGE        4096ul
 #define SPACE_BYTES (SPACE_PAGES * PAGE)
 
 enum { FRAME = 1, PRESENT = 2, DIRTY = 4 };
 
 static int file = -1;
 static char *alias;
-static uint8_t *state;                     /* [a] */
-static uint64_t frames_max, frames_used;   /* [a] */
-static ppn_t *dirty_list;                  /* pages noted in this epoch; a page withdrawn meanwhile may stand here in vain */
-static uint64_t ndirty;                    /* [a] */
+static uint8_t *state;                   /* [a] */
+static uint64_t frames_max, frames_used; /* [a] */
+static ppn_t *dirty_list; /* pages noted in this epoch; a page withdrawn meanwhile may stand here in vain */
+static uint64_t ndirty;   /* [a] */
 
 static _Thread_local struct {
         unsigned cpu;
@@ -184,7 +184,8 @@ static void host_check_tracking(void)
         if (!f)
                 fail("/proc/self/maps");
         while (fgets(line, sizeof(line), f)) {
-                if (sscanf(line, "%lx-%lx %4s", &from, &to, prot) != 3 || from < SPACE_START || to > SPACE_START + SPACE_BYTES)
+                if (sscanf(line, "%lx-%lx %4s", &from, &to, prot) != 3 || from < SPACE_START ||
+                    to > SPACE_START + SPACE_BYTES)
                         continue;
                 for (; prot[1] == 'w' && from < to; from += PAGE)
                         if (!(state[(from - SPACE_START) / PAGE] & DIRTY))
@@ -332,7 +333,7 @@ static void *map(void *at, size_t len, int prot, int flags, int fd)
 
 void hosted_open(uint64_t nframes)
 {
-        struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
+        struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
 
         file = memfd_create("space", MFD_CLOEXEC);
         if (file < 0 || ftruncate(file, (off_t)SPACE_BYTES))
@@ -340,7 +341,8 @@ void hosted_open(uint64_t nframes)
         map((void *)SPACE_START, SPACE_BYTES, PROT_NONE, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, file);
         alias = map(NULL, SPACE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file);
         state = map(NULL, SPACE_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-        dirty_list = map(NULL, SPACE_PAGES * sizeof(*dirty_list), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+        dirty_list = map(NULL, SPACE_PAGES * sizeof(*dirty_list), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
         frames_max = nframes;
         frames_used = 0;
         ndirty = 0;

@@ -11,7 +11,8 @@
 
 /* A machine with this many frames, no space on it yet. space_create() comes next, after hosted_cpu_enter(0). */
 void hosted_open(uint64_t nframes);
-void hosted_close(void); /* power off: the process has no space any more; persist/ has forgotten it. Nothing if there is none */
+void hosted_close(
+        void); /* power off: the process has no space any more; persist/ has forgotten it. Nothing if there is none */
 
 /* The calling thread is this CPU from here on. The first one to enter calls space_create() before hosted_cpu_ready(). */
 void hosted_cpu_enter(unsigned cpu);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 4096ul
+#define BLOCK       4096ul
 #define SECTOR_SIZE 512ul
 
 static void *must_have(void *p)
@@ -25,7 +25,7 @@ static void record(struct simdisk *s, uint64_t sector, uint32_t nsectors, const 
                 s->op = must_have(realloc(s->op, s->cap * sizeof(*s->op)));
         }
         op = &s->op[s->nops++];
-        *op = (struct simdisk_op){ sector, nsectors, NULL };
+        *op = (struct simdisk_op){sector, nsectors, NULL};
         if (nsectors) {
                 op->data = must_have(malloc(nsectors * SECTOR_SIZE));
                 memcpy(op->data, data, nsectors * SECTOR_SIZE);
@@ -89,7 +89,7 @@ static int disk_flush_(struct store_disk *d)
 
 void simdisk_init(struct simdisk *s, uint64_t nblocks, uint64_t seed)
 {
-        *s = (struct simdisk){ .d = { nblocks, disk_read_, disk_write_, disk_write_sector, disk_flush_ }, .rng = seed };
+        *s = (struct simdisk){.d = {nblocks, disk_read_, disk_write_, disk_write_sector, disk_flush_}, .rng = seed};
         s->now = must_have(calloc(nblocks, BLOCK));
         s->base = must_have(calloc(nblocks, BLOCK));
 }
@@ -157,7 +157,8 @@ void simdisk_cut(const struct simdisk *s, size_t at, enum cut_mode mode, uint64_
                         continue;
                 for (uint32_t k = 0; k < op->nsectors; k++)
                         if (survives(mode, rng))
-                                memcpy(to->now + (op->sector + k) * SECTOR_SIZE, op->data + k * SECTOR_SIZE, SECTOR_SIZE);
+                                memcpy(to->now + (op->sector + k) * SECTOR_SIZE, op->data + k * SECTOR_SIZE,
+                                       SECTOR_SIZE);
         }
         free(order);
         simdisk_settle(to);

@@ -6,21 +6,21 @@
 #include "persist/store/store.h"
 
 struct simdisk_op {
-        uint64_t sector; /* 512 bytes */
+        uint64_t sector;   /* 512 bytes */
         uint32_t nsectors; /* 0: a flush */
         uint8_t *data;
 };
 
 struct simdisk {
         struct store_disk d;
-        uint8_t *now;               /* what reads see */
+        uint8_t *now; /* what reads see */
         struct simdisk_op *op;
         size_t nops, cap;
-        uint8_t *base;              /* contents before op[0] */
+        uint8_t *base; /* contents before op[0] */
         /* misbehaviour */
-        uint32_t fail_writes;       /* of 1000 writes this many fail; a failed write may have written some sectors */
-        uint64_t bad_block;         /* this one cannot be written; 0: none */
-        uint32_t lose_flushes;      /* of 1000 flushes this many do nothing, and say they did */
+        uint32_t fail_writes;  /* of 1000 writes this many fail; a failed write may have written some sectors */
+        uint64_t bad_block;    /* this one cannot be written; 0: none */
+        uint32_t lose_flushes; /* of 1000 flushes this many do nothing, and say they did */
         uint64_t rng;
         uint64_t nwrites, nflushes, nblocks_written;
 };

@@ -17,7 +17,8 @@ void blocks_geometry(struct store *s, uint64_t nblocks)
         s->first_data = s->unit_home + (uint64_t)s->nunits * HOMES * UNIT_BLOCKS;
         s->end_data = nblocks - 1; /* the last one is the second superblock */
         s->cursor = s->first_data;
-        s->max_nodes = nblocks / MAP_FANOUT + nblocks / MAP_FANOUT / MAP_FANOUT + MAP_LEVELS; /* of a dense map: a guess for sparse ones */
+        s->max_nodes = nblocks / MAP_FANOUT + nblocks / MAP_FANOUT / MAP_FANOUT +
+                       MAP_LEVELS; /* of a dense map: a guess for sparse ones */
 }
 
 static uint64_t group_place(uint64_t group, unsigned home)
@@ -181,7 +182,8 @@ void blocks_release(struct store *s, uint64_t block)
                 bit_change(s, u, n, g, block % GROUP_BLOCKS, false);
         } else {
                 /* A bitmap that cannot be read: the block is lost until pfsck. One that says free: the store contradicts itself. */
-                persist_host->log("store: block %lu cannot be freed: %s\n", block, r ? "its bitmap is damaged" : "it is free");
+                persist_host->log("store: block %lu cannot be freed: %s\n", block,
+                                  r ? "its bitmap is damaged" : "it is free");
                 if (!r)
                         s->failed = -EUCLEAN;
         }
@@ -213,8 +215,8 @@ static uint32_t run_find(const struct group *g, uint32_t *b, uint32_t least, uin
         return n >= least ? n : 0;
 }
 
-#define LONG_RUN 16u   /* shorter runs are passed over at first */
-#define LONG_GROUPS 4u /* for so many groups */
+#define LONG_RUN    16u /* shorter runs are passed over at first */
+#define LONG_GROUPS 4u  /* for so many groups */
 
 int blocks_alloc(struct store *s, uint32_t want, uint64_t *block, uint32_t *got)
 {
@@ -269,7 +271,9 @@ int blocks_write(struct store *s, struct disk_super *next)
                         r = disk_write(s, group_place((uint64_t)n * UNIT_GROUPS + i, home), u->group[i], 1);
                         if (r)
                                 return r;
-                        u->older[i] = e->written ? e->home : HOMES; /* true once the superblock is written; else the store has failed */
+                        u->older[i] =
+                                e->written ? e->home
+                                           : HOMES; /* true once the superblock is written; else the store has failed */
                         e->home = home;
                         e->written = 1;
                         e->sum = block_sum(u->group[i], STORE_BLOCK);

@@ -18,7 +18,7 @@ struct check {
         void (*report)(void *arg, const char *line);
         void *arg;
         uint64_t findings;
-        uint64_t kept_epoch;      /* of the walk under way; 0: newest state */
+        uint64_t kept_epoch; /* of the walk under way; 0: newest state */
 };
 
 static void __attribute__((format(printf, 2, 3))) found(struct check *c, const char *fmt, ...)
@@ -46,7 +46,8 @@ static void name(struct check *c, uint64_t block, uint8_t how, const char *who)
         if (!in_range(c, block, who))
                 return;
         if (c->seen[block])
-                found(c, "block %lu is named twice: %s by %s", block, c->seen[block] == LIVE ? "in use, and" : "dead, and", who);
+                found(c, "block %lu is named twice: %s by %s", block,
+                      c->seen[block] == LIVE ? "in use, and" : "dead, and", who);
         c->seen[block] = how;
 }
 
@@ -77,7 +78,8 @@ static void reach(struct check *c, struct disk_map m, const char *who)
                 found(c, "block %lu of kept snapshot %lu is younger than that", map_block(&m), c->kept_epoch);
         if (!c->seen[map_block(&m)])
                 found(c, "block %lu of kept snapshot %lu is free", map_block(&m), c->kept_epoch);
-        else if (c->seen[map_block(&m)] == DEAD && !(death_flags(d) & DEATH_UNKEPT) && (d->birth > c->kept_epoch || d->death <= c->kept_epoch))
+        else if (c->seen[map_block(&m)] == DEAD && !(death_flags(d) & DEATH_UNKEPT) &&
+                 (d->birth > c->kept_epoch || d->death <= c->kept_epoch))
                 found(c, "block %lu of kept snapshot %lu is dead for other epochs", map_block(&m), c->kept_epoch);
         else if (c->seen[map_block(&m)] == DEAD && death_flags(d) & DEATH_UNKEPT)
                 found(c, "block %lu of kept snapshot %lu is about to be free", map_block(&m), c->kept_epoch);
@@ -107,7 +109,8 @@ static void walk(struct check *c, struct disk_map m, unsigned level, uint64_t pp
                 if (!c->kept_epoch && recent_find(c->s, at))
                         continue; /* dead by now: it is in a queue */
                 reach(c, *e, "the map");
-                if (c->read_pages && (disk_read(c->s, map_block(e), c->s->page, 1) || page_sum(c->s->page) != map_sum(e)))
+                if (c->read_pages &&
+                    (disk_read(c->s, map_block(e), c->s->page, 1) || page_sum(c->s->page) != map_sum(e)))
                         found(c, "page %lx in block %lu is damaged", at, map_block(e));
         }
 out:
@@ -128,14 +131,16 @@ static void check_recent(struct check *c)
                         name(c, p->block, LIVE, "the recent index");
                 if (!c->read_pages)
                         continue;
-                if (p->length ? packed_read(s, p, s->page) != 0 : disk_read(s, p->block, s->page, 1) || page_sum(s->page) != p->sum)
-                        found(c, "page %lx, %s block %lu, is damaged", p->ppn - 1, p->length ? "packed in record" : "in", p->block);
+                if (p->length ? packed_read(s, p, s->page) != 0
+                              : disk_read(s, p->block, s->page, 1) || page_sum(s->page) != p->sum)
+                        found(c, "page %lx, %s block %lu, is damaged", p->ppn - 1,
+                              p->length ? "packed in record" : "in", p->block);
         }
 }
 
 static void check_kept_lists(struct check *c, struct kept *k)
 {
-        struct queue dead = { 0 }, blocks = { 0 };
+        struct queue dead = {0}, blocks = {0};
 
         if (list_read(c->s, k->k.dead_list, &dead, &blocks))
                 found(c, "dead list of kept snapshot %lu is damaged", k->k.epoch);
@@ -143,7 +148,8 @@ static void check_kept_lists(struct check *c, struct kept *k)
                 const struct disk_death *d = queue_at(&dead, i);
 
                 if (d->birth > k->k.epoch || d->death <= k->k.epoch)
-                        found(c, "block %lu is in the dead list of kept snapshot %lu, which does not need it", death_block(d), k->k.epoch);
+                        found(c, "block %lu is in the dead list of kept snapshot %lu, which does not need it",
+                              death_block(d), k->k.epoch);
         }
         name_dead(c, &dead, "a dead list");
         for (size_t i = 0; i < blocks.n; i++)
@@ -178,7 +184,7 @@ static void check_bitmaps(struct check *c)
 
 int store_check(struct store *s, bool read_pages, void (*report)(void *arg, const char *line), void *arg)
 {
-        struct check c = { .s = s, .read_pages = read_pages, .report = report, .arg = arg };
+        struct check c = {.s = s, .read_pages = read_pages, .report = report, .arg = arg};
         uint64_t n = s->super.nblocks;
 
         must(!s->open, "store: check inside a commit");

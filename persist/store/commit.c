@@ -111,10 +111,18 @@ static int record_write(struct store *s, uint32_t flags)
         __builtin_memcpy(s->body, s->entry, nentry_bytes);
         __builtin_memcpy(s->body + nentry_bytes, s->packed, s->npacked);
         zero16(h, sizeof(*h));
-        *h = (struct disk_record){ .magic = RECORD_MAGIC, .version = STORE_VERSION, .flags = flags,
-                                   .incarnation = s->super.incarnation, .epoch = epoch, .prev_epoch = s->epoch, .prev_sum = s->prev_sum,
-                                   .flushed_through = s->epoch, .mono_ns = s->new_clock.mono_ns, .real_ns = s->new_clock.real_ns,
-                                   .nentries = s->nentries, .nbody = nentry_bytes + s->npacked };
+        *h = (struct disk_record){.magic = RECORD_MAGIC,
+                                  .version = STORE_VERSION,
+                                  .flags = flags,
+                                  .incarnation = s->super.incarnation,
+                                  .epoch = epoch,
+                                  .prev_epoch = s->epoch,
+                                  .prev_sum = s->prev_sum,
+                                  .flushed_through = s->epoch,
+                                  .mono_ns = s->new_clock.mono_ns,
+                                  .real_ns = s->new_clock.real_ns,
+                                  .nentries = s->nentries,
+                                  .nbody = nentry_bytes + s->npacked};
         __builtin_memcpy(h->uuid, s->uuid, sizeof(h->uuid));
         __builtin_memcpy(h->body, s->body, h->nbody < RECORD_INLINE ? h->nbody : RECORD_INLINE);
         rest = h->nbody > RECORD_INLINE ? (h->nbody - RECORD_INLINE + STORE_BLOCK - 1) / STORE_BLOCK : 0;
@@ -162,7 +170,8 @@ int record_read(struct store *s, uint64_t block, struct disk_record *h)
             __builtin_memcmp(h->uuid, s->uuid, sizeof(h->uuid)))
                 return -EUCLEAN;
         if (h->nentries > RECORD_ENTRIES || h->nbody > BODY_MAX || h->nextents > RECORD_EXTENTS ||
-            h->nbody < h->nentries * sizeof(struct disk_entry) || h->next_block < s->first_data || h->next_block >= s->end_data)
+            h->nbody < h->nentries * sizeof(struct disk_entry) || h->next_block < s->first_data ||
+            h->next_block >= s->end_data)
                 return -EUCLEAN;
         __builtin_memcpy(s->body, h->body, RECORD_INLINE);
         for (uint32_t i = 0; i < h->nextents; i++) {
@@ -227,21 +236,22 @@ static int look_up(struct store *s, ppn_t ppn, struct recent *now)
                 return 0;
         }
         e = map_get(s, ppn, &m);
-        *now = (struct recent){ .block = map_block(&m), .birth = map_birth(&m), .sum = map_sum(&m) };
+        *now = (struct recent){.block = map_block(&m), .birth = map_birth(&m), .sum = map_sum(&m)};
         return e;
 }
 
 /* One more entry; what the page had before dies. */
-static int enter(struct store *s, ppn_t ppn, const struct recent *old, const struct recent *new, enum record_entry_kind kind)
+static int enter(struct store *s, ppn_t ppn, const struct recent *old, const struct recent *new,
+                 enum record_entry_kind kind)
 {
         struct disk_entry *e = &s->entry[s->nentries++];
         int r;
 
-        *e = (struct disk_entry){ .ppn_kind = ppn | (uint64_t)kind << 56, .sum = new->sum };
+        *e = (struct disk_entry){.ppn_kind = ppn | (uint64_t)kind << 56, .sum = new->sum};
         if (kind == ENTRY_BLOCK)
                 e->where = new->block;
         else if (kind == ENTRY_PACKED)
-                e->where = new->offset | (uint64_t)new->length << 32;
+                e->where = new->offset | (uint64_t) new->length << 32;
         if (old->block && !old->length) {
                 e->old_block = old->block;
                 e->old_birth = old->birth;
@@ -262,7 +272,8 @@ static bool pack(struct store *s, const void *page, struct recent *new)
 
         if (!s->pack || s->nentries >= PACK_PAGES)
                 return false;
-        n = LZ4_compress_default(page, (char *)s->packed + s->npacked, STORE_BLOCK, room < PACKED_MAX ? (int)room : (int)PACKED_MAX);
+        n = LZ4_compress_default(page, (char *)s->packed + s->npacked, STORE_BLOCK,
+                                 room < PACKED_MAX ? (int)room : (int)PACKED_MAX);
         if (n <= 0)
                 return false;
         new->block = s->next_block;
@@ -281,7 +292,7 @@ static int commit_fail(struct store *s, int r)
 
 int store_commit_page(struct store *s, ppn_t ppn, const void *page)
 {
-        struct recent old, new = { .ppn = ppn, .birth = s->next_epoch };
+        struct recent old, new = {.ppn = ppn, .birth = s->next_epoch};
         int r = s->failed;
 
         must(s->open, "store: page outside a commit");
@@ -302,7 +313,7 @@ int store_commit_page(struct store *s, ppn_t ppn, const void *page)
 
 int store_commit_none(struct store *s, ppn_t ppn)
 {
-        struct recent old, new = { .ppn = ppn, .birth = s->next_epoch };
+        struct recent old, new = {.ppn = ppn, .birth = s->next_epoch};
         int r = s->failed;
 
         must(s->open, "store: page outside a commit");

@@ -42,12 +42,12 @@ void queue_free(struct queue *q)
 {
         if (q->d)
                 persist_host->mem_free(q->d, q->cap * sizeof(*q->d));
-        *q = (struct queue){ 0 };
+        *q = (struct queue){0};
 }
 
 static struct disk_death death_of(uint64_t block, uint64_t birth, uint64_t death, unsigned flags)
 {
-        return (struct disk_death){ block | (uint64_t)flags << 56, birth, death };
+        return (struct disk_death){block | (uint64_t)flags << 56, birth, death};
 }
 
 /* A queue that cannot grow loses track of a block: the store must not go on as if it had not. */
@@ -194,7 +194,7 @@ static int list_write(struct store *s, struct queue *q, uint64_t epoch, uint64_t
 /* What was added to a dead list goes in front of it; a first block that is not full is taken in. */
 static int kept_write_list(struct store *s, struct kept *k, uint64_t epoch)
 {
-        struct queue all = { 0 };
+        struct queue all = {0};
         struct disk_list *l;
         int r = 0;
 
@@ -306,7 +306,7 @@ static int kept_read(struct store *s)
                         break;
                 }
                 for (uint32_t i = 0; i < b->n; i++)
-                        s->kept[s->nkept++] = (struct kept){ .k = b->kept[i] };
+                        s->kept[s->nkept++] = (struct kept){.k = b->kept[i]};
                 r = queue_push(&s->meta, death_of(block, b->birth, 0, DEATH_UNKEPT));
                 block = b->next;
         }
@@ -335,7 +335,7 @@ int dead_read(struct store *s)
 int kept_drop(struct store *s, unsigned i, uint64_t epoch)
 {
         struct kept *k = &s->kept[i];
-        struct queue dead = { 0 }, blocks = { 0 };
+        struct queue dead = {0}, blocks = {0};
         uint64_t at = k->k.epoch;
         int r = list_read(s, k->k.dead_list, &dead, &blocks);
 

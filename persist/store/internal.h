@@ -13,15 +13,15 @@
 #include "persist/store/store.h"
 #include "persist/engine.h"
 
-#define DATA_RUN       64u            /* blocks gathered for one write */
-#define RECENT_MAX     65536u         /* pages in the recent index: above it a checkpoint is due */
-#define PACK_PAGES     16u            /* commits of more pages are not packed */
-#define PACKED_MAX     2048u          /* a page that does not compress below this gets a block */
-#define BODY_MAX       (RECORD_INLINE + 60u * STORE_BLOCK)
-#define BIG_COMMIT     1024u          /* data blocks: above it the data is flushed before the record */
-#define COMMITS_KEPT   3u
-#define KEPT_MAX       1024u
-#define MAP_CACHE      4096u          /* nodes in memory above which clean ones go after a checkpoint */
+#define DATA_RUN     64u    /* blocks gathered for one write */
+#define RECENT_MAX   65536u /* pages in the recent index: above it a checkpoint is due */
+#define PACK_PAGES   16u    /* commits of more pages are not packed */
+#define PACKED_MAX   2048u  /* a page that does not compress below this gets a block */
+#define BODY_MAX     (RECORD_INLINE + 60u * STORE_BLOCK)
+#define BIG_COMMIT   1024u /* data blocks: above it the data is flushed before the record */
+#define COMMITS_KEPT 3u
+#define KEPT_MAX     1024u
+#define MAP_CACHE    4096u /* nodes in memory above which clean ones go after a checkpoint */
 
 struct queue { /* of deaths, first in first out */
         struct disk_death *d;
@@ -34,42 +34,42 @@ struct group {
 
 struct unit {
         struct disk_index entry[UNIT_GROUPS];
-        uint8_t older[UNIT_GROUPS];     /* home that the older superblock means */
+        uint8_t older[UNIT_GROUPS]; /* home that the older superblock means */
         struct group *group[UNIT_GROUPS];
         uint64_t dirty[UNIT_GROUPS / 64];
 };
 
 struct map_node {
         struct disk_map e[MAP_FANOUT];
-        uint64_t block, birth;          /* 0: not on disk yet */
+        uint64_t block, birth; /* 0: not on disk yet */
         bool dirty;
-        struct map_node *child[];       /* above level 0: MAP_FANOUT of them */
+        struct map_node *child[]; /* above level 0: MAP_FANOUT of them */
 };
 
 struct recent {
-        uint64_t ppn;                   /* + 1; 0: free place */
-        uint64_t block;                 /* of the page, or header block of the record it is packed in; 0: none */
+        uint64_t ppn;   /* + 1; 0: free place */
+        uint64_t block; /* of the page, or header block of the record it is packed in; 0: none */
         uint64_t birth, sum;
         uint32_t offset;
-        uint16_t length;                /* packed; 0: not */
+        uint16_t length; /* packed; 0: not */
 };
 
 struct kept {
         struct disk_kept k;
-        struct queue add;               /* dead blocks not in its list on disk yet */
+        struct queue add; /* dead blocks not in its list on disk yet */
 };
 
 struct store {
         struct store_disk *disk;
         uint8_t uuid[16];
         uint64_t base;
-        int failed;                     /* 0, or the error */
+        int failed; /* 0, or the error */
         uint64_t evidence;
         bool fell_back;
 
         /* superblocks */
-        struct disk_super super;        /* the newest */
-        unsigned slot;                  /* where it is: 0 or 1 */
+        struct disk_super super; /* the newest */
+        unsigned slot;           /* where it is: 0 or 1 */
         uint64_t slot_epoch[2];
         bool slot_valid[2];
         struct disk_index older_unit[UNITS_MAX]; /* of the older one; valid if slot_valid[!slot] */
@@ -78,9 +78,9 @@ struct store {
 
         /* the chain of records */
         uint64_t epoch, prev_sum, next_block, next_epoch;
-        uint64_t seen_incarnation;      /* greatest one in any record that was found, part of the chain or not */
+        uint64_t seen_incarnation; /* greatest one in any record that was found, part of the chain or not */
         struct store_clock clock;
-        uint64_t last[COMMITS_KEPT];    /* epochs of the last commits, oldest first */
+        uint64_t last[COMMITS_KEPT]; /* epochs of the last commits, oldest first */
 
         /* free space */
         uint64_t first_data, end_data, unit_home, free, max_nodes;
@@ -95,15 +95,15 @@ struct store {
         uint64_t nrecent, recent_size;
 
         /* dead blocks */
-        struct queue young;             /* perhaps needed by one of the last commits; by death */
-        struct queue old;               /* perhaps needed by a superblock */
-        struct queue meta;              /* blocks of the newest superblock's lists: they die with the next one */
+        struct queue young; /* perhaps needed by one of the last commits; by death */
+        struct queue old;   /* perhaps needed by a superblock */
+        struct queue meta;  /* blocks of the newest superblock's lists: they die with the next one */
         struct kept kept[KEPT_MAX];
         unsigned nkept;
 
         /* the commit under way */
         bool open, pack;
-        uint64_t ndata;                 /* data blocks so far */
+        uint64_t ndata; /* data blocks so far */
         struct store_clock new_clock;
         uint32_t nentries, npacked;
         uint64_t run_block;
@@ -120,19 +120,43 @@ struct store {
 uint64_t block_sum(const void *p, size_t len);
 /* Sum of a block that holds it, in the field at `sum`: of what follows the field, seeded with the sum of what precedes it. */
 uint64_t self_sum(const void *block, const uint64_t *sum, size_t len);
-static inline uint64_t page_sum(const void *page) { return block_sum(page, STORE_BLOCK) & MAP_SUM_MASK; }
+static inline uint64_t page_sum(const void *page)
+{
+        return block_sum(page, STORE_BLOCK) & MAP_SUM_MASK;
+}
 
-static inline uint64_t map_block(const struct disk_map *m) { return m->block_birth & 0xfffffffffful; }
-static inline uint64_t map_birth(const struct disk_map *m) { return m->block_birth >> 40 | (m->sum_birth >> 48) << 24; }
-static inline uint64_t map_sum(const struct disk_map *m) { return m->sum_birth & MAP_SUM_MASK; }
+static inline uint64_t map_block(const struct disk_map *m)
+{
+        return m->block_birth & 0xfffffffffful;
+}
+static inline uint64_t map_birth(const struct disk_map *m)
+{
+        return m->block_birth >> 40 | (m->sum_birth >> 48) << 24;
+}
+static inline uint64_t map_sum(const struct disk_map *m)
+{
+        return m->sum_birth & MAP_SUM_MASK;
+}
 static inline struct disk_map map_entry(uint64_t block, uint64_t birth, uint64_t sum)
 {
-        return (struct disk_map){ block | birth << 40, (sum & MAP_SUM_MASK) | (birth >> 24) << 48 };
+        return (struct disk_map){block | birth << 40, (sum & MAP_SUM_MASK) | (birth >> 24) << 48};
 }
-static inline uint64_t death_block(const struct disk_death *d) { return d->block_flags & 0xfffffffffful; }
-static inline unsigned death_flags(const struct disk_death *d) { return d->block_flags >> 56; }
-static inline uint64_t entry_ppn(const struct disk_entry *e) { return e->ppn_kind & 0xfffffffffful; }
-static inline unsigned entry_kind(const struct disk_entry *e) { return e->ppn_kind >> 56; }
+static inline uint64_t death_block(const struct disk_death *d)
+{
+        return d->block_flags & 0xfffffffffful;
+}
+static inline unsigned death_flags(const struct disk_death *d)
+{
+        return d->block_flags >> 56;
+}
+static inline uint64_t entry_ppn(const struct disk_entry *e)
+{
+        return e->ppn_kind & 0xfffffffffful;
+}
+static inline unsigned entry_kind(const struct disk_entry *e)
+{
+        return e->ppn_kind >> 56;
+}
 
 /* disk access, with the store marked failed by errors of writes and flushes */
 int disk_read(struct store *s, uint64_t block, void *buf, uint32_t n);
@@ -142,8 +166,8 @@ int disk_flush(struct store *s);
 /* blocks.c: free space */
 void blocks_geometry(struct store *s, uint64_t nblocks);
 int blocks_alloc(struct store *s, uint32_t want, uint64_t *block, uint32_t *got);
-int blocks_take(struct store *s, uint64_t block);       /* -EUCLEAN: is not free */
-int blocks_used(struct store *s, uint64_t block);       /* 0, 1 or an error */
+int blocks_take(struct store *s, uint64_t block); /* -EUCLEAN: is not free */
+int blocks_used(struct store *s, uint64_t block); /* 0, 1 or an error */
 void blocks_release(struct store *s, uint64_t block);
 int blocks_write(struct store *s, struct disk_super *next);
 void blocks_written(struct store *s, bool same);
@@ -153,13 +177,17 @@ void blocks_close(struct store *s);
 int queue_push(struct queue *q, struct disk_death d);
 struct disk_death queue_pop(struct queue *q);
 void queue_free(struct queue *q);
-static inline struct disk_death *queue_at(struct queue *q, size_t i) { return &q->d[q->first + i]; }
+static inline struct disk_death *queue_at(struct queue *q, size_t i)
+{
+        return &q->d[q->first + i];
+}
 int dead_add(struct store *s, uint64_t block, uint64_t birth, uint64_t death, unsigned flags); /* during a commit */
-int dead_add_old(struct store *s, uint64_t block, uint64_t birth, uint64_t death, unsigned flags); /* by a checkpoint, or a record's own */
-int dead_settle_young(struct store *s);                  /* after a commit */
-int dead_settle_old(struct store *s);                    /* after a superblock changed, and before replay */
+int dead_add_old(struct store *s, uint64_t block, uint64_t birth, uint64_t death,
+                 unsigned flags);       /* by a checkpoint, or a record's own */
+int dead_settle_young(struct store *s); /* after a commit */
+int dead_settle_old(struct store *s);   /* after a superblock changed, and before replay */
 int dead_write(struct store *s, struct disk_super *next, uint64_t epoch);
-int dead_read(struct store *s);                          /* recovery: list and kept snapshots of the superblock */
+int dead_read(struct store *s); /* recovery: list and kept snapshots of the superblock */
 int list_read(struct store *s, uint64_t block, struct queue *q, struct queue *blocks);
 int kept_drop(struct store *s, unsigned i, uint64_t epoch);
 

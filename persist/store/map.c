@@ -102,7 +102,7 @@ int map_get(struct store *s, uint64_t ppn, struct disk_map *m)
         struct map_node *leaf;
         int r = leaf_find(s, ppn, false, &leaf);
 
-        *m = (struct disk_map){ 0 };
+        *m = (struct disk_map){0};
         if (!r && leaf)
                 *m = leaf->e[slot_of(ppn, 0)];
         return r;
@@ -153,7 +153,7 @@ static int node_write(struct store *s, struct map_node *n, unsigned level, uint6
                 return r;
         n->dirty = false;
         n->block = 0;
-        *m = (struct disk_map){ 0 };
+        *m = (struct disk_map){0};
         if (node_empty(n))
                 return 0;
         r = blocks_alloc(s, 1, &block, &got);

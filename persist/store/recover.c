@@ -20,7 +20,7 @@ struct chain {
 
 static void chain_start(const struct store *s, struct chain *c)
 {
-        *c = (struct chain){ s->super.next_block, s->super.prev_sum, s->super.map_epoch, 0 };
+        *c = (struct chain){s->super.next_block, s->super.prev_sum, s->super.map_epoch, 0};
 }
 
 /* Reads the next record of the chain into h (body: s->body). -EUCLEAN: the chain ends here. */
@@ -34,9 +34,11 @@ static int chain_next(struct store *s, struct chain *c, struct disk_record *h)
                 s->seen_incarnation = h->incarnation;
         if (h->epoch >= s->next_epoch)
                 s->next_epoch = h->epoch + 1;
-        if (h->prev_sum != c->sum || h->prev_epoch != c->epoch || h->epoch <= c->epoch || (c->partial && h->epoch != c->partial))
+        if (h->prev_sum != c->sum || h->prev_epoch != c->epoch || h->epoch <= c->epoch ||
+            (c->partial && h->epoch != c->partial))
                 return -EUCLEAN;
-        if (c->epoch < s->super.life_epoch ? h->incarnation >= s->super.incarnation : h->incarnation != s->super.incarnation)
+        if (c->epoch < s->super.life_epoch ? h->incarnation >= s->super.incarnation
+                                           : h->incarnation != s->super.incarnation)
                 return -EUCLEAN;
         if (c->epoch < s->super.life_epoch && h->epoch > s->super.life_epoch)
                 return -EUCLEAN;
@@ -113,7 +115,7 @@ static int record_apply(struct store *s, uint64_t block, const struct disk_recor
                                 r = dead_add_old(s, h->extent[i].block + b, 0, h->epoch, DEATH_RECORD);
                 }
         for (uint32_t i = 0; i < h->nentries && !r; i++, e++) {
-                struct recent p = { .ppn = entry_ppn(e), .birth = h->epoch, .sum = e->sum & MAP_SUM_MASK };
+                struct recent p = {.ppn = entry_ppn(e), .birth = h->epoch, .sum = e->sum & MAP_SUM_MASK};
 
                 switch (entry_kind(e)) {
                 case ENTRY_BLOCK:
@@ -183,7 +185,7 @@ static int replay(struct store *s)
                 for (unsigned i = 0; i + 1 < COMMITS_KEPT; i++)
                         s->last[i] = s->last[i + 1];
                 s->last[COMMITS_KEPT - 1] = s->epoch = c.epoch;
-                s->clock = (struct store_clock){ h->mono_ns, h->real_ns };
+                s->clock = (struct store_clock){h->mono_ns, h->real_ns};
                 r = dead_settle_young(s);
         }
         if (r == -EUCLEAN)
@@ -207,7 +209,8 @@ static int super_good(const struct disk_super *b)
                 return -EINVAL;
         if (b->version != STORE_VERSION)
                 return -EOPNOTSUPP;
-        if (self_sum(b, &b->sum, sizeof(*b)) != b->sum || b->nblocks < STORE_BLOCKS_MIN || b->nblocks > (uint64_t)UNITS_MAX * UNIT_GROUPS * GROUP_BLOCKS)
+        if (self_sum(b, &b->sum, sizeof(*b)) != b->sum || b->nblocks < STORE_BLOCKS_MIN ||
+            b->nblocks > (uint64_t)UNITS_MAX * UNIT_GROUPS * GROUP_BLOCKS)
                 return -EINVAL;
         return 0;
 }
@@ -240,7 +243,7 @@ static int open_with(struct store *s, const struct disk_super *this, unsigned sl
         s->next_block = this->next_block;
         s->next_epoch = this->map_epoch + 1;
         s->seen_incarnation = this->incarnation;
-        s->clock = (struct store_clock){ this->mono_ns, this->real_ns };
+        s->clock = (struct store_clock){this->mono_ns, this->real_ns};
         r = dead_read(s);
         if (!r)
                 r = replay(s);
@@ -280,7 +283,8 @@ static int attempt_begin(struct store *s, uint64_t owner)
         struct disk_attempt *a = (struct disk_attempt *)s->page;
         int r = disk_read(s, BLOCK_ATTEMPT, a, 1);
 
-        if (!r && a->magic == ATTEMPT_MAGIC && self_sum(a, &a->sum, sizeof(*a)) == a->sum && !__builtin_memcmp(a->uuid, s->uuid, sizeof(a->uuid)))
+        if (!r && a->magic == ATTEMPT_MAGIC && self_sum(a, &a->sum, sizeof(*a)) == a->sum &&
+            !__builtin_memcmp(a->uuid, s->uuid, sizeof(a->uuid)))
                 s->attempt.attempts = a->attempts;
         s->attempt.attempts++;
         s->attempt.owner = owner;
@@ -302,7 +306,8 @@ int store_open(struct store_disk *d, uint64_t owner, struct store **store)
                 goto out;
         good[0] = super_read(d, BLOCK_SUPER_A, &b[0]);
         if (!good[0] && b[0].nblocks > d->nblocks) {
-                persist_host->log("store: it has %lu blocks, here are only %lu: the end is missing\n", b[0].nblocks, d->nblocks);
+                persist_host->log("store: it has %lu blocks, here are only %lu: the end is missing\n", b[0].nblocks,
+                                  d->nblocks);
                 goto out;
         }
         good[1] = super_read(d, good[0] ? last : b[0].nblocks - 1, &b[1]);
@@ -332,7 +337,8 @@ int store_open(struct store_disk *d, uint64_t owner, struct store **store)
                 good[slot] = -EINVAL; /* what it names is of no use */
         }
         if (!r && s->evidence)
-                persist_host->log("store: epoch %lu was durable once; the disk has lost it. Going on from %lu\n", s->evidence, s->epoch);
+                persist_host->log("store: epoch %lu was durable once; the disk has lost it. Going on from %lu\n",
+                                  s->evidence, s->epoch);
 out:
         persist_host->mem_free(b, 2 * sizeof(*b));
         *store = r ? NULL : s;

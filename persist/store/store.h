@@ -18,7 +18,9 @@ struct store_disk {
 
 struct store;
 
-struct store_clock { uint64_t mono_ns, real_ns; };
+struct store_clock {
+        uint64_t mono_ns, real_ns;
+};
 
 /* An empty store over the whole disk. -EINVAL: too small (2 MiB at least) or too large (16 TiB). */
 int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base);
@@ -63,7 +65,11 @@ int store_checkpoint(struct store *s);
 /* Kept snapshots: of the last commit; epoch of it in *epoch. Dropping frees what only it had. -ENOENT, -EMFILE (too many). */
 int store_keep(struct store *s, uint32_t flags, uint64_t *epoch);
 int store_drop(struct store *s, uint64_t epoch);
-struct store_kept { uint64_t epoch; struct store_clock clock; uint32_t flags; };
+struct store_kept {
+        uint64_t epoch;
+        struct store_clock clock;
+        uint32_t flags;
+};
 unsigned store_kept(const struct store *s, struct store_kept *list, unsigned max);
 
 /* P11 and all checksums: walks everything. 0, -EUCLEAN with a line per finding given to report(). */

@@ -126,8 +126,12 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base)
         s->disk = d;
         blocks_geometry(s, d->nblocks);
         __builtin_memcpy(s->uuid, uuid, sizeof(s->uuid));
-        s->super = (struct disk_super){ .magic = SUPER_MAGIC, .version = STORE_VERSION, .nblocks = d->nblocks, .base = base,
-                                        .incarnation = 1, .free = s->end_data - s->first_data };
+        s->super = (struct disk_super){.magic = SUPER_MAGIC,
+                                       .version = STORE_VERSION,
+                                       .nblocks = d->nblocks,
+                                       .base = base,
+                                       .incarnation = 1,
+                                       .free = s->end_data - s->first_data};
         __builtin_memcpy(s->super.uuid, uuid, sizeof(s->super.uuid));
         s->free = s->super.free;
         /* The first record's block, the one allocation in the first bitmap. Both superblocks know it. */
@@ -204,7 +208,8 @@ static int checkpoint(struct store *s)
                 if (p->length)
                         r = promote(s, p, s->epoch);
                 else
-                        r = map_set(s, p->ppn - 1, p->block ? map_entry(p->block, p->birth, p->sum) : (struct disk_map){ 0 });
+                        r = map_set(s, p->ppn - 1,
+                                    p->block ? map_entry(p->block, p->birth, p->sum) : (struct disk_map){0});
         }
         if (r)
                 goto out;
@@ -275,8 +280,12 @@ int store_keep(struct store *s, uint32_t flags, uint64_t *epoch)
         r = store_checkpoint(s);
         if (r)
                 return r;
-        *k = (struct kept){ .k = { .epoch = s->epoch, .root = s->super.map_root, .mono_ns = s->clock.mono_ns,
-                                   .real_ns = s->clock.real_ns, .flags = flags, .schema = s->super.schema } };
+        *k = (struct kept){.k = {.epoch = s->epoch,
+                                 .root = s->super.map_root,
+                                 .mono_ns = s->clock.mono_ns,
+                                 .real_ns = s->clock.real_ns,
+                                 .flags = flags,
+                                 .schema = s->super.schema}};
         s->nkept++;
         *epoch = s->epoch;
         r = epoch_new(s);
@@ -301,7 +310,8 @@ int store_drop(struct store *s, uint64_t epoch)
 unsigned store_kept(const struct store *s, struct store_kept *list, unsigned max)
 {
         for (unsigned i = 0; i < s->nkept && i < max; i++)
-                list[i] = (struct store_kept){ s->kept[i].k.epoch, { s->kept[i].k.mono_ns, s->kept[i].k.real_ns }, s->kept[i].k.flags };
+                list[i] = (struct store_kept){
+                        s->kept[i].k.epoch, {s->kept[i].k.mono_ns, s->kept[i].k.real_ns}, s->kept[i].k.flags};
         return s->nkept;
 }
 
@@ -322,8 +332,16 @@ bool store_room(const struct store *s, uint64_t npages, uint64_t nnew)
 
 void store_info(const struct store *s, struct store_info *i)
 {
-        *i = (struct store_info){ .epoch = s->epoch, .evidence = s->evidence, .incarnation = s->super.incarnation, .base = s->base,
-                                  .clock = s->clock, .nblocks = s->super.nblocks, .free = s->free, .recent = s->nrecent,
-                                  .pending = s->young.n + s->old.n, .nkept = s->nkept, .attempts = s->attempt.attempts,
-                                  .fell_back = s->fell_back };
+        *i = (struct store_info){.epoch = s->epoch,
+                                 .evidence = s->evidence,
+                                 .incarnation = s->super.incarnation,
+                                 .base = s->base,
+                                 .clock = s->clock,
+                                 .nblocks = s->super.nblocks,
+                                 .free = s->free,
+                                 .recent = s->nrecent,
+                                 .pending = s->young.n + s->old.n,
+                                 .nkept = s->nkept,
+                                 .attempts = s->attempt.attempts,
+                                 .fell_back = s->fell_back};
 }

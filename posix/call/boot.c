@@ -45,16 +45,19 @@ static int start_init(void)
 
 int posix_boot(void)
 {
-        static const struct { const char *what; int (*make)(void); } steps[] = {
-                { "address spaces", mm_boot },
-                { "processes", process_boot },
-                { "signals", signal_boot },
-                { "vDSO", mm_create_vdso },
-                { "file tree", vfs_create },
-                { "files of the boot archive", fs_populate },
-                { "terminals", tty_boot },
-                { "readiness queues", epoll_boot },
-                { "timer descriptors", timerfd_boot },
+        static const struct {
+                const char *what;
+                int (*make)(void);
+        } steps[] = {
+                {"address spaces", mm_boot},
+                {"processes", process_boot},
+                {"signals", signal_boot},
+                {"vDSO", mm_create_vdso},
+                {"file tree", vfs_create},
+                {"files of the boot archive", fs_populate},
+                {"terminals", tty_boot},
+                {"readiness queues", epoll_boot},
+                {"timer descriptors", timerfd_boot},
         };
         struct posix_root *root;
         int r;

@@ -23,19 +23,34 @@
 uint32_t chaos_per_mille, call_trace;
 
 /* What this CPU's section does, for its run after an abandonment. */
-static struct { uint64_t addr, err; } user_access[MAX_CPUS];
+static struct {
+        uint64_t addr, err;
+} user_access[MAX_CPUS];
 
 static long run_user_fault(struct call *c);
 static void call_redo(void *arg);
 
 static const struct syscall_entry pseudo_table[NR_PSEUDO_END - NR_PSEUDO] = {
-        [NR_USER_FAULT - NR_PSEUDO] = { .name = "(fault)", .run = run_user_fault, .interrupt = KILLABLE, .restart = ERESTARTNOINTR },
-        [NR_SIGNAL - NR_PSEUDO] = { .name = "(signal)", .run = signal_deliver, .interrupt = KILLABLE, .restart = ERESTARTNOINTR },
-        [NR_EXIT - NR_PSEUDO] = { .name = "(exit)", .run = exit_run, .interrupt = UNINTERRUPTIBLE, .restart = ERESTARTNOINTR },
-        [NR_START_INIT - NR_PSEUDO] = { .name = "(init)", .run = exec_start, .interrupt = UNINTERRUPTIBLE, .restart = ERESTARTNOINTR },
-        [NR_CHILD_TID - NR_PSEUDO] = { .name = "(child tid)", .run = child_tid_run, .interrupt = KILLABLE, .restart = ERESTARTNOINTR },
+        [NR_USER_FAULT -
+         NR_PSEUDO] = {.name = "(fault)", .run = run_user_fault, .interrupt = KILLABLE, .restart = ERESTARTNOINTR},
+        [NR_SIGNAL - NR_PSEUDO] = {.name = "(signal)",
+                                   .run = signal_deliver,
+                                   .interrupt = KILLABLE,
+                                   .restart = ERESTARTNOINTR},
+        [NR_EXIT - NR_PSEUDO] = {.name = "(exit)",
+                                 .run = exit_run,
+                                 .interrupt = UNINTERRUPTIBLE,
+                                 .restart = ERESTARTNOINTR},
+        [NR_START_INIT - NR_PSEUDO] = {.name = "(init)",
+                                       .run = exec_start,
+                                       .interrupt = UNINTERRUPTIBLE,
+                                       .restart = ERESTARTNOINTR},
+        [NR_CHILD_TID - NR_PSEUDO] = {.name = "(child tid)",
+                                      .run = child_tid_run,
+                                      .interrupt = KILLABLE,
+                                      .restart = ERESTARTNOINTR},
 };
-static const struct syscall_entry unknown = { .name = "(unknown)", .restart = ERESTARTNOINTR };
+static const struct syscall_entry unknown = {.name = "(unknown)", .restart = ERESTARTNOINTR};
 
 static const struct syscall_entry *entry_of(uint64_t nr)
 {
@@ -279,7 +294,8 @@ static long resolve(struct call *c, uint64_t addr, uint64_t err, int *signo, int
 /* trace on the command line, or /proc/phantom/trace: every ended call to the log. */
 static void trace(const struct call *c, long r)
 {
-        klog(LOG_INFO, "[%d] %s(%#lx, %#lx, %#lx, %#lx) = %ld", c->thread->tid, c->entry->name, c->arg[0], c->arg[1], c->arg[2], c->arg[3], r);
+        klog(LOG_INFO, "[%d] %s(%#lx, %#lx, %#lx, %#lx) = %ld", c->thread->tid, c->entry->name, c->arg[0], c->arg[1],
+             c->arg[2], c->arg[3], r);
 }
 
 static noreturn void call_end(struct call *c, long r)
@@ -349,7 +365,9 @@ noreturn void call_dispatch(struct call *c)
         struct thread *t = c->thread;
 
         for (;;) {
-                long r = c->entry->run ? c->entry->run(c) : c->entry->quick ? c->entry->quick(t, user_frame()) : -ENOSYS;
+                long r = c->entry->run     ? c->entry->run(c)
+                         : c->entry->quick ? c->entry->quick(t, user_frame())
+                                           : -ENOSYS;
 
                 if (likely(r > CALL_WAIT))
                         call_end(c, r);
@@ -452,17 +470,21 @@ void call_user_fault_entry(struct frame *f, uint64_t addr, uint64_t err)
         call_dispatch(&c);
 }
 
-struct trap_signal { int signo, code; };
+struct trap_signal {
+        int signo, code;
+};
 
 void call_user_trap_entry(struct frame *f, unsigned vector, uint64_t err)
 {
         static const struct trap_signal signals[32] = {
-                [0] = { SIGFPE, FPE_INTDIV }, [1] = { SIGTRAP, TRAP_TRACE }, [3] = { SIGTRAP, SI_KERNEL }, [4] = { SIGSEGV, SI_KERNEL },
-                [5] = { SIGSEGV, SI_KERNEL }, [6] = { SIGILL, ILL_ILLOPN }, [7] = { SIGSEGV, SI_KERNEL }, [9] = { SIGFPE, SI_KERNEL },
-                [10] = { SIGSEGV, SI_KERNEL }, [11] = { SIGBUS, SI_KERNEL }, [12] = { SIGBUS, SI_KERNEL }, [13] = { SIGSEGV, SI_KERNEL },
-                [16] = { SIGFPE, FPE_FLTINV }, [17] = { SIGBUS, BUS_ADRALN }, [19] = { SIGFPE, FPE_FLTINV }, 
+                [0] = {SIGFPE, FPE_INTDIV},  [1] = {SIGTRAP, TRAP_TRACE}, [3] = {SIGTRAP, SI_KERNEL},
+                [4] = {SIGSEGV, SI_KERNEL},  [5] = {SIGSEGV, SI_KERNEL},  [6] = {SIGILL, ILL_ILLOPN},
+                [7] = {SIGSEGV, SI_KERNEL},  [9] = {SIGFPE, SI_KERNEL},   [10] = {SIGSEGV, SI_KERNEL},
+                [11] = {SIGBUS, SI_KERNEL},  [12] = {SIGBUS, SI_KERNEL},  [13] = {SIGSEGV, SI_KERNEL},
+                [16] = {SIGFPE, FPE_FLTINV}, [17] = {SIGBUS, BUS_ADRALN}, [19] = {SIGFPE, FPE_FLTINV},
         };
-        struct trap_signal s = vector < 32 && signals[vector].signo ? signals[vector] : (struct trap_signal){ SIGSEGV, SI_KERNEL };
+        struct trap_signal s =
+                vector < 32 && signals[vector].signo ? signals[vector] : (struct trap_signal){SIGSEGV, SI_KERNEL};
         bool address = vector == 0 || vector == 1 || vector == 6 || vector == 16 || vector == 19;
 
         section_begin(call_redo, NULL);
@@ -505,7 +527,8 @@ static void return_redo(void *arg)
 {
         (void)arg;
         space_fetch(space_fetch_pending());
-        __atomic_fetch_or(&cpu_this()->need, NEED_SIGNAL, __ATOMIC_RELAXED); /* whatever was looked at is looked at again */
+        __atomic_fetch_or(&cpu_this()->need, NEED_SIGNAL,
+                          __ATOMIC_RELAXED); /* whatever was looked at is looked at again */
         thread_return();
 }
 

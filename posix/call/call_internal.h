@@ -2,12 +2,12 @@
 #pragma once
 #include "posix/include/process.h"
 
-extern uint32_t chaos_per_mille;     /* test knob: how often a block is followed by a pretended recovery of the thread */
-extern uint32_t call_trace;          /* log every call */
+extern uint32_t chaos_per_mille; /* test knob: how often a block is followed by a pretended recovery of the thread */
+extern uint32_t call_trace;      /* log every call */
 bool chaos_strikes(void);
 noreturn void thread_return(void); /* the way to user mode: dying objects, work, signals, preemption */
 noreturn void call_dispatch(struct call *c);
-void call_drop_volatile(struct thread *t);                /* scratch blocks and queue entries of an abandoned call */
-enum why call_why(struct call *c);                       /* takes the entity's flags */
+void call_drop_volatile(struct thread *t); /* scratch blocks and queue entries of an abandoned call */
+enum why call_why(struct call *c);         /* takes the entity's flags */
 long call_sleep(struct call *c, enum interrupt i, uint64_t deadline_ns);
 bool grant_after(const struct waiter *queued, const void *arg);

@@ -21,7 +21,7 @@ void io_single(struct user_io *io, uint64_t base, size_t len)
         io->at = 0;
         io->offset = 0;
         io->overflow = NULL;
-        io->vec[0] = (struct user_vec){ base, io->len };
+        io->vec[0] = (struct user_vec){base, io->len};
 }
 
 long io_vectors(struct call *c, uint64_t iov, uint64_t count)

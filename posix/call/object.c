@@ -12,11 +12,11 @@
 #include "kernel/include/work.h"
 
 static void reap(struct work *w);
-static struct work reaper = { .fn = reap };
+static struct work reaper = {.fn = reap};
 
 void object_init(void *o, unsigned type)
 {
-        *(struct object *)o = (struct object){ .refs = 1, .type = (uint16_t)type };
+        *(struct object *)o = (struct object){.refs = 1, .type = (uint16_t)type};
 }
 
 void *object_new(unsigned type)
@@ -58,7 +58,8 @@ void object_put_dying(struct object *obj)
         }
         do
                 obj->next_dying = head;
-        while (!__atomic_compare_exchange_n(&root->reaper_dying, &head, obj, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+        while (!__atomic_compare_exchange_n(&root->reaper_dying, &head, obj, false, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_SEQ_CST));
         work_queue(&reaper);
 }
 
@@ -109,7 +110,8 @@ static void reap(struct work *w)
         }
         object_touch(head);
         section_changes();
-        while (!__atomic_compare_exchange_n(&root->reaper_dying, &head, head->next_dying, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        while (!__atomic_compare_exchange_n(&root->reaper_dying, &head, head->next_dying, false, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_SEQ_CST))
                 object_touch(head);
         unlock(LOCK_IPC, &root->reaper_dying);
         head->next_dying = NULL;

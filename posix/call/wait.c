@@ -39,7 +39,8 @@ static void rebuild(struct thread *t)
         sched_post(st, SCHED_WOKEN);
 }
 
-static long sleep(struct call *c, enum wait_kind kind, const void *key, uint64_t bits, enum interrupt i, uint64_t deadline_ns)
+static long sleep(struct call *c, enum wait_kind kind, const void *key, uint64_t bits, enum interrupt i,
+                  uint64_t deadline_ns)
 {
         struct thread *t = c->thread;
         struct sched_thread *st = sched_of(t->slot);
@@ -139,7 +140,11 @@ static void give(struct thread *t, long result)
         t->wait.granted = 1;
 }
 
-struct grant_args { unsigned max, given; uint64_t mask; long result; };
+struct grant_args {
+        unsigned max, given;
+        uint64_t mask;
+        long result;
+};
 
 static enum waiter_verdict grant_one(struct waiter *w, void *arg)
 {
@@ -158,14 +163,17 @@ static enum waiter_verdict grant_one(struct waiter *w, void *arg)
 
 unsigned grant(const void *key, unsigned max, uint64_t mask, long result)
 {
-        struct grant_args a = { .max = max, .mask = mask, .result = result };
+        struct grant_args a = {.max = max, .mask = mask, .result = result};
 
         if (max)
                 waiter_each(key, grant_one, &a);
         return a.given;
 }
 
-struct requeue_args { const void *to; unsigned max, moved; };
+struct requeue_args {
+        const void *to;
+        unsigned max, moved;
+};
 
 static enum waiter_verdict requeue_one(struct waiter *w, void *arg)
 {
@@ -184,14 +192,17 @@ static enum waiter_verdict requeue_one(struct waiter *w, void *arg)
 
 unsigned grant_requeue(const void *from, const void *to, unsigned max)
 {
-        struct requeue_args a = { .to = to, .max = max };
+        struct requeue_args a = {.to = to, .max = max};
 
         if (from != to)
                 waiter_each_move(from, to, requeue_one, &a);
         return a.moved;
 }
 
-struct grant_thread_args { struct thread *t; long result; };
+struct grant_thread_args {
+        struct thread *t;
+        long result;
+};
 
 static enum waiter_verdict grant_if_this(struct waiter *w, void *arg)
 {
@@ -208,13 +219,16 @@ static enum waiter_verdict grant_if_this(struct waiter *w, void *arg)
 
 void grant_thread(struct thread *t, long result)
 {
-        struct grant_thread_args a = { t, result };
+        struct grant_thread_args a = {t, result};
 
         if (t->wait.active && t->wait.kind == GRANT)
                 waiter_each(t->wait.key, grant_if_this, &a);
 }
 
-struct each_args { bool (*fn)(struct thread *t, void *arg); void *arg; };
+struct each_args {
+        bool (*fn)(struct thread *t, void *arg);
+        void *arg;
+};
 
 static enum waiter_verdict each_one(struct waiter *w, void *arg)
 {
@@ -234,7 +248,7 @@ static enum waiter_verdict each_one(struct waiter *w, void *arg)
 
 void grant_each(const void *key, bool (*fn)(struct thread *t, void *arg), void *arg)
 {
-        struct each_args a = { fn, arg };
+        struct each_args a = {fn, arg};
 
         waiter_each(key, each_one, &a);
 }
@@ -254,7 +268,10 @@ bool call_granted(struct call *c, long *result)
         return true;
 }
 
-struct ungrant_args { struct thread *t; bool removed; };
+struct ungrant_args {
+        struct thread *t;
+        bool removed;
+};
 
 static enum waiter_verdict remove_this(struct waiter *w, void *arg)
 {
@@ -269,7 +286,7 @@ static enum waiter_verdict remove_this(struct waiter *w, void *arg)
 bool call_ungrant(struct call *c, long *result)
 {
         struct thread *t = c->thread;
-        struct ungrant_args a = { .t = t };
+        struct ungrant_args a = {.t = t};
 
         /* The key may move (requeue) until the entry is off; granted means it is off. */
         while (!a.removed && !__atomic_load_n(&t->wait.granted, __ATOMIC_ACQUIRE)) {

@@ -26,7 +26,7 @@ struct transfer {
         enum phase phase;
         volatile bool done;
         int status;
-        uint64_t first;          /* byte offset of the first frame's first byte */
+        uint64_t first; /* byte offset of the first frame's first byte */
         uint32_t bytes, nframes;
         paddr_t frame[FRAMES];
 };
@@ -121,12 +121,12 @@ static void transfer_done(struct block_request *r, int status)
 
 static int transfer_submit(struct block_device *d, struct transfer *t, enum phase phase)
 {
-        static const enum block_op ops[] = { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
+        static const enum block_op ops[] = {BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH};
         struct block_request *r = &t->request;
 
         t->phase = phase;
         t->done = false;
-        *r = (struct block_request){ .op = ops[phase], .done = transfer_done, .arg = t };
+        *r = (struct block_request){.op = ops[phase], .done = transfer_done, .arg = t};
         if (phase != FLUSHING) {
                 r->sector = t->first / 512;
                 r->nsectors = t->bytes / 512;
@@ -288,10 +288,17 @@ static long block_seek(struct call *c, struct file *f, int64_t off, int whence)
 
         lock(LOCK_FILE, f);
         switch (whence) {
-        case SEEK_SET: pos = off; break;
-        case SEEK_CUR: pos = (int64_t)f->pos + off; break;
-        case SEEK_END: pos = (d ? (int64_t)d->nsectors * 512 : 0) + off; break;
-        default: return -EINVAL;
+        case SEEK_SET:
+                pos = off;
+                break;
+        case SEEK_CUR:
+                pos = (int64_t)f->pos + off;
+                break;
+        case SEEK_END:
+                pos = (d ? (int64_t)d->nsectors * 512 : 0) + off;
+                break;
+        default:
+                return -EINVAL;
         }
         if (pos < 0)
                 return -EINVAL;
@@ -317,37 +324,61 @@ static long block_ioctl(struct call *c, struct file *f, unsigned cmd, uint64_t a
         if (!d)
                 return -ENXIO;
         switch (cmd) {
-        case BLKGETSIZE64: n = d->nsectors * 512; return give(c, arg, &n, sizeof(n));
-        case BLKGETSIZE: n = d->nsectors; return give(c, arg, &n, sizeof(n));
+        case BLKGETSIZE64:
+                n = d->nsectors * 512;
+                return give(c, arg, &n, sizeof(n));
+        case BLKGETSIZE:
+                n = d->nsectors;
+                return give(c, arg, &n, sizeof(n));
         case BLKSSZGET:
         case BLKBSZGET:
         case BLKPBSZGET:
-        case BLKIOMIN: i = (int32_t)d->logical_block; return give(c, arg, &i, sizeof(i));
-        case BLKROGET: i = d->read_only; return give(c, arg, &i, sizeof(i));
+        case BLKIOMIN:
+                i = (int32_t)d->logical_block;
+                return give(c, arg, &i, sizeof(i));
+        case BLKROGET:
+                i = d->read_only;
+                return give(c, arg, &i, sizeof(i));
         case BLKIOOPT:
         case BLKALIGNOFF:
-        case BLKDISCARDZEROES: i = 0; return give(c, arg, &i, sizeof(i));
-        case BLKROTATIONAL: return give(c, arg, &(uint16_t){ 0 }, 2);
-        case BLKSECTGET: return give(c, arg, &(uint16_t){ PIECE_MAX / 512 }, 2);
-        case BLKRAGET: n = 0; return give(c, arg, &n, sizeof(n));
-        case BLKFLSBUF: return capable(CAP_SYS_ADMIN) ? block_fsync(c, f, false) : -EACCES;
-        case BLKRRPART: return capable(CAP_SYS_ADMIN) ? -EINVAL : -EACCES; /* no partitions are looked for */
+        case BLKDISCARDZEROES:
+                i = 0;
+                return give(c, arg, &i, sizeof(i));
+        case BLKROTATIONAL:
+                return give(c, arg, &(uint16_t){0}, 2);
+        case BLKSECTGET:
+                return give(c, arg, &(uint16_t){PIECE_MAX / 512}, 2);
+        case BLKRAGET:
+                n = 0;
+                return give(c, arg, &n, sizeof(n));
+        case BLKFLSBUF:
+                return capable(CAP_SYS_ADMIN) ? block_fsync(c, f, false) : -EACCES;
+        case BLKRRPART:
+                return capable(CAP_SYS_ADMIN) ? -EINVAL : -EACCES; /* no partitions are looked for */
         case HDIO_GETGEO:
-                geo = (struct hd_geometry){ .heads = 16, .sectors = 63, .cylinders = (uint16_t)MIN(d->nsectors / (16 * 63), 65535ul) };
+                geo = (struct hd_geometry){
+                        .heads = 16, .sectors = 63, .cylinders = (uint16_t)MIN(d->nsectors / (16 * 63), 65535ul)};
                 return give(c, arg, &geo, sizeof(geo));
-        default: return -ENOTTY;
+        default:
+                return -ENOTTY;
         }
 }
 
 const struct file_ops block_file_ops = {
-        .name = "block", .read = block_read, .write = block_write, .seek = block_seek, .ioctl = block_ioctl, .fsync = block_fsync,
+        .name = "block",
+        .read = block_read,
+        .write = block_write,
+        .seek = block_seek,
+        .ioctl = block_ioctl,
+        .fsync = block_fsync,
 };
 
 /* Nodes in /dev for the disks of this boot. Those of disks that are gone stay, and answer ENXIO. */
 void block_boot(void)
 {
         for (unsigned k = 0; k < block_count(); k++) {
-                struct inode *i = fs_make_path(fs_state()->dev, block_by_index(k)->name, S_IFBLK | 0660, RDEV(BLOCK_MAJOR, k * PARTITIONS));
+                struct inode *i = fs_make_path(fs_state()->dev, block_by_index(k)->name, S_IFBLK | 0660,
+                                               RDEV(BLOCK_MAJOR, k * PARTITIONS));
 
                 if (!i)
                         klog(LOG_ERR, "no room for a node of %s", block_by_index(k)->name);

@@ -5,11 +5,13 @@
 
 extern const struct inode_ops proc_inode_ops, devpts_inode_ops;
 
-static const struct inode_ops fs_inode_ops = { .directory_type = FILE_DIRECTORY, .regular_type = FILE_REGULAR, .changeable = true };
-static const struct inode_ops anon_inode_ops = { .regular_type = FILE_REGULAR };
+static const struct inode_ops fs_inode_ops = {
+        .directory_type = FILE_DIRECTORY, .regular_type = FILE_REGULAR, .changeable = true};
+static const struct inode_ops anon_inode_ops = {.regular_type = FILE_REGULAR};
 
 const struct inode_ops *const inode_ops_table[INODE_KINDS] = {
-        [0] = &anon_inode_ops, [INODE_FS] = &fs_inode_ops, [INODE_PROC] = &proc_inode_ops, [INODE_SYS] = &proc_inode_ops, [INODE_DEVPTS] = &devpts_inode_ops, [INODE_ANON] = &anon_inode_ops,
+        [0] = &anon_inode_ops,         [INODE_FS] = &fs_inode_ops,         [INODE_PROC] = &proc_inode_ops,
+        [INODE_SYS] = &proc_inode_ops, [INODE_DEVPTS] = &devpts_inode_ops, [INODE_ANON] = &anon_inode_ops,
         [INODE_SHM] = &anon_inode_ops,
 };
 

@@ -83,25 +83,36 @@ void inode_set_symlink(struct inode *i, const char *target, unsigned len)
         i->size = len;
 }
 
-static const struct { const char *path; enum fs_type type; enum inode_kind kind; uint32_t mode; const char *source; } mounts[] = {
-        { "proc", FS_PROC, INODE_PROC, 0555, "proc" },
-        { "sys", FS_SYSFS, INODE_SYS, 0555, "sysfs" },
-        { "dev", FS_DEVTMPFS, INODE_FS, 0755, "devtmpfs" },
-        { "dev/pts", FS_DEVPTS, INODE_DEVPTS, 0755, "devpts" },
-        { "dev/shm", FS_TMPFS, INODE_FS, 01777, "tmpfs" },
+static const struct {
+        const char *path;
+        enum fs_type type;
+        enum inode_kind kind;
+        uint32_t mode;
+        const char *source;
+} mounts[] = {
+        {"proc", FS_PROC, INODE_PROC, 0555, "proc"},      {"sys", FS_SYSFS, INODE_SYS, 0555, "sysfs"},
+        {"dev", FS_DEVTMPFS, INODE_FS, 0755, "devtmpfs"}, {"dev/pts", FS_DEVPTS, INODE_DEVPTS, 0755, "devpts"},
+        {"dev/shm", FS_TMPFS, INODE_FS, 01777, "tmpfs"},
 };
 
-static const struct { const char *name; uint32_t mode; uint16_t major, minor; } nodes[] = {
-        { "null", S_IFCHR | 0666, 1, 3 },    { "zero", S_IFCHR | 0666, 1, 5 },    { "full", S_IFCHR | 0666, 1, 7 },
-        { "random", S_IFCHR | 0666, 1, 8 },  { "urandom", S_IFCHR | 0666, 1, 9 }, { "kmsg", S_IFCHR | 0644, 1, 11 },
-        { "tty", S_IFCHR | 0666, 5, 0 },     { "console", S_IFCHR | 0600, 5, 1 }, { "ptmx", S_IFCHR | 0666, 5, 2 },
-        { "tty0", S_IFCHR | 0620, 4, 0 },    { "tty1", S_IFCHR | 0620, 4, 1 },    { "tty2", S_IFCHR | 0620, 4, 2 },
-        { "tty3", S_IFCHR | 0620, 4, 3 },    { "tty4", S_IFCHR | 0620, 4, 4 },    { "ttyS0", S_IFCHR | 0660, 4, 64 },
-        { "ttyS1", S_IFCHR | 0660, 4, 65 },
+static const struct {
+        const char *name;
+        uint32_t mode;
+        uint16_t major, minor;
+} nodes[] = {
+        {"null", S_IFCHR | 0666, 1, 3},   {"zero", S_IFCHR | 0666, 1, 5},    {"full", S_IFCHR | 0666, 1, 7},
+        {"random", S_IFCHR | 0666, 1, 8}, {"urandom", S_IFCHR | 0666, 1, 9}, {"kmsg", S_IFCHR | 0644, 1, 11},
+        {"tty", S_IFCHR | 0666, 5, 0},    {"console", S_IFCHR | 0600, 5, 1}, {"ptmx", S_IFCHR | 0666, 5, 2},
+        {"tty0", S_IFCHR | 0620, 4, 0},   {"tty1", S_IFCHR | 0620, 4, 1},    {"tty2", S_IFCHR | 0620, 4, 2},
+        {"tty3", S_IFCHR | 0620, 4, 3},   {"tty4", S_IFCHR | 0620, 4, 4},    {"ttyS0", S_IFCHR | 0660, 4, 64},
+        {"ttyS1", S_IFCHR | 0660, 4, 65},
 };
 
 static const char *const links[][2] = {
-        { "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
+        {"fd", "/proc/self/fd"},
+        {"stdin", "/proc/self/fd/0"},
+        {"stdout", "/proc/self/fd/1"},
+        {"stderr", "/proc/self/fd/2"},
 };
 
 static int make_root(void)

@@ -8,8 +8,8 @@
 enum file_type device_type(uint32_t mode, uint32_t rdev)
 {
         static const uint8_t mem[16] = {
-                [1] = FILE_DEV_MEM, [3] = FILE_DEV_NULL, [5] = FILE_DEV_ZERO, [7] = FILE_DEV_FULL, [8] = FILE_DEV_RANDOM, [9] = FILE_DEV_RANDOM,
-                [11] = FILE_DEV_KMSG,
+                [1] = FILE_DEV_MEM,    [3] = FILE_DEV_NULL,   [5] = FILE_DEV_ZERO,  [7] = FILE_DEV_FULL,
+                [8] = FILE_DEV_RANDOM, [9] = FILE_DEV_RANDOM, [11] = FILE_DEV_KMSG,
         };
         unsigned major = RDEV_MAJOR(rdev), minor = RDEV_MINOR(rdev);
 
@@ -26,8 +26,10 @@ enum file_type device_type(uint32_t mode, uint32_t rdev)
 
 uint32_t device_seekable(enum file_type type)
 {
-        return type == FILE_DEV_NULL || type == FILE_DEV_ZERO || type == FILE_DEV_FULL || type == FILE_DEV_RANDOM || type == FILE_FB || type == FILE_DEV_KMSG ||
-               type == FILE_PROC || type == FILE_PROC_DIR ? FMODE_PREAD : 0;
+        return type == FILE_DEV_NULL || type == FILE_DEV_ZERO || type == FILE_DEV_FULL || type == FILE_DEV_RANDOM ||
+                               type == FILE_FB || type == FILE_DEV_KMSG || type == FILE_PROC || type == FILE_PROC_DIR
+                       ? FMODE_PREAD
+                       : 0;
 }
 
 static long null_read(struct call *c, struct file *f)
@@ -114,10 +116,12 @@ static long zero_mmap(struct call *c, struct file *f, struct vma_request *r)
         return 0;
 }
 
-const struct file_ops null_file_ops = { .name = "null", .read = null_read, .write = null_write, .seek = memory_seek };
-const struct file_ops zero_file_ops = { .name = "zero", .read = zero_read, .write = null_write, .seek = memory_seek, .mmap = zero_mmap };
-const struct file_ops full_file_ops = { .name = "full", .read = zero_read, .write = full_write, .seek = memory_seek };
-const struct file_ops random_file_ops = { .name = "random", .read = random_read, .write = random_write, .seek = memory_seek };
+const struct file_ops null_file_ops = {.name = "null", .read = null_read, .write = null_write, .seek = memory_seek};
+const struct file_ops zero_file_ops = {
+        .name = "zero", .read = zero_read, .write = null_write, .seek = memory_seek, .mmap = zero_mmap};
+const struct file_ops full_file_ops = {.name = "full", .read = zero_read, .write = full_write, .seek = memory_seek};
+const struct file_ops random_file_ops = {
+        .name = "random", .read = random_read, .write = random_write, .seek = memory_seek};
 
 /* getrandom: never short for want of entropy; signals end a long one. */
 long sys_getrandom(struct call *c)

@@ -12,9 +12,19 @@ static struct inode *inode_of(struct tty *t)
         if (!i)
                 return NULL;
         *i = (struct inode){
-                .ino = t->index + 3, .mode = S_IFCHR | (t->mode & 07777), .nlink = 1, .uid = t->uid, .gid = t->gid, .kind = INODE_DEVPTS,
-                .rdev = RDEV(PTY_MAJOR + t->index / 256, t->index % 256), .dev = fs_state()->pts_dev, .proc_key = { t->index + 1, 0 },
-                .atime_ns = t->time_ns, .mtime_ns = t->time_ns, .ctime_ns = t->time_ns, .btime_ns = t->time_ns,
+                .ino = t->index + 3,
+                .mode = S_IFCHR | (t->mode & 07777),
+                .nlink = 1,
+                .uid = t->uid,
+                .gid = t->gid,
+                .kind = INODE_DEVPTS,
+                .rdev = RDEV(PTY_MAJOR + t->index / 256, t->index % 256),
+                .dev = fs_state()->pts_dev,
+                .proc_key = {t->index + 1, 0},
+                .atime_ns = t->time_ns,
+                .mtime_ns = t->time_ns,
+                .ctime_ns = t->time_ns,
+                .btime_ns = t->time_ns,
         };
         return i;
 }
@@ -31,7 +41,12 @@ static struct inode *ptmx_node(void)
         struct inode *i = scratch_inode();
 
         if (i)
-                *i = (struct inode){ .ino = 2, .mode = S_IFCHR, .nlink = 1, .kind = INODE_DEVPTS, .rdev = RDEV(5, 2), .dev = fs_state()->pts_dev };
+                *i = (struct inode){.ino = 2,
+                                    .mode = S_IFCHR,
+                                    .nlink = 1,
+                                    .kind = INODE_DEVPTS,
+                                    .rdev = RDEV(5, 2),
+                                    .dev = fs_state()->pts_dev};
         return i;
 }
 
@@ -60,13 +75,14 @@ static bool next(struct inode *dir, uint64_t cookie, struct dir_entry *e)
 
         (void)dir;
         if (cookie < DIR_COOKIE_FIRST) {
-                *e = (struct dir_entry){ .ino = 2, .cookie = DIR_COOKIE_FIRST, .name = "ptmx", .len = 4, .type = 2 };
+                *e = (struct dir_entry){.ino = 2, .cookie = DIR_COOKIE_FIRST, .name = "ptmx", .len = 4, .type = 2};
                 return true;
         }
         n = pty_next((unsigned)(cookie - DIR_COOKIE_FIRST));
         if (n < 0)
                 return false;
-        *e = (struct dir_entry){ .ino = (uint64_t)n + 3, .cookie = (uint64_t)n + DIR_COOKIE_FIRST + 1, .name = text, .type = 2 };
+        *e = (struct dir_entry){
+                .ino = (uint64_t)n + 3, .cookie = (uint64_t)n + DIR_COOKIE_FIRST + 1, .name = text, .type = 2};
         e->len = (uint8_t)fmt_append(text, 16, 0, "%d", n);
         return true;
 }
@@ -102,7 +118,8 @@ static int path(struct inode *i, char *buf, size_t len)
 {
         if (S_ISDIR(i->mode))
                 return 0;
-        return i->proc_key[0] ? (int)fmt_append(buf, len, 0, "/%lu", i->proc_key[0] - 1) : (int)fmt_append(buf, len, 0, "/ptmx");
+        return i->proc_key[0] ? (int)fmt_append(buf, len, 0, "/%lu", i->proc_key[0] - 1)
+                              : (int)fmt_append(buf, len, 0, "/ptmx");
 }
 
 static struct inode *parent(struct inode *i)
@@ -111,5 +128,11 @@ static struct inode *parent(struct inode *i)
 }
 
 const struct inode_ops devpts_inode_ops = {
-        .lookup = lookup, .next = next, .parent = parent, .path = path, .refresh = refresh, .changed = changed, .directory_type = FILE_DIRECTORY,
+        .lookup = lookup,
+        .next = next,
+        .parent = parent,
+        .path = path,
+        .refresh = refresh,
+        .changed = changed,
+        .directory_type = FILE_DIRECTORY,
 };

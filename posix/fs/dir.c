@@ -20,13 +20,20 @@ struct dir_slot {
         uint8_t len, type; /* of the name; DT_* */
         uint32_t pad;
 };
-struct dir_child { uint64_t key; struct dir_block *block; };
-struct dir_record { struct inode *inode; uint64_t ino; char name[]; };
+struct dir_child {
+        uint64_t key;
+        struct dir_block *block;
+};
+struct dir_record {
+        struct inode *inode;
+        uint64_t ino;
+        char name[];
+};
 struct dir_block {
-        uint16_t level;    /* 0: leaf */
+        uint16_t level; /* 0: leaf */
         uint16_t count;
-        uint16_t low;      /* leaf: lowest byte that records use */
-        uint16_t dead;     /* leaf: bytes of removed records */
+        uint16_t low;  /* leaf: lowest byte that records use */
+        uint16_t dead; /* leaf: bytes of removed records */
         uint64_t pad;
         union {
                 struct dir_slot slot[0];
@@ -35,7 +42,7 @@ struct dir_block {
 };
 #define HEADER     sizeof(struct dir_block)
 #define FANOUT_MAX ((PAGE_SIZE - HEADER) / sizeof(struct dir_child))
-#define GROUP      15ul     /* low bits of a key: number in its group of equal hashes */
+#define GROUP      15ul /* low bits of a key: number in its group of equal hashes */
 _Static_assert(HEADER == 16, "directory block");
 
 static unsigned record_size(unsigned len)
@@ -96,7 +103,12 @@ static void entry_fill(const struct dir_block *b, unsigned at, struct dir_entry 
         const struct dir_record *r = record_of(b, at);
 
         *e = (struct dir_entry){
-                .inode = r->inode, .ino = r->ino, .cookie = b->slot[at].key, .name = r->name, .len = b->slot[at].len, .type = b->slot[at].type,
+                .inode = r->inode,
+                .ino = r->ino,
+                .cookie = b->slot[at].key,
+                .name = r->name,
+                .len = b->slot[at].len,
+                .type = b->slot[at].type,
         };
 }
 
@@ -219,7 +231,7 @@ static struct dir_block *block_new(unsigned level)
 {
         struct dir_block *b = space_page(space_page_alloc(PAGE_DIR));
 
-        *b = (struct dir_block){ .level = (uint16_t)level, .low = PAGE_SIZE };
+        *b = (struct dir_block){.level = (uint16_t)level, .low = PAGE_SIZE};
         return b;
 }
 
@@ -233,7 +245,8 @@ static void move_up(void *base, unsigned size, unsigned at, unsigned count)
         memmove((char *)base + (at + 1) * size, (char *)base + at * size, (count - at) * size);
 }
 
-static void leaf_put(struct dir_block *b, unsigned at, uint64_t key, const char *name, unsigned len, uint8_t type, struct inode *i, uint64_t ino)
+static void leaf_put(struct dir_block *b, unsigned at, uint64_t key, const char *name, unsigned len, uint8_t type,
+                     struct inode *i, uint64_t ino)
 {
         unsigned size = record_size(len);
         struct dir_record *r;
@@ -242,7 +255,7 @@ static void leaf_put(struct dir_block *b, unsigned at, uint64_t key, const char 
                 leaf_compact(b);
         move_up(b->slot, sizeof(struct dir_slot), at, b->count);
         b->low = (uint16_t)(b->low - size);
-        b->slot[at] = (struct dir_slot){ .key = key, .off = b->low, .len = (uint8_t)len, .type = type };
+        b->slot[at] = (struct dir_slot){.key = key, .off = b->low, .len = (uint8_t)len, .type = type};
         b->count++;
         r = record_of(b, at);
         r->inode = i;
@@ -253,7 +266,7 @@ static void leaf_put(struct dir_block *b, unsigned at, uint64_t key, const char 
 static void child_put(struct dir_block *b, unsigned at, uint64_t key, struct dir_block *child)
 {
         move_up(b->child, sizeof(struct dir_child), at, b->count);
-        b->child[at] = (struct dir_child){ key, child };
+        b->child[at] = (struct dir_child){key, child};
         b->count++;
 }
 
@@ -280,7 +293,7 @@ static void block_split(struct inode *dir, struct dir_place *p, unsigned level)
 
         if (level == 0) { /* a new root above */
                 above = block_new(b->level + 1u);
-                above->child[0] = (struct dir_child){ 0, b };
+                above->child[0] = (struct dir_child){0, b};
                 above->count = 1;
                 dir->dir = above;
                 memmove(&p->path[1], &p->path[0], p->depth * sizeof(p->path[0]));
@@ -313,7 +326,8 @@ static void block_split(struct inode *dir, struct dir_place *p, unsigned level)
                 for (unsigned i = cut; i < b->count; i++) {
                         struct dir_record *r = record_of(b, i);
 
-                        leaf_put(right, i - cut, b->slot[i].key, r->name, b->slot[i].len, b->slot[i].type, r->inode, r->ino);
+                        leaf_put(right, i - cut, b->slot[i].key, r->name, b->slot[i].len, b->slot[i].type, r->inode,
+                                 r->ino);
                         b->dead = (uint16_t)(b->dead + record_size(b->slot[i].len));
                 }
                 b->count = (uint16_t)cut;
@@ -393,7 +407,8 @@ void dir_remove(struct inode *dir, struct dir_place *p)
                 dir->dir = NULL;
                 return;
         }
-        if (b->level && b->count == 1 && level == 0) { /* a root with one child is no use; the child is present: it is on the path or beside it */
+        if (b->level && b->count == 1 &&
+            level == 0) { /* a root with one child is no use; the child is present: it is on the path or beside it */
                 struct dir_block *child = b->child[0].block;
 
                 if (!space_page_absent(space_ppn(child))) {

@@ -17,7 +17,7 @@ static void tell_readers(struct work *w)
         wake(kmsg_key);
 }
 
-static struct work telling = { .fn = tell_readers };
+static struct work telling = {.fn = tell_readers};
 
 /* Called from any context, with interrupts off: only queues. */
 static void line_logged(struct klog_console *c, const char *text, size_t len)
@@ -29,7 +29,7 @@ static void line_logged(struct klog_console *c, const char *text, size_t len)
                 work_queue(&telling);
 }
 
-static struct klog_console listener = { .write = line_logged };
+static struct klog_console listener = {.write = line_logged};
 
 /* The line at *pos into buf, without its newline; *pos moves behind it. -1: none yet. */
 static int next_line(uint64_t *pos, char *buf, size_t len)
@@ -141,7 +141,8 @@ static long kmsg_seek(struct call *c, struct file *f, int64_t off, int whence)
         return 0;
 }
 
-const struct file_ops kmsg_file_ops = { .name = "kmsg", .read = kmsg_read, .write = kmsg_write, .poll = kmsg_poll, .seek = kmsg_seek };
+const struct file_ops kmsg_file_ops = {
+        .name = "kmsg", .read = kmsg_read, .write = kmsg_write, .poll = kmsg_poll, .seek = kmsg_seek};
 
 void kmsg_boot(void)
 {

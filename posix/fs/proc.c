@@ -8,7 +8,7 @@
 #include "kernel/lib/hash.h"
 #include <linux/fs.h>
 
-struct proc_node proc_root = { .name = "", .mode = S_IFDIR | 0555 }, sys_root = { .name = "", .mode = S_IFDIR | 0555 };
+struct proc_node proc_root = {.name = "", .mode = S_IFDIR | 0555}, sys_root = {.name = "", .mode = S_IFDIR | 0555};
 static struct spinlock registry;
 static uint32_t next_cookie = 16;
 
@@ -238,7 +238,11 @@ struct inode *proc_inode(enum inode_kind kind, enum proc_tag tag, unsigned index
         if (!i)
                 return NULL;
         *i = (struct inode){
-                .ino = proc_ino(key0, key), .mode = mode, .nlink = S_ISDIR(mode) ? 2 : 1, .kind = (uint8_t)kind, .proc_key = { key0, key },
+                .ino = proc_ino(key0, key),
+                .mode = mode,
+                .nlink = S_ISDIR(mode) ? 2 : 1,
+                .kind = (uint8_t)kind,
+                .proc_key = {key0, key},
         };
         i->dev = kind == INODE_SYS ? fs_state()->sys_dev : fs_state()->proc_dev;
         i->atime_ns = i->mtime_ns = i->ctime_ns = i->btime_ns = (int64_t)time_now_coarse_ns();
@@ -295,7 +299,8 @@ static struct inode *computed_parent(struct inode *i)
         n = node_of(i);
         if (!n || !n->parent)
                 return NULL;
-        return n->parent->parent ? node_inode((enum inode_kind)i->kind, n->parent) : root_inode((enum inode_kind)i->kind);
+        return n->parent->parent ? node_inode((enum inode_kind)i->kind, n->parent)
+                                 : root_inode((enum inode_kind)i->kind);
 }
 
 static bool computed_next(struct inode *dir, uint64_t cookie, struct dir_entry *e)
@@ -309,15 +314,19 @@ static bool computed_next(struct inode *dir, uint64_t cookie, struct dir_entry *
                 for (n = d ? d->children : NULL; n && n->cookie <= cookie; n = n->next)
                         ;
                 if (n) {
-                        *e = (struct dir_entry){ .ino = proc_ino(PROC_NODE, n->hash), .cookie = n->cookie, .name = n->name,
-                                                 .len = (uint8_t)strlen(n->name), .type = mode_to_dtype(n->mode) };
+                        *e = (struct dir_entry){.ino = proc_ino(PROC_NODE, n->hash),
+                                                .cookie = n->cookie,
+                                                .name = n->name,
+                                                .len = (uint8_t)strlen(n->name),
+                                                .type = mode_to_dtype(n->mode)};
                         return true;
                 }
         }
         return d == &proc_root && pid_root_next(cookie, e);
 }
 
-static long computed_readlink(struct inode *i, const char **target, uint32_t *len, struct inode **jump, struct file **magic)
+static long computed_readlink(struct inode *i, const char **target, uint32_t *len, struct inode **jump,
+                              struct file **magic)
 {
         struct vfs_scratch *s = vfs_scratch();
         struct proc_node *n;
@@ -390,7 +399,7 @@ static long proc_read(struct call *c, struct file *f)
                 return -ENOMEM;
         if (pid_is_mem(i))
                 return pid_mem_io(c, f, false);
-        t = (struct proc_text){ .buf = s->out, .cap = MIN(c->io.len, (size_t)SCRATCH_OUT), .skip = pos };
+        t = (struct proc_text){.buf = s->out, .cap = MIN(c->io.len, (size_t)SCRATCH_OUT), .skip = pos};
         if (!t.cap)
                 return 0;
         if (proc_tag(i) == PROC_NODE) {
@@ -462,4 +471,4 @@ static long proc_seek(struct call *c, struct file *f, int64_t off, int whence)
         return pos;
 }
 
-const struct file_ops proc_file_ops = { .name = "proc", .read = proc_read, .write = proc_write, .seek = proc_seek };
+const struct file_ops proc_file_ops = {.name = "proc", .read = proc_read, .write = proc_write, .seek = proc_seek};

@@ -147,7 +147,8 @@ static long regular_read(struct call *c, struct file *f)
 
 uint64_t inode_write_room(struct inode *i, uint64_t pos, size_t len)
 {
-        uint64_t first = pos >> PAGE_SHIFT, last = (pos + len - 1) >> PAGE_SHIFT, need = 0, tail = i->size >> PAGE_SHIFT;
+        uint64_t first = pos >> PAGE_SHIFT, last = (pos + len - 1) >> PAGE_SHIFT, need = 0,
+                 tail = i->size >> PAGE_SHIFT;
         bool path_known = false;
 
         for (uint64_t at = first; at <= last; at++) {
@@ -214,7 +215,8 @@ size_t inode_write_kernel(struct inode *i, uint64_t pos, const void *src, size_t
         while (done < len) {
                 size_t in_page = (pos + done) & (PAGE_SIZE - 1), chunk = MIN(len - done, PAGE_SIZE - in_page);
 
-                memcpy(page_to_write(i, (pos + done) >> PAGE_SHIFT, chunk == PAGE_SIZE, &raw) + in_page, (const char *)src + done, chunk);
+                memcpy(page_to_write(i, (pos + done) >> PAGE_SHIFT, chunk == PAGE_SIZE, &raw) + in_page,
+                       (const char *)src + done, chunk);
                 done += chunk;
         }
         if (pos + done > i->size)
@@ -252,7 +254,8 @@ long regular_write_locked(struct call *c, struct file *f, bool positional, uint6
                 }
                 return write_end(c, f, i, -EFBIG);
         }
-        if (unlikely(i->seals) && (i->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) || (i->seals & F_SEAL_GROW && pos + c->io.len > i->size)))
+        if (unlikely(i->seals) &&
+            (i->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) || (i->seals & F_SEAL_GROW && pos + c->io.len > i->size)))
                 return write_end(c, f, i, -EPERM);
         n = MIN(MIN(c->io.len, limit - pos), PIECE_MAX - (pos & (PAGE_SIZE - 1)));
         if (unlikely(io_copy_in(&c->io, &probe, 1) != 1)) {
@@ -342,9 +345,15 @@ static long regular_seek(struct call *c, struct file *f, int64_t off, int whence
                 return r;
         lock(LOCK_INODE, i);
         switch (whence) {
-        case SEEK_SET: pos = off; break;
-        case SEEK_CUR: pos = (int64_t)f->pos + off; break;
-        case SEEK_END: pos = (int64_t)i->size + off; break;
+        case SEEK_SET:
+                pos = off;
+                break;
+        case SEEK_CUR:
+                pos = (int64_t)f->pos + off;
+                break;
+        case SEEK_END:
+                pos = (int64_t)i->size + off;
+                break;
         case SEEK_DATA:
         case SEEK_HOLE:
                 if (off < 0 || (uint64_t)off >= i->size)
@@ -362,7 +371,8 @@ static long regular_seek(struct call *c, struct file *f, int64_t off, int whence
                         pos = at == (uint64_t)off >> PAGE_SHIFT ? off : (int64_t)MIN(at << PAGE_SHIFT, i->size);
                 }
                 break;
-        default: return -EINVAL;
+        default:
+                return -EINVAL;
         }
         if (pos < 0 || (uint64_t)pos > FILE_SIZE_MAX)
                 return -EINVAL;
@@ -384,7 +394,8 @@ static long regular_fsync(struct call *c, struct file *f, bool data_only)
 static long regular_mmap(struct call *c, struct file *f, struct vma_request *r)
 {
         (void)c;
-        if (f->inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) && r->flags & 1 /* MAP_SHARED */ && r->prot & 2 /* PROT_WRITE */)
+        if (f->inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) && r->flags & 1 /* MAP_SHARED */ &&
+            r->prot & 2 /* PROT_WRITE */)
                 return -EPERM;
         r->inode = f->inode;
         return 0;

@@ -82,10 +82,11 @@ static void add_tty(const char *name, uint32_t major, uint32_t minor)
 void sys_boot(void)
 {
         static const char *const dirs[] = {
-                "/sys/block", "/sys/bus", "/sys/class/net", "/sys/class/block", "/sys/class/tty", "/sys/class/input", "/sys/dev/block", "/sys/dev/char",
-                "/sys/devices/virtual", "/sys/firmware", "/sys/fs", "/sys/module", "/sys/power", "/sys/kernel/debug",
+                "/sys/block",       "/sys/bus",       "/sys/class/net", "/sys/class/block",     "/sys/class/tty",
+                "/sys/class/input", "/sys/dev/block", "/sys/dev/char",  "/sys/devices/virtual", "/sys/firmware",
+                "/sys/fs",          "/sys/module",    "/sys/power",     "/sys/kernel/debug",
         };
-        static const char *const cpu_lists[] = { "online", "possible", "present" };
+        static const char *const cpu_lists[] = {"online", "possible", "present"};
         struct tty_port *p;
         char path[64];
 
@@ -105,10 +106,11 @@ void sys_boot(void)
         add_tty("tty", 5, 0);
         add_tty("console", 5, 1);
         add_tty("ptmx", 5, 2);
-        file("/sys/class/tty/console", "active", show_string, (void *)(uintptr_t)"ttyS0 tty1");
+        file("/sys/class/tty/console", "active", show_string, (void *)(uintptr_t) "ttyS0 tty1");
         for (unsigned k = 0; (p = tty_port_by_index(k)); k++)
                 add_tty(p->name, 4, p->minor);
-        file("/sys/kernel/mm/transparent_hugepage", "enabled", show_string, (void *)(uintptr_t)"always madvise [never]");
+        file("/sys/kernel/mm/transparent_hugepage", "enabled", show_string,
+             (void *)(uintptr_t) "always madvise [never]");
         if (boot_info.uefi)
                 file("/sys/firmware/efi", "fw_platform_size", show_number, (void *)64);
 }

@@ -18,8 +18,8 @@ struct unpack {
         const struct image_entry *entry;
         const struct image_block *block;
         const char *strings;
-        struct inode **made;     /* volatile: by entry, for directories and linked files */
-        char *buf;               /* the block decompressed last */
+        struct inode **made; /* volatile: by entry, for directories and linked files */
+        char *buf;           /* the block decompressed last */
         uint32_t in_buf;
 };
 
@@ -46,7 +46,8 @@ static int check_header(struct unpack *u, uint64_t len)
                 return broken("it is cut off");
         if (XXH64(u->image + 16, h->size - 16, 0) != h->checksum)
                 return broken("wrong checksum");
-        if (!in_image(h, h->entries_at, h->nentries, sizeof(*u->entry)) || !in_image(h, h->blocks_at, h->nblocks, sizeof(*u->block)) ||
+        if (!in_image(h, h->entries_at, h->nentries, sizeof(*u->entry)) ||
+            !in_image(h, h->blocks_at, h->nblocks, sizeof(*u->block)) ||
             !in_image(h, h->strings_at, h->strings_len, 1) || !h->nentries)
                 return broken("a table lies outside");
         u->entry = (const struct image_entry *)(u->image + h->entries_at);
@@ -61,7 +62,8 @@ static int need_block(struct unpack *u, uint32_t n)
 
         if (u->in_buf == n)
                 return 0;
-        if (n >= u->head->nblocks || !in_image(u->head, b->at, b->packed_len, 1) || b->raw_len > IMAGE_BLOCK_SIZE || b->packed_len > b->raw_len)
+        if (n >= u->head->nblocks || !in_image(u->head, b->at, b->packed_len, 1) || b->raw_len > IMAGE_BLOCK_SIZE ||
+            b->packed_len > b->raw_len)
                 return broken("a block");
         if (b->packed_len == b->raw_len)
                 memcpy(u->buf, u->image + b->at, b->raw_len);
@@ -151,7 +153,8 @@ static int make_entry(struct unpack *u, uint32_t n)
         i->uid = e->uid;
         i->gid = e->gid;
         if (S_ISLNK(e->mode)) {
-                if (!e->target_len || e->target_len > IMAGE_TARGET_MAX || (uint64_t)e->target + e->target_len > h->strings_len) {
+                if (!e->target_len || e->target_len > IMAGE_TARGET_MAX ||
+                    (uint64_t)e->target + e->target_len > h->strings_len) {
                         section_end();
                         return broken("a symlink");
                 }
@@ -195,7 +198,8 @@ static int unpack(struct unpack *u)
         for (uint32_t n = 1; n < u->head->nentries; n++) {
                 r = make_entry(u, n);
                 if (r == -ENOSPC)
-                        klog(LOG_ERR, "no room for the files of the boot archive: %lu KiB are needed", u->head->data_size >> 10);
+                        klog(LOG_ERR, "no room for the files of the boot archive: %lu KiB are needed",
+                             u->head->data_size >> 10);
                 if (r)
                         return r;
         }
@@ -205,7 +209,7 @@ static int unpack(struct unpack *u)
 
 int fs_populate(void)
 {
-        struct unpack u = { .in_buf = ~0u };
+        struct unpack u = {.in_buf = ~0u};
         paddr_t buf, made;
         size_t nmade;
         int r;

@@ -30,7 +30,7 @@ static uint64_t mix(uint64_t x)
 
 const void *futex_key(struct mm *m, uint64_t va, bool private, bool pi)
 {
-        uint64_t parts[2] = { (uint64_t)m, va }, key;
+        uint64_t parts[2] = {(uint64_t)m, va}, key;
 
         if (!private)
                 mm_futex_key(m, va, parts);
@@ -113,8 +113,13 @@ long futex_restart(struct call *c)
                 const struct thread *t = c->thread;
 
                 *s = (struct futex_state){
-                        .op = FUTEX_WAIT_BITSET, .timed = true, .deadline = t->restart.deadline, .uaddr = t->restart.arg[0],
-                        .val = (uint32_t)t->restart.arg[1], .val3 = (uint32_t)t->restart.arg[2], .private = t->restart.arg[3] & 1,
+                        .op = FUTEX_WAIT_BITSET,
+                        .timed = true,
+                        .deadline = t->restart.deadline,
+                        .uaddr = t->restart.arg[0],
+                        .val = (uint32_t)t->restart.arg[1],
+                        .val3 = (uint32_t)t->restart.arg[2],
+                        .private = t->restart.arg[3] & 1,
                         .real = t->restart.arg[3] & 2,
                 };
                 c->stage = STAGE_RUN;
@@ -298,7 +303,8 @@ static uint32_t count(uint32_t n)
 
 static bool takes_timeout(unsigned op)
 {
-        return op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || op == FUTEX_WAIT_REQUEUE_PI;
+        return op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 ||
+               op == FUTEX_WAIT_REQUEUE_PI;
 }
 
 static long decode_timeout(struct call *c, struct futex_state *s)
@@ -322,8 +328,13 @@ static long decode(struct call *c, struct futex_state *s)
         long r;
 
         *s = (struct futex_state){
-                .uaddr = c->arg[0], .op = op & FUTEX_CMD_MASK, .val = (uint32_t)c->arg[2], .uaddr2 = c->arg[4], .val3 = (uint32_t)c->arg[5],
-                .private = op & FUTEX_PRIVATE_FLAG, .real = op & FUTEX_CLOCK_REALTIME,
+                .uaddr = c->arg[0],
+                .op = op & FUTEX_CMD_MASK,
+                .val = (uint32_t)c->arg[2],
+                .uaddr2 = c->arg[4],
+                .val3 = (uint32_t)c->arg[5],
+                .private = op & FUTEX_PRIVATE_FLAG,
+                .real = op & FUTEX_CLOCK_REALTIME,
         };
         if (s->real && s->op != FUTEX_WAIT_BITSET && s->op != FUTEX_WAIT_REQUEUE_PI && s->op != FUTEX_LOCK_PI2)
                 return -ENOSYS;

@@ -22,11 +22,11 @@ long futex_pi_hand_over(struct call *c, struct mm *m, uint64_t va, const void *k
 struct futex_state {
         uint64_t uaddr, uaddr2;
         const void *key, *key2;
-        uint64_t deadline;             /* monotonic, or on the wall clock when `real` */
+        uint64_t deadline; /* monotonic, or on the wall clock when `real` */
         uint32_t op, val, val3;
-        uint32_t wake, requeue;        /* what is left to do */
-        uint32_t done;                 /* woken and requeued */
+        uint32_t wake, requeue; /* what is left to do */
+        uint32_t done;          /* woken and requeued */
         bool private, real, timed, cmp_passed;
 };
-long futex_sleep_end(struct call *c, const struct futex_state *s);  /* the sleeper was dispatched: result or CALL_WAIT */
-uint64_t futex_deadline(const struct futex_state *s);               /* for call_wait_grant */
+long futex_sleep_end(struct call *c, const struct futex_state *s); /* the sleeper was dispatched: result or CALL_WAIT */
+uint64_t futex_deadline(const struct futex_state *s);              /* for call_wait_grant */

@@ -45,7 +45,10 @@ static void unboost(struct thread *t)
                 set_boost(t, rank_of(t));
 }
 
-struct line { struct thread *first; unsigned n; };
+struct line {
+        struct thread *first;
+        unsigned n;
+};
 
 static bool look_at(struct thread *t, void *arg)
 {
@@ -59,7 +62,7 @@ static bool look_at(struct thread *t, void *arg)
 
 long futex_pi_hand_over(struct call *c, struct mm *m, uint64_t va, const void *key, uint32_t uval, bool died)
 {
-        struct line l = { 0 };
+        struct line l = {0};
         uint32_t new, seen;
 
         (void)m;
@@ -105,10 +108,11 @@ long futex_lock_pi(struct call *c, struct futex_state *s, bool try)
                 if ((now & FUTEX_TID_MASK) == tid)
                         return -EDEADLK;
                 if (!(now & FUTEX_TID_MASK)) {
-                        struct line l = { 0 };
+                        struct line l = {0};
 
                         grant_each(s->key, look_at, &l);
-                        if (user_cmpxchg32(s->uaddr, now, tid | (now & FUTEX_OWNER_DIED) | (l.n ? FUTEX_WAITERS : 0), &seen) < 0)
+                        if (user_cmpxchg32(s->uaddr, now, tid | (now & FUTEX_OWNER_DIED) | (l.n ? FUTEX_WAITERS : 0),
+                                           &seen) < 0)
                                 return user_fault(c);
                         if (seen == now)
                                 return 0;

@@ -10,7 +10,11 @@
 enum { CURSOR_ENTRY, CURSOR_STEPS, CURSOR_PHASE };
 enum { PHASE_START, PHASE_LIST, PHASE_PENDING, PHASE_DONE };
 
-struct head { uint64_t next; int64_t offset; uint64_t pending; };
+struct head {
+        uint64_t next;
+        int64_t offset;
+        uint64_t pending;
+};
 
 long sys_set_robust_list(struct call *c)
 {
@@ -32,7 +36,8 @@ long sys_get_robust_list(struct call *c)
                 return -ESRCH;
         if (t->proc != c->thread->proc && t->cred->uid != c->thread->cred->euid && !capable(CAP_SYS_PTRACE))
                 return -EPERM;
-        if (!copy_out(c, c->arg[2], &len, sizeof(len)) || !copy_out(c, c->arg[1], &t->robust_list, sizeof(t->robust_list)))
+        if (!copy_out(c, c->arg[2], &len, sizeof(len)) ||
+            !copy_out(c, c->arg[1], &t->robust_list, sizeof(t->robust_list)))
                 return user_fault(c);
         return 0;
 }

@@ -25,8 +25,8 @@
 enum why { WHY_RUN = 0, WHY_SIGNAL, WHY_KILL, WHY_DEADLINE };
 enum interrupt { INTERRUPTIBLE, KILLABLE, UNINTERRUPTIBLE };
 enum wait_kind { CONDITION, GRANT };
-#define NO_DEADLINE 0ul
-#define PIECE_MAX   65536ul     /* bulk data per section */
+#define NO_DEADLINE  0ul
+#define PIECE_MAX    65536ul /* bulk data per section */
 #define MAX_RW_COUNT 0x7ffff000ul
 
 struct thread;
@@ -37,56 +37,65 @@ struct syscall_entry;
 
 /* Where data of a read or write goes in user memory. Up to 8 vectors inline, more in `overflow` (volatile until saved). */
 #define IO_INLINE 8
-struct user_vec { uint64_t base, len; };
+struct user_vec {
+        uint64_t base, len;
+};
 struct user_io {
-        size_t len;             /* bytes left */
-        size_t done;            /* bytes transferred */
-        uint32_t nvec, at;      /* vectors, the current one */
-        uint64_t offset;        /* in the current one */
-        uint32_t kernel;        /* the vectors are addresses of the kernel's: sendfile and its kin, anew at each dispatch */
+        size_t len;        /* bytes left */
+        size_t done;       /* bytes transferred */
+        uint32_t nvec, at; /* vectors, the current one */
+        uint64_t offset;   /* in the current one */
+        uint32_t kernel;   /* the vectors are addresses of the kernel's: sendfile and its kin, anew at each dispatch */
         uint32_t pad;
         struct user_vec *overflow;
         struct user_vec vec[IO_INLINE];
 };
 
-#define CALL_OBJECTS 4
+#define CALL_OBJECTS     4
 #define CALL_STATE_BYTES 160
 struct call {
-        struct thread *thread;          /* [I] */
+        struct thread *thread;             /* [I] */
         const struct syscall_entry *entry; /* [V] never valid in the record: set from nr at dispatch */
         uint16_t nr;
-        uint8_t stage;                  /* 0 before decode; numbered per call, part of the schema */
-        uint8_t why;                    /* enum why: set by the dispatcher */
-        uint8_t saved;                  /* copied into the record at least once; objects[] are counted */
-        uint8_t counted;                /* bit i: objects[i] is counted */
-        uint8_t fault_failed;           /* the last CALL_FAULT could not be resolved: end with done or -EFAULT */
-        uint8_t has_mask;               /* saved_mask is to be restored at the end (ppoll, sigsuspend...) */
+        uint8_t stage;        /* 0 before decode; numbered per call, part of the schema */
+        uint8_t why;          /* enum why: set by the dispatcher */
+        uint8_t saved;        /* copied into the record at least once; objects[] are counted */
+        uint8_t counted;      /* bit i: objects[i] is counted */
+        uint8_t fault_failed; /* the last CALL_FAULT could not be resolved: end with done or -EFAULT */
+        uint8_t has_mask;     /* saved_mask is to be restored at the end (ppoll, sigsuspend...) */
         uint64_t arg[6];
         union {
-                struct object *objects[CALL_OBJECTS];  /* borrowed until saved */
-                struct { struct file *file, *file2; struct inode *inode, *inode2; };
+                struct object *objects[CALL_OBJECTS]; /* borrowed until saved */
+                struct {
+                        struct file *file, *file2;
+                        struct inode *inode, *inode2;
+                };
         };
-        uint64_t deadline;              /* absolute CLOCK_MONOTONIC ns, NO_DEADLINE = none */
+        uint64_t deadline; /* absolute CLOCK_MONOTONIC ns, NO_DEADLINE = none */
         uint64_t saved_mask;
         uint64_t fault_addr, fault_err; /* for CALL_FAULT */
-        void *overflow;                 /* byte block: volatile (kmalloc) until saved, then in the space; see call_overflow() */
+        void *overflow; /* byte block: volatile (kmalloc) until saved, then in the space; see call_overflow() */
         uint32_t overflow_len;
         uint32_t overflow_saved;
-        uint64_t pos;                   /* file position for p{read,write}* */
+        uint64_t pos; /* file position for p{read,write}* */
         struct user_io io;
-        uint64_t state[CALL_STATE_BYTES / 8];  /* per-call decoded state: call_state() */
+        uint64_t state[CALL_STATE_BYTES / 8]; /* per-call decoded state: call_state() */
 };
 /* Per-call state as a struct of the call's own: zeroed at stage 0 by call_state_init. */
-#define call_state(c, T) ({ _Static_assert(sizeof(T) <= CALL_STATE_BYTES, "call state too big"); (T *)(c)->state; })
+#define call_state(c, T)                                                                                               \
+        ({                                                                                                             \
+                _Static_assert(sizeof(T) <= CALL_STATE_BYTES, "call state too big");                                   \
+                (T *)(c)->state;                                                                                       \
+        })
 
 typedef long (*call_fn)(struct call *c);
 typedef long (*quick_fn)(struct thread *t, struct frame *f);
 struct syscall_entry {
         const char *name;
         call_fn run;
-        quick_fn quick;                 /* no call, no section: reads or writes only the current thread's and process's own words */
-        uint16_t interrupt;             /* enum interrupt */
-        uint16_t restart;               /* code for call_interrupted: EINTR or ERESTART* */
+        quick_fn quick;     /* no call, no section: reads or writes only the current thread's and process's own words */
+        uint16_t interrupt; /* enum interrupt */
+        uint16_t restart;   /* code for call_interrupted: EINTR or ERESTART* */
 };
 
 /* Marks the first change. Everything that can fail stands before it. */
@@ -102,7 +111,7 @@ bool call_granted(struct call *c, long *result);
 bool call_ungrant(struct call *c, long *result);
 long call_wait_more(struct call *c);
 /* poll: entries first (volatile), then the caller checks all objects, then sleeps. */
-int poll_key(struct call *c, const void *key);            /* 0 or -ENOMEM */
+int poll_key(struct call *c, const void *key); /* 0 or -ENOMEM */
 long call_wait_poll(struct call *c, enum interrupt i, uint64_t deadline_ns);
 /* Default end for a call that was interrupted, by c->why: bytes done, or the table's restart code; WHY_DEADLINE: done or -EAGAIN unless the caller handled it. */
 long call_interrupted(struct call *c);
@@ -115,25 +124,30 @@ unsigned wake_some(const void *key, unsigned max);
 /* Grants: the oldest `max` GRANT sleepers on key whose bits & mask != 0 get result; returns how many. */
 unsigned grant(const void *key, unsigned max, uint64_t mask, long result);
 unsigned grant_requeue(const void *from, const void *to, unsigned max);
-void grant_thread(struct thread *t, long result);          /* this very thread, which waits with GRANT */
+void grant_thread(struct thread *t, long result); /* this very thread, which waits with GRANT */
 /* Calls fn for each GRANT sleeper on key in ticket order until it returns false (semop, flock queues). */
-void grant_now(struct thread *t, long result);            /* inside grant_each's fn: this one gets it */
+void grant_now(struct thread *t, long result); /* inside grant_each's fn: this one gets it */
 void grant_each(const void *key, bool (*fn)(struct thread *t, void *arg), void *arg);
 
 /* Vectors. Decode at stage 0. */
 void io_single(struct user_io *io, uint64_t base, size_t len);
-long io_vectors(struct call *c, uint64_t iov, uint64_t count);  /* 0, -EINVAL, -ENOMEM, or CALL_FAULT via user_fault */
-size_t io_copy_out(struct user_io *io, const void *src, size_t len);  /* to user, from the current position; does not advance; bytes copied */
+long io_vectors(struct call *c, uint64_t iov, uint64_t count); /* 0, -EINVAL, -ENOMEM, or CALL_FAULT via user_fault */
+size_t io_copy_out(struct user_io *io, const void *src,
+                   size_t len); /* to user, from the current position; does not advance; bytes copied */
 size_t io_copy_in(struct user_io *io, void *dst, size_t len);
 size_t io_zero(struct user_io *io, size_t len);
 void io_advance(struct user_io *io, size_t len);
 /* Is the user's memory there? Reads a byte of each page of the next n; false: return user_fault(c). For bulk that is copied in after the change. */
 bool io_probe_in(struct user_io *io, size_t n);
 /* Place in an io, to go back to when a copy in parts stops short before the change. */
-struct io_mark { size_t len, done; uint64_t offset; uint32_t at; };
+struct io_mark {
+        size_t len, done;
+        uint64_t offset;
+        uint32_t at;
+};
 static inline struct io_mark io_mark(const struct user_io *io)
 {
-        return (struct io_mark){ io->len, io->done, io->offset, io->at };
+        return (struct io_mark){io->len, io->done, io->offset, io->at};
 }
 static inline void io_reset(struct user_io *io, struct io_mark m)
 {

@@ -17,13 +17,13 @@ typedef void (*deadline_fn)(void *object);
 int deadline_reserve(struct call *c);
 void deadline_set(void *object, enum deadline_kind kind, uint64_t mono_ns);
 void deadline_drop(void *object, enum deadline_kind kind);
-void deadline_boot(void);          /* every boot: arms what the space holds */
+void deadline_boot(void); /* every boot: arms what the space holds */
 
 /*
  * CLOCK_REALTIME may be set, and is read anew at a boot: whoever holds an absolute time on it waits on this key as well (CONDITION sleepers look again) and
  * has its function here called by time_real_changed().
  */
 extern const char time_real_key[1];
-void time_real_changed(void);      /* a section's, after changes() */
+void time_real_changed(void); /* a section's, after changes() */
 void timerfd_real_changed(void) __attribute__((weak));
-uint64_t time_real_to_mono(uint64_t real_ns);   /* deadline on the monotonic clock, never 0 */
+uint64_t time_real_to_mono(uint64_t real_ns); /* deadline on the monotonic clock, never 0 */

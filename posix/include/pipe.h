@@ -9,7 +9,7 @@
 
 /* One buffer: a page of its own, or (splice, tee) a page that others use too. */
 struct pipe_slot {
-        uint64_t page;  /* ppn; kept in an empty slot as a spare while the ring is small */
+        uint64_t page; /* ppn; kept in an empty slot as a spare while the ring is small */
         uint16_t off, len;
         uint16_t flags; /* PIPE_SLOT_* */
         uint16_t pad;
@@ -25,15 +25,18 @@ struct pipe {
         uint32_t head, count;        /* first used slot, slots in use */
         uint32_t nslots;             /* a power of two */
         uint32_t pad;
-        uint64_t len;                /* bytes in it; &len is the readers' wake key */
-        uint64_t space;              /* &space is the writers' wake key */
-        struct pipe_slot *ring;      /* FIELD_OWN; NULL: `slot` below */
+        uint64_t len;           /* bytes in it; &len is the readers' wake key */
+        uint64_t space;         /* &space is the writers' wake key */
+        struct pipe_slot *ring; /* FIELD_OWN; NULL: `slot` below */
         struct pipe_slot slot[PIPE_SLOTS_DEFAULT];
 };
-void pipe_boot(void);                   /* shows the checker which pages pipes have */
+void pipe_boot(void);                       /* shows the checker which pages pipes have */
 extern const struct file_ops pipe_file_ops; /* FILE_PIPE and FILE_FIFO */
 
-static inline struct pipe *file_pipe(struct file *f) { return (struct pipe *)f->priv; }
+static inline struct pipe *file_pipe(struct file *f)
+{
+        return (struct pipe *)f->priv;
+}
 
 /* F_GETPIPE_SZ, F_SETPIPE_SZ for fcntl: size, or -EBADF (no pipe), -EPERM, -EBUSY, -ENOMEM, -EINVAL. */
 long pipe_fcntl(struct call *c, struct file *f, unsigned cmd, uint64_t arg);
@@ -46,6 +49,6 @@ long pipe_fcntl(struct call *c, struct file *f, unsigned cmd, uint64_t arg);
  */
 #define STAGE_SPECIAL_OPEN 100
 long fifo_open(struct call *c, struct inode *i, uint32_t flags);
-long tty_open(struct call *c, struct inode *i, uint32_t flags);       /* character devices with tty_device(rdev) */
+long tty_open(struct call *c, struct inode *i, uint32_t flags); /* character devices with tty_device(rdev) */
 bool tty_device(uint32_t rdev);
 long special_open_more(struct call *c);

@@ -6,7 +6,7 @@
 #include "posix/include/types.h"
 
 struct call;
-struct proc_text;  /* what a read sees: bytes before its position are skipped, what does not fit is cut */
+struct proc_text; /* what a read sees: bytes before its position are skipped, what does not fit is cut */
 
 /* Both for read functions. proc_full: nothing more is wanted, a loop may stop. */
 void proc_printf(struct proc_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -26,7 +26,12 @@ int proc_register(const char *path, uint32_t mode, proc_read_fn read, proc_write
 int proc_register_dir(const char *path);
 int proc_register_link(const char *path, const char *target);
 /* For one number: decimal and a newline; writable when max > 0. Sizes 4 and 8 bytes, volatile. */
-struct proc_number { void *at; uint32_t bytes; uint64_t max; void (*set)(uint64_t value); /* or NULL: stored */ };
+struct proc_number {
+        void *at;
+        uint32_t bytes;
+        uint64_t max;
+        void (*set)(uint64_t value); /* or NULL: stored */
+};
 int proc_register_number(const char *path, struct proc_number *n);
 /* Text to number: leading blanks and a newline are fine. 0 or -EINVAL. */
 int proc_parse_u64(const char *text, uint64_t *value);

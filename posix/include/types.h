@@ -11,15 +11,54 @@
 enum posix_type_nr {
         TYPE_NONE = 0,
         /* counted objects (struct object first) */
-        TYPE_THREAD = 1, TYPE_PROCESS = 2, TYPE_SESSION = 3, TYPE_PGRP = 4, TYPE_CRED = 5, TYPE_MM = 6,
-        TYPE_FDTABLE = 7, TYPE_FS = 8, TYPE_SIGHAND = 9, TYPE_FILE = 10, TYPE_INODE = 11, TYPE_MOUNT = 12,
-        TYPE_PIPE = 13, TYPE_SOCKET = 14, TYPE_EPOLL = 15, TYPE_EVENTFD = 16, TYPE_TIMERFD = 17, TYPE_SIGNALFD = 18,
-        TYPE_INOTIFY = 19, TYPE_TTY = 20, TYPE_SHM = 21, TYPE_SEMSET = 22, TYPE_MSGQ = 23, TYPE_MQUEUE = 24,
-        TYPE_UTS = 25, TYPE_EPITEM_REF = 26, TYPE_USER = 27, TYPE_FDCHUNK = 28, TYPE_FDNODE = 29,
+        TYPE_THREAD = 1,
+        TYPE_PROCESS = 2,
+        TYPE_SESSION = 3,
+        TYPE_PGRP = 4,
+        TYPE_CRED = 5,
+        TYPE_MM = 6,
+        TYPE_FDTABLE = 7,
+        TYPE_FS = 8,
+        TYPE_SIGHAND = 9,
+        TYPE_FILE = 10,
+        TYPE_INODE = 11,
+        TYPE_MOUNT = 12,
+        TYPE_PIPE = 13,
+        TYPE_SOCKET = 14,
+        TYPE_EPOLL = 15,
+        TYPE_EVENTFD = 16,
+        TYPE_TIMERFD = 17,
+        TYPE_SIGNALFD = 18,
+        TYPE_INOTIFY = 19,
+        TYPE_TTY = 20,
+        TYPE_SHM = 21,
+        TYPE_SEMSET = 22,
+        TYPE_MSGQ = 23,
+        TYPE_MQUEUE = 24,
+        TYPE_UTS = 25,
+        TYPE_EPITEM_REF = 26,
+        TYPE_USER = 27,
+        TYPE_FDCHUNK = 28,
+        TYPE_FDNODE = 29,
         /* owned pieces */
-        TYPE_ROOT = 40, TYPE_VMA = 41, TYPE_SIGQUEUE = 42, TYPE_DIRENT = 43, TYPE_FLOCK = 44, TYPE_XATTR = 45,
-        TYPE_EPITEM = 46, TYPE_WATCH = 47, TYPE_INEVENT = 48, TYPE_SKB = 49, TYPE_PTIMER = 50, TYPE_MSG = 51, TYPE_SEMUNDO = 52,
-        TYPE_SHMATT = 53, TYPE_FPU = 54, TYPE_PATHCURSOR = 55, TYPE_FS_STATE = 60, TYPE_SIGBULK = 70,
+        TYPE_ROOT = 40,
+        TYPE_VMA = 41,
+        TYPE_SIGQUEUE = 42,
+        TYPE_DIRENT = 43,
+        TYPE_FLOCK = 44,
+        TYPE_XATTR = 45,
+        TYPE_EPITEM = 46,
+        TYPE_WATCH = 47,
+        TYPE_INEVENT = 48,
+        TYPE_SKB = 49,
+        TYPE_PTIMER = 50,
+        TYPE_MSG = 51,
+        TYPE_SEMUNDO = 52,
+        TYPE_SHMATT = 53,
+        TYPE_FPU = 54,
+        TYPE_PATHCURSOR = 55,
+        TYPE_FS_STATE = 60,
+        TYPE_SIGBULK = 70,
         POSIX_TYPES = 96
 };
 
@@ -36,8 +75,8 @@ static inline void object_look(const void *o)
         if (o)
                 (void)__atomic_load_n(&((const struct object *)o)->refs, __ATOMIC_RELAXED);
 }
-void object_init(void *o, unsigned type);   /* refs 1 */
-void *object_new(unsigned type);            /* space_alloc + object_init */
+void object_init(void *o, unsigned type); /* refs 1 */
+void *object_new(unsigned type);          /* space_alloc + object_init */
 /*
  * Destroys one dead object: called with no lock held, as a section of its own that has begun its change (touch ran before it). May leave work undone: returns
  * true when it is to be called again (bulk goes in bounded pieces), false when the object is gone (freed by it).
@@ -50,12 +89,15 @@ typedef bool (*object_release_fn)(void *object);
 struct posix_type {
         uint16_t type;
         struct space_type space;
-        object_release_fn release;   /* runs after the section's first change */
-        void (*touch)(void *object); /* before it: reads whatever one call of release will write, so that nothing of it is absent then (P14); may be NULL */
+        object_release_fn release; /* runs after the section's first change */
+        void (*touch)(
+                void *object); /* before it: reads whatever one call of release will write, so that nothing of it is absent then (P14); may be NULL */
 };
-extern object_release_fn object_release_table[POSIX_TYPES];   /* filled once at boot */
+extern object_release_fn object_release_table[POSIX_TYPES]; /* filled once at boot */
 extern void (*object_touch_table[POSIX_TYPES])(void *object);
-void object_touch(struct object *o);        /* the drainers', before section_changes() */
+void object_touch(struct object *o); /* the drainers', before section_changes() */
 void posix_types_register(void);
-void object_destroy(struct object *o);      /* the drainers': runs its release function; hangs it on the list again when that asks for it */
+void object_destroy(
+        struct object
+                *o); /* the drainers': runs its release function; hangs it on the list again when that asks for it */
 void object_put_dying(struct object *o);

@@ -6,21 +6,29 @@
 #include "posix/include/file.h"
 #include "posix/include/ptree.h"
 
-enum inode_kind { INODE_FS = 1, INODE_PROC = 2, INODE_SYS = 3, INODE_DEVPTS = 4, INODE_ANON = 5, INODE_SHM = 6, INODE_KINDS = 16 };
+enum inode_kind {
+        INODE_FS = 1,
+        INODE_PROC = 2,
+        INODE_SYS = 3,
+        INODE_DEVPTS = 4,
+        INODE_ANON = 5,
+        INODE_SHM = 6,
+        INODE_KINDS = 16
+};
 
 struct inode {
         struct object obj;
-        uint64_t ino;              /* [I] */
-        uint32_t mode;             /* [l LOCK_INODE] type and permissions */
+        uint64_t ino;  /* [I] */
+        uint32_t mode; /* [l LOCK_INODE] type and permissions */
         uint32_t nlink, uid, gid;
-        uint8_t kind;              /* [I] enum inode_kind */
-        uint8_t inline_data;       /* symlink target or small data stands in `data` */
+        uint8_t kind;        /* [I] enum inode_kind */
+        uint8_t inline_data; /* symlink target or small data stands in `data` */
         uint16_t pad;
-        uint32_t rdev;             /* major << 8 | minor as dev_t of Linux's new encoding */
-        uint32_t dev;              /* st_dev */
-        uint32_t iflags;           /* FS_IMMUTABLE_FL ... */
+        uint32_t rdev;   /* major << 8 | minor as dev_t of Linux's new encoding */
+        uint32_t dev;    /* st_dev */
+        uint32_t iflags; /* FS_IMMUTABLE_FL ... */
         uint64_t size;
-        uint64_t blocks;           /* 512-byte units */
+        uint64_t blocks; /* 512-byte units */
         int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
         struct ptree data;         /* pages of a regular file */
         void *dir;                 /* FIELD_OWN: directory's index; posix/fs */
@@ -36,15 +44,16 @@ struct inode {
         uint64_t proc_key[2];      /* computed kinds: what it shows */
         char *symlink;             /* FIELD_OWN */
         uint64_t generation;       /* of the mapping: bumped by truncate so that faults look again */
-        struct inode *held;        /* FIELD_REF to itself while a name (or a mount) holds it: names are counted by nlink alone */
-        uint64_t nentries;         /* directories: names in it, without . and .. */
-        uint64_t name_key;         /* cookie of that name in `parent` */
+        struct inode
+                *held; /* FIELD_REF to itself while a name (or a mount) holds it: names are counted by nlink alone */
+        uint64_t nentries; /* directories: names in it, without . and .. */
+        uint64_t name_key; /* cookie of that name in `parent` */
         uint64_t spare[2];
 };
 
 /* Path walk. Results borrow. flags: */
-#define WALK_FOLLOW    1u  /* follow a final symlink */
-#define WALK_PARENT    2u  /* stop at the parent: result.dir and result.last */
+#define WALK_FOLLOW    1u /* follow a final symlink */
+#define WALK_PARENT    2u /* stop at the parent: result.dir and result.last */
 #define WALK_DIRECTORY 4u
 #define WALK_EMPTY     8u  /* AT_EMPTY_PATH */
 #define WALK_BENEATH   16u /* openat2's RESOLVE_* */
@@ -52,22 +61,24 @@ struct inode {
 #define WALK_NO_MAGIC  64u
 #define WALK_NO_LINKS  128u
 #define WALK_NO_XDEV   256u
-#define WALK_NO_LOOKUP 512u /* with WALK_PARENT: the last name is not looked up */
+#define WALK_NO_LOOKUP 512u  /* with WALK_PARENT: the last name is not looked up */
 #define WALK_REAL_IDS  1024u /* access(2): search permission by the real ids */
 enum walk_last { LAST_NAME, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
 struct walk {
-        struct inode *dir;         /* parent (WALK_PARENT, or of the result) */
-        struct inode *inode;       /* result; NULL with WALK_PARENT when the last name is not there */
-        struct file *magic;        /* /proc/self/fd link resolved to an open file */
-        const char *last; uint32_t last_len;   /* into the call's path buffer */
+        struct inode *dir;   /* parent (WALK_PARENT, or of the result) */
+        struct inode *inode; /* result; NULL with WALK_PARENT when the last name is not there */
+        struct file *magic;  /* /proc/self/fd link resolved to an open file */
+        const char *last;
+        uint32_t last_len; /* into the call's path buffer */
         bool trailing_slash;
-        uint8_t last_type;         /* enum walk_last */
+        uint8_t last_type; /* enum walk_last */
 };
 /* Copies the path from user memory into a volatile buffer of this section (undo list) and walks from dirfd. 0, -Exxx or CALL_FAULT (return it). */
 long path_walk(struct call *c, int dirfd, uint64_t user_path, unsigned flags, struct walk *w);
 long path_walk_kernel(struct call *c, struct inode *start, const char *path, unsigned flags, struct walk *w);
-int inode_permission(struct inode *i, unsigned may);      /* MAY_*: 4 read 2 write 1 exec; fsuid rules; 0 or -EACCES/-EROFS */
-int path_of_inode(struct inode *dir, char *buf, size_t len);  /* absolute path of a directory; length or -ENOENT */
+int inode_permission(struct inode *i,
+                     unsigned may); /* MAY_*: 4 read 2 write 1 exec; fsuid rules; 0 or -EACCES/-EROFS */
+int path_of_inode(struct inode *dir, char *buf, size_t len); /* absolute path of a directory; length or -ENOENT */
 int path_of_file(struct file *f, char *buf, size_t len);
 
 /* File pages for mmap and exec (posix/mm). offset in pages. 0 = hole beyond size or not there; creates on `write` after room was asked. */
@@ -78,11 +89,11 @@ size_t inode_read(struct inode *i, uint64_t offset, void *buf, size_t len);
 /* posix/mm tells which page-cache pages are mapped where: truncate calls this to drop user mappings of [from, to) pages in all address spaces. */
 void mm_unmap_inode(struct inode *i, uint64_t from, uint64_t to);
 
-int vfs_create(void);             /* first boot: empty tree with /dev, /proc, /sys, /tmp mounts; 0 or -ENOMEM */
-int fs_populate(void);            /* first boot: unpack the boot archive (rootfs/FORMAT.md); 0 or -Exxx with a message logged */
-void vfs_boot(void);              /* every boot: rebuild volatile parts */
+int vfs_create(void);  /* first boot: empty tree with /dev, /proc, /sys, /tmp mounts; 0 or -ENOMEM */
+int fs_populate(void); /* first boot: unpack the boot archive (rootfs/FORMAT.md); 0 or -Exxx with a message logged */
+void vfs_boot(void);   /* every boot: rebuild volatile parts */
 
-void inode_accessed(struct file *f);  /* atime by relatime; after changes() */
+void inode_accessed(struct file *f); /* atime by relatime; after changes() */
 /* inotify/dnotify source: after changes(). mask IN_*. name may be NULL. cookie for renames. */
 void notify_event(struct inode *i, uint32_t mask, const char *name, uint32_t cookie);
-uint64_t time_now_coarse_ns(void);/* timestamps */
+uint64_t time_now_coarse_ns(void); /* timestamps */

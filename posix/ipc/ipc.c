@@ -12,7 +12,8 @@ static uint32_t bucket_of(int key)
 
 struct ipc_object *ipc_at(enum ipc_kind k, unsigned index)
 {
-        struct ipc_object **chunk = index < IPC_CHUNK * IPC_CHUNKS ? READ_ONCE(ipc_table(k)->chunk[index / IPC_CHUNK]) : NULL;
+        struct ipc_object **chunk =
+                index < IPC_CHUNK * IPC_CHUNKS ? READ_ONCE(ipc_table(k)->chunk[index / IPC_CHUNK]) : NULL;
 
         return chunk ? READ_ONCE(chunk[index % IPC_CHUNK]) : NULL;
 }
@@ -153,7 +154,13 @@ void ipc_remove(struct ipc_object *o)
 
 void ipc_perm_fill(const struct ipc_object *o, struct ipc64_perm *p)
 {
-        *p = (struct ipc64_perm){ .key = o->key, .uid = o->uid, .gid = o->gid, .cuid = o->cuid, .cgid = o->cgid, .mode = o->mode, .seq = o->seq };
+        *p = (struct ipc64_perm){.key = o->key,
+                                 .uid = o->uid,
+                                 .gid = o->gid,
+                                 .cuid = o->cuid,
+                                 .cgid = o->cgid,
+                                 .mode = o->mode,
+                                 .seq = o->seq};
 }
 
 void ipc_set(struct ipc_object *o, const struct ipc64_perm *p)

@@ -17,14 +17,14 @@
 #include <linux/mqueue.h>
 #include <linux/time_types.h>
 
-#define QUEUES_MAX     256u     /* fs.mqueue.queues_max */
-#define MSG_MAX        10       /* fs.mqueue.msg_max and msg_default */
-#define MSGSIZE_MAX    8192     /* fs.mqueue.msgsize_max and msgsize_default */
-#define HARD_MSG_MAX   65536
-#define HARD_MSGSIZE   65536    /* Linux's is 16 MiB; a message moves in one section here */
-#define PRIO_END       32768u
-#define NAME_LEN       255u
-#define NOBODY         (-1)
+#define QUEUES_MAX   256u /* fs.mqueue.queues_max */
+#define MSG_MAX      10   /* fs.mqueue.msg_max and msg_default */
+#define MSGSIZE_MAX  8192 /* fs.mqueue.msgsize_max and msgsize_default */
+#define HARD_MSG_MAX 65536
+#define HARD_MSGSIZE 65536 /* Linux's is 16 MiB; a message moves in one section here */
+#define PRIO_END     32768u
+#define NAME_LEN     255u
+#define NOBODY       (-1)
 
 enum { STAGE_RUN = 1, STAGE_ASLEEP };
 
@@ -80,7 +80,7 @@ static long name_copy(struct call *c, char *name, uint64_t user)
 
 static uint32_t file_mode(uint32_t flags)
 {
-        static const uint32_t modes[] = { FMODE_READ, FMODE_WRITE, FMODE_READ | FMODE_WRITE, 0 };
+        static const uint32_t modes[] = {FMODE_READ, FMODE_WRITE, FMODE_READ | FMODE_WRITE, 0};
 
         return modes[flags & O_ACCMODE];
 }
@@ -124,7 +124,7 @@ static struct file *queue_file(struct mqueue *q, uint32_t flags)
 long sys_mq_open(struct call *c)
 {
         uint32_t flags = (uint32_t)c->arg[1], mode = (uint32_t)c->arg[2];
-        struct mq_attr a = { .mq_maxmsg = MSG_MAX, .mq_msgsize = MSGSIZE_MAX };
+        struct mq_attr a = {.mq_maxmsg = MSG_MAX, .mq_msgsize = MSGSIZE_MAX};
         struct mqueue **p, *q;
         char name[NAME_LEN + 1];
         struct file *f;
@@ -231,7 +231,7 @@ static void notify(struct mqueue *q)
 long sys_mq_notify(struct call *c)
 {
         int pid = c->thread->proc->pid;
-        struct sigevent ev = { 0 };
+        struct sigevent ev = {0};
         struct mqueue *q;
         struct file *f;
 
@@ -415,7 +415,8 @@ long sys_mq_timedreceive(struct call *c)
                 return r;
         }
         prio = (uint32_t)m->type;
-        if ((c->arg[3] && !copy_out(c, c->arg[3], &prio, sizeof(prio))) || !copy_out(c, c->arg[1], message_text(m), m->len)) {
+        if ((c->arg[3] && !copy_out(c, c->arg[3], &prio, sizeof(prio))) ||
+            !copy_out(c, c->arg[1], message_text(m), m->len)) {
                 r = user_fault(c);
                 if (r != CALL_FAULT)
                         awake(c, q);
@@ -436,7 +437,7 @@ long sys_mq_timedreceive(struct call *c)
 
 long sys_mq_getsetattr(struct call *c)
 {
-        struct mq_attr new = { 0 }, old = { 0 };
+        struct mq_attr new = {0}, old = {0};
         struct mqueue *q;
         struct file *f;
 
@@ -458,7 +459,7 @@ long sys_mq_getsetattr(struct call *c)
                 return user_fault(c);
         if (c->arg[1]) {
                 changes(c);
-                f->flags = (f->flags & ~(uint32_t)O_NONBLOCK) | (uint32_t)new.mq_flags;
+                f->flags = (f->flags & ~(uint32_t)O_NONBLOCK) | (uint32_t) new.mq_flags;
         }
         return 0;
 }
@@ -471,8 +472,10 @@ static long mqueue_read(struct call *c, struct file *f)
         char text[96];
         size_t len, n;
 
-        len = (size_t)snprintf(text, sizeof(text), "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", q->bytes, asked ? q->notify_method : 0,
-                               asked && q->notify_method == SIGEV_SIGNAL ? q->notify_signo : 0, asked ? q->notify_pid : 0);
+        len = (size_t)snprintf(text, sizeof(text), "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", q->bytes,
+                               asked ? q->notify_method : 0,
+                               asked && q->notify_method == SIGEV_SIGNAL ? q->notify_signo : 0,
+                               asked ? q->notify_pid : 0);
         if (pos >= len || !c->io.len)
                 return 0;
         n = io_copy_out(&c->io, text + pos, len - pos);
@@ -502,8 +505,8 @@ const struct file_ops mqueue_file_ops = {
 };
 
 const struct space_field mqueue_fields[] = {
-        { offsetof(struct mqueue, next), FIELD_REF, 1 },
-        { offsetof(struct mqueue, name), FIELD_OWN, 1 },
-        { offsetof(struct mqueue, head), FIELD_OWN, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct mqueue, next), FIELD_REF, 1},
+        {offsetof(struct mqueue, name), FIELD_OWN, 1},
+        {offsetof(struct mqueue, head), FIELD_OWN, 1},
+        {0, 0, 0},
 };

@@ -232,7 +232,8 @@ long sys_msgrcv(struct call *c)
         if (m->len > c->arg[2] && !(flags & MSG_NOERROR))
                 return -E2BIG;
         n = MIN(m->len, c->arg[2]);
-        if (!copy_out(c, c->arg[1], &m->type, sizeof(m->type)) || !copy_out(c, c->arg[1] + sizeof(m->type), message_text(m), n))
+        if (!copy_out(c, c->arg[1], &m->type, sizeof(m->type)) ||
+            !copy_out(c, c->arg[1] + sizeof(m->type), message_text(m), n))
                 return user_fault(c);
         if (flags & MSG_COPY)
                 return (long)n;
@@ -257,8 +258,9 @@ long sys_msgrcv(struct call *c)
 static long msg_stat(struct call *c, int cmd)
 {
         bool by_index = cmd != IPC_STAT;
-        struct msgq *q = (struct msgq *)(by_index ? ipc_at(IPC_MSG, (unsigned)c->arg[0]) : ipc_find(IPC_MSG, (int)c->arg[0]));
-        struct msqid64_ds d = { 0 };
+        struct msgq *q =
+                (struct msgq *)(by_index ? ipc_at(IPC_MSG, (unsigned)c->arg[0]) : ipc_find(IPC_MSG, (int)c->arg[0]));
+        struct msqid64_ds d = {0};
         long r;
 
         if (!q)
@@ -292,8 +294,14 @@ static bool add_up(struct ipc_object *o, void *arg)
 
 static long msg_info(struct call *c, int cmd)
 {
-        struct msginfo i = { .msgpool = (int)(QUEUES_MAX * QUEUE_BYTES / 1024), .msgmap = QUEUE_BYTES, .msgmax = TEXT_MAX, .msgmnb = QUEUE_BYTES,
-                             .msgmni = QUEUES_MAX, .msgssz = 16, .msgtql = QUEUE_BYTES, .msgseg = 0xffff };
+        struct msginfo i = {.msgpool = (int)(QUEUES_MAX * QUEUE_BYTES / 1024),
+                            .msgmap = QUEUE_BYTES,
+                            .msgmax = TEXT_MAX,
+                            .msgmnb = QUEUE_BYTES,
+                            .msgmni = QUEUES_MAX,
+                            .msgssz = 16,
+                            .msgtql = QUEUE_BYTES,
+                            .msgseg = 0xffff};
 
         if (cmd == MSG_INFO) {
                 i.msgpool = i.msgmap = i.msgtql = 0;
@@ -345,27 +353,35 @@ long sys_msgctl(struct call *c)
         if ((int)c->arg[0] < 0 || cmd < 0)
                 return -EINVAL;
         switch (cmd) {
-        case IPC_INFO: case MSG_INFO: return msg_info(c, cmd);
-        case IPC_STAT: case MSG_STAT: case MSG_STAT_ANY: return msg_stat(c, cmd);
+        case IPC_INFO:
+        case MSG_INFO:
+                return msg_info(c, cmd);
+        case IPC_STAT:
+        case MSG_STAT:
+        case MSG_STAT_ANY:
+                return msg_stat(c, cmd);
         }
         q = (struct msgq *)ipc_find(IPC_MSG, (int)c->arg[0]);
         if (!q)
                 return -EINVAL;
         switch (cmd) {
-        case IPC_RMID: return msg_remove(c, q);
-        case IPC_SET: return msg_set(c, q);
-        default: return -EINVAL;
+        case IPC_RMID:
+                return msg_remove(c, q);
+        case IPC_SET:
+                return msg_set(c, q);
+        default:
+                return -EINVAL;
         }
 }
 
 const struct space_field msgq_fields[] = {
-        { offsetof(struct msgq, ipc.key_next), FIELD_BORROW, 1 },
-        { offsetof(struct msgq, head), FIELD_OWN, 1 },
-        { offsetof(struct msgq, tail), FIELD_BORROW, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct msgq, ipc.key_next), FIELD_BORROW, 1},
+        {offsetof(struct msgq, head), FIELD_OWN, 1},
+        {offsetof(struct msgq, tail), FIELD_BORROW, 1},
+        {0, 0, 0},
 };
 const struct space_field message_fields[] = {
-        { offsetof(struct ipc_message, next), FIELD_OWN, 1 },
-        { offsetof(struct ipc_message, data), FIELD_OWN, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct ipc_message, next), FIELD_OWN, 1},
+        {offsetof(struct ipc_message, data), FIELD_OWN, 1},
+        {0, 0, 0},
 };

@@ -26,7 +26,7 @@ enum { STAGE_TRY = 1, STAGE_ASLEEP, STAGE_LOOKING };
 struct semop_state {
         uint32_t n;
         uint16_t alters, undo;
-        struct sem_undo *record;   /* of this process for the set; NULL: no operation has SEM_UNDO */
+        struct sem_undo *record; /* of this process for the set; NULL: no operation has SEM_UNDO */
         struct sembuf op[SOPS_INLINE];
 };
 
@@ -148,7 +148,10 @@ static int ops_try(struct semset *s, const struct sembuf *op, uint32_t n, struct
         return 0;
 }
 
-struct wake_args { struct semset *set; bool again; };
+struct wake_args {
+        struct semset *set;
+        bool again;
+};
 
 /* One sleeper: does its operations if they can be done now. Its record is resident, the rest was touched. */
 static bool let_go(struct thread *t, void *arg)
@@ -168,7 +171,7 @@ static bool let_go(struct thread *t, void *arg)
 /* After a change of values: everybody who can go on does. */
 static void set_changed(struct semset *s)
 {
-        struct wake_args a = { .set = s };
+        struct wake_args a = {.set = s};
 
         do {
                 a.again = false;
@@ -201,7 +204,8 @@ static struct sem_undo *undo_make(struct process *p, struct semset *s)
         s->undo = u;
         /* Other threads of p may add one for another set at the same time. */
         u->proc_next = p->sem_undo;
-        while (!__atomic_compare_exchange_n(&p->sem_undo, (void **)&u->proc_next, u, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        while (!__atomic_compare_exchange_n(&p->sem_undo, (void **)&u->proc_next, u, false, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_SEQ_CST))
                 ;
         return u;
 }
@@ -297,7 +301,8 @@ static long semop_decode(struct call *c, uint64_t timeout)
                 st->undo |= (op[i].sem_flg & SEM_UNDO) != 0;
         }
         if (timeout)
-                c->deadline = time_mono_ns() + (uint64_t)MIN(ts.tv_sec, 1ll << 32) * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+                c->deadline =
+                        time_mono_ns() + (uint64_t)MIN(ts.tv_sec, 1ll << 32) * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
         c->objects[1] = (struct object *)ipc_find(IPC_SEM, (int)c->arg[0]);
         if (!c->objects[1])
                 return -EINVAL;
@@ -398,7 +403,11 @@ long sys_semtimedop(struct call *c)
 
 /* ---- semctl ---- */
 
-struct count_args { uint32_t sem; bool zero; int n; };
+struct count_args {
+        uint32_t sem;
+        bool zero;
+        int n;
+};
 
 static bool count_sleeper(struct thread *t, void *arg)
 {
@@ -406,7 +415,8 @@ static bool count_sleeper(struct thread *t, void *arg)
         struct semop_state *st = call_state(&t->call, struct semop_state);
 
         for (uint32_t i = 0; i < st->n; i++)
-                if (st->op[i].sem_num == a->sem && (st->op[i].sem_op == 0) == a->zero && (a->zero || st->op[i].sem_op < 0)) {
+                if (st->op[i].sem_num == a->sem && (st->op[i].sem_op == 0) == a->zero &&
+                    (a->zero || st->op[i].sem_op < 0)) {
                         a->n++;
                         break;
                 }
@@ -415,7 +425,7 @@ static bool count_sleeper(struct thread *t, void *arg)
 
 static int count_sleepers(struct semset *s, uint32_t sem, bool zero)
 {
-        struct count_args a = { sem, zero, 0 };
+        struct count_args a = {sem, zero, 0};
 
         grant_each(s, count_sleeper, &a);
         return a.n;
@@ -424,8 +434,9 @@ static int count_sleepers(struct semset *s, uint32_t sem, bool zero)
 static long sem_stat(struct call *c, int cmd)
 {
         bool by_index = cmd != IPC_STAT;
-        struct semset *s = (struct semset *)(by_index ? ipc_at(IPC_SEM, (unsigned)c->arg[0]) : ipc_find(IPC_SEM, (int)c->arg[0]));
-        struct semid64_ds d = { 0 };
+        struct semset *s =
+                (struct semset *)(by_index ? ipc_at(IPC_SEM, (unsigned)c->arg[0]) : ipc_find(IPC_SEM, (int)c->arg[0]));
+        struct semid64_ds d = {0};
         long r;
 
         if (!s)
@@ -453,8 +464,16 @@ static bool add_up(struct ipc_object *o, void *arg)
 
 static long sem_info(struct call *c, int cmd)
 {
-        struct seminfo i = { .semmap = SEMS_TOTAL, .semmni = SETS_MAX, .semmns = SEMS_TOTAL, .semmnu = SEMS_TOTAL, .semmsl = SEMS_MAX, .semopm = SOPS_MAX,
-                             .semume = SOPS_MAX, .semusz = 20, .semvmx = SEM_VALUE_MAX, .semaem = SEM_VALUE_MAX };
+        struct seminfo i = {.semmap = SEMS_TOTAL,
+                            .semmni = SETS_MAX,
+                            .semmns = SEMS_TOTAL,
+                            .semmnu = SEMS_TOTAL,
+                            .semmsl = SEMS_MAX,
+                            .semopm = SOPS_MAX,
+                            .semume = SOPS_MAX,
+                            .semusz = 20,
+                            .semvmx = SEM_VALUE_MAX,
+                            .semaem = SEM_VALUE_MAX};
 
         if (cmd == SEM_INFO) {
                 i.semusz = i.semaem = 0;
@@ -563,10 +582,14 @@ static long get_one(struct semset *s, int cmd, uint32_t sem)
         if (sem >= s->nsems)
                 return -EINVAL;
         switch (cmd) {
-        case GETVAL: return s->value[sem];
-        case GETPID: return s->pid[sem];
-        case GETNCNT: return count_sleepers(s, sem, false);
-        default: return count_sleepers(s, sem, true);
+        case GETVAL:
+                return s->value[sem];
+        case GETPID:
+                return s->pid[sem];
+        case GETNCNT:
+                return count_sleepers(s, sem, false);
+        default:
+                return count_sleepers(s, sem, true);
         }
 }
 
@@ -590,33 +613,48 @@ long sys_semctl(struct call *c)
         if ((int)c->arg[0] < 0)
                 return -EINVAL;
         switch (cmd) {
-        case IPC_INFO: case SEM_INFO: return sem_info(c, cmd);
-        case IPC_STAT: case SEM_STAT: case SEM_STAT_ANY: return sem_stat(c, cmd);
+        case IPC_INFO:
+        case SEM_INFO:
+                return sem_info(c, cmd);
+        case IPC_STAT:
+        case SEM_STAT:
+        case SEM_STAT_ANY:
+                return sem_stat(c, cmd);
         }
         s = (struct semset *)ipc_find(IPC_SEM, (int)c->arg[0]);
         if (!s)
                 return -EINVAL;
         switch (cmd) {
-        case IPC_RMID: return sem_remove(c, s);
-        case IPC_SET: return sem_set(c, s);
-        case GETALL: return get_all(c, s);
-        case SETALL: return set_all(c, s);
-        case SETVAL: return set_value(c, s, (uint32_t)c->arg[1], (int)c->arg[3]);
-        case GETVAL: case GETPID: case GETNCNT: case GETZCNT: return get_one(s, cmd, (uint32_t)c->arg[1]);
-        default: return -EINVAL;
+        case IPC_RMID:
+                return sem_remove(c, s);
+        case IPC_SET:
+                return sem_set(c, s);
+        case GETALL:
+                return get_all(c, s);
+        case SETALL:
+                return set_all(c, s);
+        case SETVAL:
+                return set_value(c, s, (uint32_t)c->arg[1], (int)c->arg[3]);
+        case GETVAL:
+        case GETPID:
+        case GETNCNT:
+        case GETZCNT:
+                return get_one(s, cmd, (uint32_t)c->arg[1]);
+        default:
+                return -EINVAL;
         }
 }
 
 const struct space_field semset_fields[] = {
-        { offsetof(struct semset, ipc.key_next), FIELD_BORROW, 1 },
-        { offsetof(struct semset, value), FIELD_OWN, 2 },
-        { offsetof(struct semset, undo), FIELD_BORROW, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct semset, ipc.key_next), FIELD_BORROW, 1},
+        {offsetof(struct semset, value), FIELD_OWN, 2},
+        {offsetof(struct semset, undo), FIELD_BORROW, 1},
+        {0, 0, 0},
 };
 const struct space_field undo_fields[] = {
-        { offsetof(struct sem_undo, proc), FIELD_BORROW, 2 },
-        { offsetof(struct sem_undo, proc_next), FIELD_OWN, 1 },
-        { offsetof(struct sem_undo, set_next), FIELD_BORROW, 2 },
-        { offsetof(struct sem_undo, adjust), FIELD_OWN, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct sem_undo, proc), FIELD_BORROW, 2},
+        {offsetof(struct sem_undo, proc_next), FIELD_OWN, 1},
+        {offsetof(struct sem_undo, set_next), FIELD_BORROW, 2},
+        {offsetof(struct sem_undo, adjust), FIELD_OWN, 1},
+        {0, 0, 0},
 };

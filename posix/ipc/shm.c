@@ -24,10 +24,13 @@
 #define SHM_INFO     14
 #define SHM_STAT_ANY 15
 #define SHMLBA       PAGE_SIZE
-struct shm_info { int used_ids; uint64_t shm_tot, shm_rss, shm_swp, swap_attempts, swap_successes; };
+struct shm_info {
+        int used_ids;
+        uint64_t shm_tot, shm_rss, shm_swp, swap_attempts, swap_successes;
+};
 
 #define SHM_COUNT_MAX 4096u
-#define SHM_SIZE_MAX  (1ul << 42)     /* beyond what the space holds; Linux's own limit is no limit */
+#define SHM_SIZE_MAX  (1ul << 42) /* beyond what the space holds; Linux's own limit is no limit */
 
 uint64_t shm_attached(const struct shm *s)
 {
@@ -70,7 +73,7 @@ static void shm_file_release(struct file *f)
         unlock2(LOCK_IPC, ipc_table(IPC_SHM), s);
 }
 
-const struct file_ops shm_file_ops = { .name = "shm", .release = shm_file_release };
+const struct file_ops shm_file_ops = {.name = "shm", .release = shm_file_release};
 
 static long shm_make(struct call *c, int key, uint64_t size, uint32_t flags)
 {
@@ -164,7 +167,8 @@ static long shm_place(struct call *c, struct mm *m, uint64_t addr, uint64_t len,
 
 long sys_shmat(struct call *c)
 {
-        uint32_t flags = (uint32_t)c->arg[2], prot = PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE) | (flags & SHM_EXEC ? PROT_EXEC : 0);
+        uint32_t flags = (uint32_t)c->arg[2],
+                 prot = PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE) | (flags & SHM_EXEC ? PROT_EXEC : 0);
         struct shm *s = (struct shm *)ipc_find(IPC_SHM, (int)c->arg[0]);
         struct mm *m = c->thread->proc->mm;
         uint64_t len, va;
@@ -204,7 +208,9 @@ long sys_shmat(struct call *c)
         return (long)va;
 }
 
-struct shmdt_state { uint64_t from, to; };
+struct shmdt_state {
+        uint64_t from, to;
+};
 
 long sys_shmdt(struct call *c)
 {
@@ -250,15 +256,21 @@ long sys_shmdt(struct call *c)
 
 static void stat_fill(struct shm *s, struct shmid64_ds *d)
 {
-        *d = (struct shmid64_ds){ .shm_segsz = s->size, .shm_atime = s->atime, .shm_dtime = s->dtime, .shm_ctime = s->ipc.ctime, .shm_cpid = s->cpid,
-                                  .shm_lpid = s->lpid, .shm_nattch = shm_attached(s) };
+        *d = (struct shmid64_ds){.shm_segsz = s->size,
+                                 .shm_atime = s->atime,
+                                 .shm_dtime = s->dtime,
+                                 .shm_ctime = s->ipc.ctime,
+                                 .shm_cpid = s->cpid,
+                                 .shm_lpid = s->lpid,
+                                 .shm_nattch = shm_attached(s)};
         ipc_perm_fill(&s->ipc, &d->shm_perm);
 }
 
 static long shm_stat(struct call *c, int cmd)
 {
         bool by_index = cmd != IPC_STAT;
-        struct shm *s = (struct shm *)(by_index ? ipc_at(IPC_SHM, (unsigned)c->arg[0]) : ipc_find(IPC_SHM, (int)c->arg[0]));
+        struct shm *s =
+                (struct shm *)(by_index ? ipc_at(IPC_SHM, (unsigned)c->arg[0]) : ipc_find(IPC_SHM, (int)c->arg[0]));
         struct shmid64_ds d;
         long r;
 
@@ -342,33 +354,44 @@ long sys_shmctl(struct call *c)
                 return -EINVAL;
         switch (cmd) {
         case IPC_INFO: {
-                struct shminfo64 i = { .shmmax = ~0ul - (1ul << 24), .shmmin = 1, .shmmni = SHM_COUNT_MAX, .shmseg = SHM_COUNT_MAX, .shmall = ~0ul - (1ul << 24) };
+                struct shminfo64 i = {.shmmax = ~0ul - (1ul << 24),
+                                      .shmmin = 1,
+                                      .shmmni = SHM_COUNT_MAX,
+                                      .shmseg = SHM_COUNT_MAX,
+                                      .shmall = ~0ul - (1ul << 24)};
 
                 return copy_out(c, c->arg[2], &i, sizeof(i)) ? ipc_top(IPC_SHM) : user_fault(c);
         }
         case SHM_INFO: {
-                struct shm_info i = { 0 };
+                struct shm_info i = {0};
 
                 ipc_each(IPC_SHM, add_up, &i);
                 return copy_out(c, c->arg[2], &i, sizeof(i)) ? ipc_top(IPC_SHM) : user_fault(c);
         }
-        case IPC_STAT: case SHM_STAT: case SHM_STAT_ANY:
+        case IPC_STAT:
+        case SHM_STAT:
+        case SHM_STAT_ANY:
                 return shm_stat(c, cmd);
         }
         s = (struct shm *)ipc_find(IPC_SHM, (int)c->arg[0]);
         if (!s)
                 return -EINVAL;
         switch (cmd) {
-        case IPC_RMID: return shm_remove(c, s);
-        case IPC_SET: return shm_set(c, s);
-        case SHM_LOCK: case SHM_UNLOCK: return shm_lock(c, s, cmd == SHM_LOCK);
-        default: return -EINVAL;
+        case IPC_RMID:
+                return shm_remove(c, s);
+        case IPC_SET:
+                return shm_set(c, s);
+        case SHM_LOCK:
+        case SHM_UNLOCK:
+                return shm_lock(c, s, cmd == SHM_LOCK);
+        default:
+                return -EINVAL;
         }
 }
 
 const struct space_field shm_fields[] = {
-        { offsetof(struct shm, ipc.key_next), FIELD_BORROW, 1 },
-        { offsetof(struct shm, inode), FIELD_REF, 1 },
-        { offsetof(struct shm, file), FIELD_BORROW, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct shm, ipc.key_next), FIELD_BORROW, 1},
+        {offsetof(struct shm, inode), FIELD_REF, 1},
+        {offsetof(struct shm, file), FIELD_BORROW, 1},
+        {0, 0, 0},
 };

@@ -4,15 +4,21 @@
  */
 #include "posix/pipe/pipe_internal.h"
 
-struct fifo_state { uint32_t reader_seen, writer_seen; uint8_t cloexec; };
+struct fifo_state {
+        uint32_t reader_seen, writer_seen;
+        uint8_t cloexec;
+};
 #define FIFO_FILE 3 /* objects[] index that holds the file while we wait */
 
 static uint32_t mode_of(uint32_t flags)
 {
         switch (flags & O_ACCMODE) {
-        case O_RDONLY: return FMODE_READ;
-        case O_WRONLY: return FMODE_WRITE;
-        default: return FMODE_READ | FMODE_WRITE;
+        case O_RDONLY:
+                return FMODE_READ;
+        case O_WRONLY:
+                return FMODE_WRITE;
+        default:
+                return FMODE_READ | FMODE_WRITE;
         }
 }
 
@@ -68,7 +74,8 @@ long fifo_open(struct call *c, struct inode *i, uint32_t flags)
         c->stage = STAGE_SPECIAL_OPEN;
         c->objects[FIFO_FILE] = &f->obj;
         c->counted |= 1u << FIFO_FILE; /* the file's one reference is the call's */
-        *st = (struct fifo_state){ .reader_seen = p->r_opens, .writer_seen = p->w_opens, .cloexec = !!(flags & O_CLOEXEC) };
+        *st = (struct fifo_state){
+                .reader_seen = p->r_opens, .writer_seen = p->w_opens, .cloexec = !!(flags & O_CLOEXEC)};
         return wait_for_partner(c, p, mode);
 }
 

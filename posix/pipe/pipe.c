@@ -393,7 +393,7 @@ static void resize(struct pipe *p, uint32_t nslots)
                         to[k] = *s;
                 else if (s->page)
                         space_page_unref(s->page);
-                *s = (struct pipe_slot){ 0 };
+                *s = (struct pipe_slot){0};
         }
         space_free_bytes(p->ring);
         p->ring = to;
@@ -430,8 +430,8 @@ long pipe_fcntl(struct call *c, struct file *f, unsigned cmd, uint64_t arg)
 }
 
 static const struct space_field pipe_fields[] = {
-        { offsetof(struct pipe, ring), FIELD_OWN, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct pipe, ring), FIELD_OWN, 1},
+        {0, 0, 0},
 };
 static void visit(void *object, void *arg)
 {
@@ -457,6 +457,6 @@ void pipe_boot(void)
 }
 
 const struct posix_type pipe_types[] = {
-        { TYPE_PIPE, { "pipe", sizeof(struct pipe), 1, SPACE_OBJECT, pipe_fields }, pipe_release },
-        { 0 },
+        {TYPE_PIPE, {"pipe", sizeof(struct pipe), 1, SPACE_OBJECT, pipe_fields}, pipe_release},
+        {0},
 };

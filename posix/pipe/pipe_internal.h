@@ -12,7 +12,7 @@ static inline bool pipe_full(const struct pipe *p)
 {
         return p->count == p->nslots;
 }
-struct pipe *pipe_new(void);               /* after changes(); refs 1, no ends */
-void pipe_pop(struct pipe *p);             /* the first slot is empty: drop it; after changes() */
+struct pipe *pipe_new(void);   /* after changes(); refs 1, no ends */
+void pipe_pop(struct pipe *p); /* the first slot is empty: drop it; after changes() */
 void pipe_consume(struct pipe *p, size_t n);
-void pipe_end_add(struct pipe *p, uint32_t mode);  /* a file with these FMODE_* bits was opened */
+void pipe_end_add(struct pipe *p, uint32_t mode); /* a file with these FMODE_* bits was opened */

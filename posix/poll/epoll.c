@@ -17,9 +17,9 @@
 
 static const char epoll_word[1];
 #define EPOLL_LOCK_KEY ((const void *)epoll_word)
-#define PRIVATE_BITS ((uint32_t)(EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE))
-#define REPORT_MAX  128u  /* events a section copies out */
-#define CHANGES_MAX 40u   /* items a section changes: each may stand in a page of its own */
+#define PRIVATE_BITS   ((uint32_t)(EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE))
+#define REPORT_MAX     128u /* events a section copies out */
+#define CHANGES_MAX    40u  /* items a section changes: each may stand in a page of its own */
 
 static void epoll_lock(void)
 {
@@ -85,7 +85,7 @@ static void item_notify(struct waiter *w)
 
 static uint32_t item_look(struct epitem *i)
 {
-        struct poll_table pt = { .events = i->events | POLL_ALWAYS };
+        struct poll_table pt = {.events = i->events | POLL_ALWAYS};
 
         return file_poll(i->file, &pt) & i->events;
 }
@@ -100,15 +100,17 @@ static void add_watch_key(struct poll_table *pt, const void *key)
                 return;
         }
         w = &watch->waiter[watch->nwaiters++];
-        *w = (struct waiter){ .notify = item_notify, .arg = watch };
+        *w = (struct waiter){.notify = item_notify, .arg = watch};
         waiter_add(w, key);
 }
 
 /* (Re-)registers the item's keys; what is ready there now. */
 static uint32_t item_register(struct epitem *i, struct watch *watch)
 {
-        struct poll_table pt = { .add = add_watch_key, .events = i->events | POLL_ALWAYS, .watch = watch,
-                                 .signal_key = (const void *)i->signal_key };
+        struct poll_table pt = {.add = add_watch_key,
+                                .events = i->events | POLL_ALWAYS,
+                                .watch = watch,
+                                .signal_key = (const void *)i->signal_key};
 
         for (unsigned k = 0; k < watch->nwaiters; k++)
                 waiter_remove(&watch->waiter[k]);
@@ -264,7 +266,8 @@ static unsigned depth_below(struct epoll *e, struct epoll *stop, unsigned limit)
                 for (unsigned k = 0; e->index[c] && k < EPOLL_CHUNK; k++)
                         for (struct epitem *i = e->index[c][k]; i; i = i->same_fd)
                                 if (i->file->ops_type == FILE_EPOLL)
-                                        deepest = MAX(deepest, depth_below((struct epoll *)i->file->priv, stop, limit - 1));
+                                        deepest = MAX(deepest,
+                                                      depth_below((struct epoll *)i->file->priv, stop, limit - 1));
         return deepest + 1;
 }
 
@@ -386,7 +389,7 @@ long sys_epoll_ctl(struct call *c)
 {
         struct file *set = fd_lookup_io(c, c->arg[0]), *f;
         unsigned op = (unsigned)c->arg[1];
-        struct epoll_event ev = { 0 };
+        struct epoll_event ev = {0};
         struct epitem *i;
         struct epoll *e;
 
@@ -404,7 +407,8 @@ long sys_epoll_ctl(struct call *c)
         ev.events &= ~(uint32_t)EPOLLWAKEUP; /* there is no system suspend to hold up */
         if (op != EPOLL_CTL_DEL && ev.events & EPOLLEXCLUSIVE) {
                 if (op == EPOLL_CTL_MOD || f->ops_type == FILE_EPOLL ||
-                    ev.events & ~(uint32_t)(EPOLLEXCLUSIVE | EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET))
+                    ev.events & ~(uint32_t)(EPOLLEXCLUSIVE | EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP |
+                                            EPOLLET))
                         return -EINVAL;
         }
         e = (struct epoll *)set->priv;
@@ -444,7 +448,7 @@ static long collect(struct call *c, struct epoll *e, uint32_t max)
                 uint32_t ready = i->events & ~PRIVATE_BITS ? item_look(i) : 0;
 
                 if (ready)
-                        out[n++] = (struct epoll_event){ .events = ready, .data = i->data };
+                        out[n++] = (struct epoll_event){.events = ready, .data = i->data};
                 if (ready && !(i->events & (EPOLLET | EPOLLONESHOT)))
                         continue;
                 reported |= (uint64_t)(ready != 0) << ngone;
@@ -520,7 +524,7 @@ static long epoll_wait_ms(struct call *c, bool masked)
         long r;
 
         if (c->stage == 0) {
-                st->w = (struct poll_wait){ 0 };
+                st->w = (struct poll_wait){0};
                 if (timeout_ms >= 0)
                         wait_timeout_ns(c, &st->w, (uint64_t)timeout_ms * 1000000);
                 r = masked ? wait_mask_decode(c, &st->w, c->arg[4], c->arg[5]) : 0;

@@ -52,7 +52,8 @@ long wait_timespec_decode(struct call *c, struct poll_wait *w, uint64_t user)
                 return user_fault(c);
         if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (long long)NSEC_PER_SEC)
                 return -EINVAL;
-        wait_timeout_ns(c, w, ts.tv_sec > 1ll << 32 ? ~0ul / 2 : (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec);
+        wait_timeout_ns(c, w,
+                        ts.tv_sec > 1ll << 32 ? ~0ul / 2 : (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec);
         return 0;
 }
 

@@ -46,7 +46,7 @@ static struct pollfd *poll_fds(struct call *c)
 
 static unsigned poll_look(struct call *c, struct pollfd *fds, uint32_t n, bool sleeping)
 {
-        struct poll_table pt = { .add = sleeping ? add_key : NULL, .call = c };
+        struct poll_table pt = {.add = sleeping ? add_key : NULL, .call = c};
         unsigned ready = 0;
 
         for (uint32_t i = 0; i < n; i++) {
@@ -144,7 +144,7 @@ long sys_poll(struct call *c)
         long r;
 
         if (c->stage == STAGE_DECODE) {
-                st->w = (struct poll_wait){ 0 };
+                st->w = (struct poll_wait){0};
                 if (timeout_ms >= 0)
                         wait_timeout_ns(c, &st->w, (uint64_t)timeout_ms * 1000000);
                 r = poll_decode(c);
@@ -163,7 +163,7 @@ long poll_restart(struct call *c)
                 c->arg[0] = c->thread->restart.arg[0];
                 c->arg[1] = c->thread->restart.arg[1];
                 c->deadline = c->thread->restart.deadline;
-                st->w = (struct poll_wait){ .has_deadline = c->deadline != NO_DEADLINE };
+                st->w = (struct poll_wait){.has_deadline = c->deadline != NO_DEADLINE};
                 r = poll_decode(c);
                 if (r)
                         return r;
@@ -219,9 +219,9 @@ struct select_state {
         uint64_t set[3 * SELECT_WORDS]; /* read, write, except: what is asked */
 };
 #define SELECT_MAX 131072u /* higher bits are not looked at, as Linux does not beyond the end of the descriptor table */
-#define IN_SET  ((uint32_t)(EPOLLRDNORM | EPOLLRDBAND | EPOLLIN | EPOLLHUP | EPOLLERR))
-#define OUT_SET ((uint32_t)(EPOLLWRBAND | EPOLLWRNORM | EPOLLOUT | EPOLLERR))
-#define EX_SET  ((uint32_t)EPOLLPRI)
+#define IN_SET     ((uint32_t)(EPOLLRDNORM | EPOLLRDBAND | EPOLLIN | EPOLLHUP | EPOLLERR))
+#define OUT_SET    ((uint32_t)(EPOLLWRBAND | EPOLLWRNORM | EPOLLOUT | EPOLLERR))
+#define EX_SET     ((uint32_t)EPOLLPRI)
 
 static uint64_t *select_sets(struct call *c)
 {
@@ -259,8 +259,8 @@ static long select_decode(struct call *c, int n)
 static long select_look(struct call *c, uint64_t *out, bool sleeping)
 {
         struct select_state *st = call_state(c, struct select_state);
-        static const uint32_t interest[3] = { IN_SET, OUT_SET, EX_SET };
-        struct poll_table pt = { .add = sleeping ? add_key : NULL, .call = c };
+        static const uint32_t interest[3] = {IN_SET, OUT_SET, EX_SET};
+        struct poll_table pt = {.add = sleeping ? add_key : NULL, .call = c};
         uint64_t *set = select_sets(c);
         uint32_t words = st->words;
         long ready = 0;
@@ -348,14 +348,15 @@ long sys_select(struct call *c)
         long r;
 
         if (c->stage == STAGE_DECODE) {
-                st->w = (struct poll_wait){ 0 };
+                st->w = (struct poll_wait){0};
                 if (c->arg[4]) {
                         if (!copy_in(c, tv, c->arg[4], sizeof(tv)))
                                 return user_fault(c);
                         if ((int64_t)tv[0] < 0 || (int64_t)tv[1] < 0)
                                 return -EINVAL;
                         tv[0] += tv[1] / 1000000;
-                        wait_timeout_ns(c, &st->w, tv[0] > 1ul << 32 ? ~0ul / 2 : tv[0] * NSEC_PER_SEC + tv[1] % 1000000 * 1000);
+                        wait_timeout_ns(c, &st->w,
+                                        tv[0] > 1ul << 32 ? ~0ul / 2 : tv[0] * NSEC_PER_SEC + tv[1] % 1000000 * 1000);
                 }
                 r = select_decode(c, (int)c->arg[0]);
                 if (r)
@@ -367,7 +368,9 @@ long sys_select(struct call *c)
 long sys_pselect6(struct call *c)
 {
         struct select_state *st = call_state(c, struct select_state);
-        struct { uint64_t set, size; } sig = { 0 };
+        struct {
+                uint64_t set, size;
+        } sig = {0};
         long r;
 
         if (c->stage == STAGE_DECODE) {

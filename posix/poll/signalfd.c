@@ -19,7 +19,8 @@ static sigset64 pending(const struct thread *t)
 
 static void fill(struct signalfd_siginfo *out, const siginfo_t *si)
 {
-        *out = (struct signalfd_siginfo){ .ssi_signo = (uint32_t)si->si_signo, .ssi_errno = si->si_errno, .ssi_code = si->si_code };
+        *out = (struct signalfd_siginfo){
+                .ssi_signo = (uint32_t)si->si_signo, .ssi_errno = si->si_errno, .ssi_code = si->si_code};
         if (si->si_signo == SIGCHLD && si->si_code > 0) {
                 out->ssi_pid = (uint32_t)si->si_pid;
                 out->ssi_uid = si->si_uid;
@@ -52,7 +53,7 @@ static long signalfd_read(struct call *c, struct file *f)
 {
         struct signalfd *s = (struct signalfd *)f->priv;
         struct thread *t = c->thread;
-        struct signalfd_siginfo out = { 0 };
+        struct signalfd_siginfo out = {0};
         siginfo_t info;
 
         if (c->io.len + c->io.done < sizeof(out))

@@ -178,8 +178,8 @@ long sys_timerfd_create(struct call *c)
 
         if (flags & ~(uint32_t)(TFD_CLOEXEC | TFD_NONBLOCK))
                 return -EINVAL;
-        if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_ALARM && clock != CLOCK_BOOTTIME &&
-            clock != CLOCK_BOOTTIME_ALARM)
+        if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_ALARM &&
+            clock != CLOCK_BOOTTIME && clock != CLOCK_BOOTTIME_ALARM)
                 return -EINVAL;
         if ((clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) && !capable(CAP_WAKE_ALARM))
                 return -EPERM;
@@ -243,7 +243,8 @@ long sys_timerfd_settime(struct call *c)
 
         if (!copy_in(c, &new, c->arg[2], sizeof(new)))
                 return user_fault(c);
-        if (flags & ~(uint32_t)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || !valid(&new.it_value) || !valid(&new.it_interval))
+        if (flags & ~(uint32_t)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || !valid(&new.it_value) ||
+            !valid(&new.it_interval))
                 return -EINVAL;
         t = timerfd_of(c, &error);
         if (!t)

@@ -8,12 +8,12 @@
 
 #define WATCH_KEYS 3 /* keys that one poll function registers at most */
 struct watch {
-        struct watch *next;          /* in its bucket, or in the pool */
-        void *object;                /* NULL while it is in the pool */
+        struct watch *next; /* in its bucket, or in the pool */
+        void *object;       /* NULL while it is in the pool */
         unsigned nwaiters;
         struct waiter waiter[WATCH_KEYS];
 };
-int watch_reserve(void);             /* before the change: the next watch_new on this CPU cannot fail. 0 or -ENOMEM */
+int watch_reserve(void); /* before the change: the next watch_new on this CPU cannot fail. 0 or -ENOMEM */
 struct watch *watch_new(void *object);
 struct watch *watch_find(const void *object);
-void watch_free(struct watch *w);    /* its waiters are off their queues */
+void watch_free(struct watch *w); /* its waiters are off their queues */

@@ -9,8 +9,9 @@
 #include <linux/securebits.h>
 
 #define CAPS_ALL ((1ul << (CAP_LAST_CAP + 1)) - 1)
-#define CAPS_FS  (1ul << CAP_CHOWN | 1ul << CAP_MKNOD | 1ul << CAP_DAC_OVERRIDE | 1ul << CAP_DAC_READ_SEARCH | 1ul << CAP_FOWNER | \
-                  1ul << CAP_FSETID | 1ul << CAP_LINUX_IMMUTABLE | 1ul << CAP_MAC_OVERRIDE)
+#define CAPS_FS                                                                                                        \
+        (1ul << CAP_CHOWN | 1ul << CAP_MKNOD | 1ul << CAP_DAC_OVERRIDE | 1ul << CAP_DAC_READ_SEARCH |                  \
+         1ul << CAP_FOWNER | 1ul << CAP_FSETID | 1ul << CAP_LINUX_IMMUTABLE | 1ul << CAP_MAC_OVERRIDE)
 #define NGROUPS_MAX_ 32768u /* half of Linux: the block must fit in the pages that one section may dirty */
 
 bool cred_capable(const struct cred *c, unsigned cap)
@@ -143,7 +144,7 @@ static void fix_caps(struct cred *new, const struct cred *old)
         if (new->securebits & SECBIT_NO_SETUID_FIXUP)
                 return;
         if (had_root && !has_root) {
-                if (!(new->securebits & SECBIT_KEEP_CAPS)) {
+                if (!(new->securebits &SECBIT_KEEP_CAPS)) {
                         new->cap_permitted = 0;
                         new->cap_effective = 0;
                 }
@@ -319,8 +320,9 @@ long sys_setresuid(struct call *c)
         uint32_t r = (uint32_t)c->arg[0], e = (uint32_t)c->arg[1], s = (uint32_t)c->arg[2];
         struct cred new = *old;
 
-        if (!may_setuid(old) && !(one_of(r, old->uid, old->euid, old->suid) && one_of(e, old->uid, old->euid, old->suid) &&
-                                  one_of(s, old->uid, old->euid, old->suid)))
+        if (!may_setuid(old) &&
+            !(one_of(r, old->uid, old->euid, old->suid) && one_of(e, old->uid, old->euid, old->suid) &&
+              one_of(s, old->uid, old->euid, old->suid)))
                 return -EPERM;
         if (r != NO_ID)
                 new.uid = r;
@@ -339,8 +341,9 @@ long sys_setresgid(struct call *c)
         uint32_t r = (uint32_t)c->arg[0], e = (uint32_t)c->arg[1], s = (uint32_t)c->arg[2];
         struct cred new = *old;
 
-        if (!may_setgid(old) && !(one_of(r, old->gid, old->egid, old->sgid) && one_of(e, old->gid, old->egid, old->sgid) &&
-                                  one_of(s, old->gid, old->egid, old->sgid)))
+        if (!may_setgid(old) &&
+            !(one_of(r, old->gid, old->egid, old->sgid) && one_of(e, old->gid, old->egid, old->sgid) &&
+              one_of(s, old->gid, old->egid, old->sgid)))
                 return -EPERM;
         if (r != NO_ID)
                 new.gid = r;
@@ -354,7 +357,7 @@ long sys_setresgid(struct call *c)
 
 static long three_out(struct call *c, uint32_t a, uint32_t b, uint32_t d)
 {
-        uint32_t v[3] = { a, b, d };
+        uint32_t v[3] = {a, b, d};
 
         for (unsigned i = 0; i < 3; i++)
                 if (!copy_out(c, c->arg[i], &v[i], sizeof(v[i])))
@@ -390,7 +393,7 @@ long sys_setfsuid(struct call *c)
                 if (before == 0)
                         new.cap_effective &= ~CAPS_FS;
                 if (uid == 0)
-                        new.cap_effective |= new.cap_permitted & CAPS_FS;
+                        new.cap_effective |= new.cap_permitted &CAPS_FS;
         }
         (void)replace(c, &new);
         return before;
@@ -498,7 +501,7 @@ static long cap_header(struct call *c, struct __user_cap_header_struct *h, unsig
 long sys_capget(struct call *c)
 {
         struct __user_cap_header_struct h;
-        struct __user_cap_data_struct d[2] = { 0 };
+        struct __user_cap_data_struct d[2] = {0};
         unsigned words;
         long r = cap_header(c, &h, &words);
         const struct cred *cr = thread_current()->cred;
@@ -527,7 +530,7 @@ long sys_capget(struct call *c)
 long sys_capset(struct call *c)
 {
         struct __user_cap_header_struct h;
-        struct __user_cap_data_struct d[2] = { 0 };
+        struct __user_cap_data_struct d[2] = {0};
         struct thread *t = thread_current();
         const struct cred *old = t->cred;
         struct cred new = *old;
@@ -560,7 +563,7 @@ long sys_capset(struct call *c)
         new.cap_effective = e;
         new.cap_permitted = p;
         new.cap_inheritable = i;
-        new.cap_ambient &= p & i;
+        new.cap_ambient &= p &i;
         return replace(c, &new);
 }
 
@@ -586,8 +589,8 @@ long cred_prctl(struct call *c, int option)
         case PR_SET_SECUREBITS:
                 if (arg & ~(uint64_t)(SECURE_ALL_LOCKS | SECURE_ALL_BITS))
                         return -EPERM;
-                if (((old->securebits & SECURE_ALL_LOCKS) >> 1 & (old->securebits ^ arg)) || (old->securebits & SECURE_ALL_LOCKS & ~arg) ||
-                    !cred_capable(old, CAP_SETPCAP))
+                if (((old->securebits & SECURE_ALL_LOCKS) >> 1 & (old->securebits ^ arg)) ||
+                    (old->securebits & SECURE_ALL_LOCKS & ~arg) || !cred_capable(old, CAP_SETPCAP))
                         return -EPERM;
                 new.securebits = (uint32_t)arg;
                 return replace(c, &new);
@@ -598,7 +601,8 @@ long cred_prctl(struct call *c, int option)
                         return -EINVAL;
                 if (old->securebits & SECBIT_KEEP_CAPS_LOCKED)
                         return -EPERM;
-                new.securebits = arg ? old->securebits | SECBIT_KEEP_CAPS : old->securebits & ~(uint32_t)SECBIT_KEEP_CAPS;
+                new.securebits =
+                        arg ? old->securebits | SECBIT_KEEP_CAPS : old->securebits & ~(uint32_t)SECBIT_KEEP_CAPS;
                 return replace(c, &new);
         case PR_CAP_AMBIENT:
                 if (arg == PR_CAP_AMBIENT_CLEAR_ALL) {
@@ -612,7 +616,8 @@ long cred_prctl(struct call *c, int option)
                 if (arg == PR_CAP_AMBIENT_IS_SET)
                         return old->cap_ambient >> c->arg[2] & 1;
                 if (arg == PR_CAP_AMBIENT_RAISE) {
-                        if (!(old->cap_permitted & old->cap_inheritable & 1ul << c->arg[2]) || (old->securebits & SECBIT_NO_CAP_AMBIENT_RAISE))
+                        if (!(old->cap_permitted & old->cap_inheritable & 1ul << c->arg[2]) ||
+                            (old->securebits & SECBIT_NO_CAP_AMBIENT_RAISE))
                                 return -EPERM;
                         new.cap_ambient |= 1ul << c->arg[2];
                 } else if (arg == PR_CAP_AMBIENT_LOWER) {

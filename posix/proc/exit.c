@@ -18,11 +18,27 @@
 #include "kernel/include/log.h"
 #include <linux/wait.h>
 
-enum { EXIT_BEGIN, EXIT_ROBUST, EXIT_CLEARTID, EXIT_TIMERS, EXIT_IPC, EXIT_RESOURCES, EXIT_SESSION, EXIT_CHILDREN, EXIT_END, EXIT_INIT_KILL, EXIT_INIT_WAIT };
+enum {
+        EXIT_BEGIN,
+        EXIT_ROBUST,
+        EXIT_CLEARTID,
+        EXIT_TIMERS,
+        EXIT_IPC,
+        EXIT_RESOURCES,
+        EXIT_SESSION,
+        EXIT_CHILDREN,
+        EXIT_END,
+        EXIT_INIT_KILL,
+        EXIT_INIT_WAIT
+};
 
-struct exit_state { uint64_t robust[3]; bool last; };
+struct exit_state {
+        uint64_t robust[3];
+        bool last;
+};
 
-#define CHILDREN_PIECE 4 /* each may dirty a dozen pages: its own, its neighbours' in several lists, its leader's, its group's, a parent's */
+#define CHILDREN_PIECE                                                                                                 \
+        4 /* each may dirty a dozen pages: its own, its neighbours' in several lists, its leader's, its group's, a parent's */
 
 static bool is_init(const struct process *p)
 {
@@ -267,7 +283,8 @@ static long finish(struct call *c, const struct exit_state *s)
         p->state = PROCESS_ZOMBIE;
         wake(&p->state);
         if (is_init(p)) {
-                klog(LOG_ERR, "init ended (status %#x): all processes end, init is started anew\n", (unsigned)p->exit_status);
+                klog(LOG_ERR, "init ended (status %#x): all processes end, init is started anew\n",
+                     (unsigned)p->exit_status);
                 c->stage = EXIT_INIT_KILL;
                 return CALL_AGAIN;
         }
@@ -275,7 +292,10 @@ static long finish(struct call *c, const struct exit_state *s)
         return CALL_EXIT;
 }
 
-struct kill_args { unsigned budget; bool more; };
+struct kill_args {
+        unsigned budget;
+        bool more;
+};
 
 static bool kill_other(struct process *p, void *arg)
 {
@@ -297,7 +317,7 @@ static bool kill_other(struct process *p, void *arg)
 
 static long init_kill_all(void)
 {
-        struct kill_args a = { .budget = 16 };
+        struct kill_args a = {.budget = 16};
 
         proctree_lock();
         section_changes();
@@ -343,7 +363,7 @@ long exit_run(struct call *c)
         look(p);
         switch (c->stage) {
         case EXIT_BEGIN:
-                *s = (struct exit_state){ 0 };
+                *s = (struct exit_state){0};
                 begin(t, s);
                 c->stage = EXIT_ROBUST;
                 /* fallthrough */

@@ -13,16 +13,19 @@
 
 struct fork_state {
         uint64_t flags;
-        uint64_t stack;      /* top; 0: the parent's */
+        uint64_t stack; /* top; 0: the parent's */
         uint64_t tls;
         uint64_t parent_tid, child_tid, pidfd;
         uint32_t exit_signal;
-        int32_t pid;         /* the child's, while the parent waits in vfork */
+        int32_t pid; /* the child's, while the parent waits in vfork */
 };
 
 enum { STAGE_DECODE, STAGE_MAKE, STAGE_VFORK };
 
-#define CLONE_NAMESPACES ((uint64_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET) | CLONE_NEWTIME)
+#define CLONE_NAMESPACES                                                                                               \
+        ((uint64_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |       \
+                    CLONE_NEWNET) |                                                                                    \
+         CLONE_NEWTIME)
 #define FORK_ROOM 16 /* pages: records, processor state, tables' first pages, each perhaps the first of its slab */
 
 static long check_flags(const struct fork_state *s)
@@ -46,7 +49,8 @@ static bool over_process_limit(struct thread *t)
 {
         const struct cred *cr = t->cred;
 
-        return cr->user->nthreads >= rlimit_of(t->proc, RLIMIT_NPROC) && cr->uid != 0 && !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN);
+        return cr->user->nthreads >= rlimit_of(t->proc, RLIMIT_NPROC) && cr->uid != 0 && !capable(CAP_SYS_RESOURCE) &&
+               !capable(CAP_SYS_ADMIN);
 }
 
 /* After changes(): the new thread's record, from the caller's. */
@@ -228,7 +232,7 @@ static long make_process(struct call *c, struct fork_state *s)
                 fd_install(c, fd, pidfd, true);
         }
         if (s->flags & CLONE_CHILD_SETTID)
-                call_prepare(t, NR_CHILD_TID, (uint64_t[6]){ s->child_tid });
+                call_prepare(t, NR_CHILD_TID, (uint64_t[6]){s->child_tid});
         proctree_lock();
         posix_root()->nprocesses++;
         posix_root()->nforks++;
@@ -302,7 +306,7 @@ static struct fork_state *fork_decoded(struct call *c)
 {
         struct fork_state *s = call_state(c, struct fork_state);
 
-        *s = (struct fork_state){ 0 };
+        *s = (struct fork_state){0};
         c->stage = STAGE_MAKE;
         return s;
 }
@@ -348,7 +352,7 @@ long sys_clone(struct call *c)
 static long clone3_decode(struct call *c)
 {
         struct fork_state *s = fork_decoded(c);
-        struct clone_args a = { 0 };
+        struct clone_args a = {0};
         uint64_t size = c->arg[1];
         long r;
 
@@ -360,7 +364,8 @@ static long clone3_decode(struct call *c)
         r = copy_struct_in(c, &a, sizeof(a), c->arg[0], size);
         if (r)
                 return r;
-        if ((a.flags & ~((uint64_t)0xffffffff | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)) || (a.flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME))))
+        if ((a.flags & ~((uint64_t)0xffffffff | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)) ||
+            (a.flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME))))
                 return -EINVAL;
         if ((a.flags & CLONE_SIGHAND) && (a.flags & CLONE_CLEAR_SIGHAND))
                 return -EINVAL;

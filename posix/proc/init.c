@@ -45,7 +45,7 @@ int process_create_init(void)
         t->frame.ss = USER_SS;
         t->frame.rflags = 0x202;
         fpu_init_area(fpu_area(t));
-        call_prepare(t, NR_START_INIT, (uint64_t[6]){ 0 });
+        call_prepare(t, NR_START_INIT, (uint64_t[6]){0});
         proctree_lock();
         s = session_new(1);
         g = pgrp_new(1, s);

@@ -17,14 +17,22 @@ uint64_t rlimit_of(struct process *p, unsigned resource)
 void limits_init(struct process *p)
 {
         static const struct rlimit64 initial[16] = {
-                [RLIMIT_CPU] = { RLIM64_INFINITY, RLIM64_INFINITY }, [RLIMIT_FSIZE] = { RLIM64_INFINITY, RLIM64_INFINITY },
-                [RLIMIT_DATA] = { RLIM64_INFINITY, RLIM64_INFINITY }, [RLIMIT_STACK] = { 8 << 20, RLIM64_INFINITY },
-                [RLIMIT_CORE] = { 0, RLIM64_INFINITY }, [RLIMIT_RSS] = { RLIM64_INFINITY, RLIM64_INFINITY },
-                [RLIMIT_NPROC] = { MAX_THREADS / 2, MAX_THREADS / 2 }, [RLIMIT_NOFILE] = { 1024, 4096 },
-                [RLIMIT_MEMLOCK] = { 8 << 20, 8 << 20 }, [RLIMIT_AS] = { RLIM64_INFINITY, RLIM64_INFINITY },
-                [RLIMIT_LOCKS] = { RLIM64_INFINITY, RLIM64_INFINITY }, [RLIMIT_SIGPENDING] = { MAX_THREADS / 2, MAX_THREADS / 2 },
-                [RLIMIT_MSGQUEUE] = { 819200, 819200 }, [RLIMIT_NICE] = { 0, 0 }, [RLIMIT_RTPRIO] = { 0, 0 },
-                [RLIMIT_RTTIME] = { RLIM64_INFINITY, RLIM64_INFINITY },
+                [RLIMIT_CPU] = {RLIM64_INFINITY, RLIM64_INFINITY},
+                [RLIMIT_FSIZE] = {RLIM64_INFINITY, RLIM64_INFINITY},
+                [RLIMIT_DATA] = {RLIM64_INFINITY, RLIM64_INFINITY},
+                [RLIMIT_STACK] = {8 << 20, RLIM64_INFINITY},
+                [RLIMIT_CORE] = {0, RLIM64_INFINITY},
+                [RLIMIT_RSS] = {RLIM64_INFINITY, RLIM64_INFINITY},
+                [RLIMIT_NPROC] = {MAX_THREADS / 2, MAX_THREADS / 2},
+                [RLIMIT_NOFILE] = {1024, 4096},
+                [RLIMIT_MEMLOCK] = {8 << 20, 8 << 20},
+                [RLIMIT_AS] = {RLIM64_INFINITY, RLIM64_INFINITY},
+                [RLIMIT_LOCKS] = {RLIM64_INFINITY, RLIM64_INFINITY},
+                [RLIMIT_SIGPENDING] = {MAX_THREADS / 2, MAX_THREADS / 2},
+                [RLIMIT_MSGQUEUE] = {819200, 819200},
+                [RLIMIT_NICE] = {0, 0},
+                [RLIMIT_RTPRIO] = {0, 0},
+                [RLIMIT_RTTIME] = {RLIM64_INFINITY, RLIM64_INFINITY},
         };
 
         __builtin_memcpy(p->limits, initial, sizeof(initial));
@@ -36,7 +44,8 @@ static bool may_limit(const struct process *p)
 
         if (p == process_current())
                 return true;
-        if (me->uid == it->euid && me->uid == it->suid && me->uid == it->uid && me->gid == it->egid && me->gid == it->sgid && me->gid == it->gid)
+        if (me->uid == it->euid && me->uid == it->suid && me->uid == it->uid && me->gid == it->egid &&
+            me->gid == it->sgid && me->gid == it->gid)
                 return true;
         return cred_capable(me, CAP_SYS_RESOURCE);
 }

@@ -114,7 +114,11 @@ void process_each(bool (*fn)(struct process *p, void *arg), void *arg)
                 }
 }
 
-struct pick { int after; unsigned n, max; struct process **out; };
+struct pick {
+        int after;
+        unsigned n, max;
+        struct process **out;
+};
 
 /* Keeps the lowest ones, sorted. */
 static void consider(struct pick *k, struct process *p)
@@ -140,7 +144,7 @@ static bool consider_each(struct process *p, void *arg)
 
 unsigned process_pick(struct pgrp *g, int after, struct process **out, unsigned max)
 {
-        struct pick k = { .after = after, .max = max, .out = out };
+        struct pick k = {.after = after, .max = max, .out = out};
 
         if (!g)
                 process_each(consider_each, &k);

@@ -24,7 +24,7 @@ static int pidfd_path(struct file *f, char *buf, size_t len)
         return (int)len;
 }
 
-const struct file_ops pidfd_file_ops = { .name = "pidfd", .poll = pidfd_poll, .show_path = pidfd_path };
+const struct file_ops pidfd_file_ops = {.name = "pidfd", .poll = pidfd_poll, .show_path = pidfd_path};
 
 struct file *pidfd_new(struct process *p, uint32_t flags)
 {

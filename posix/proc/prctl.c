@@ -16,7 +16,7 @@ static long put_int(struct call *c, uint64_t to, int value)
 static long set_name(struct call *c)
 {
         struct thread *t = c->thread;
-        char name[16] = { 0 };
+        char name[16] = {0};
         long r = copy_string(c, name, c->arg[1], sizeof(name));
 
         if (r == -EFAULT)

@@ -9,7 +9,7 @@
 #include <linux/sched/types.h>
 
 #define POLICY_RESET_ON_FORK 0x80u /* in thread.policy */
-#define POLICY(t) ((t)->policy & 0x7fu)
+#define POLICY(t)            ((t)->policy & 0x7fu)
 
 static int nice_of(const struct thread *t)
 {
@@ -44,7 +44,8 @@ static bool owns(const struct thread *t)
 
 static bool may_nice(const struct thread *t, int nice)
 {
-        return nice >= nice_of(t) || capable(CAP_SYS_NICE) || 20 - nice <= (int)MIN(rlimit_of(t->proc, RLIMIT_NICE), 40ul);
+        return nice >= nice_of(t) || capable(CAP_SYS_NICE) ||
+               20 - nice <= (int)MIN(rlimit_of(t->proc, RLIMIT_NICE), 40ul);
 }
 
 /*
@@ -56,8 +57,8 @@ static bool may_nice(const struct thread *t, int nice)
 struct prio_walk {
         int which, who;
         uint32_t uid;
-        int after;                       /* set: threads up to this tid are done */
-        long best;                       /* get: 20 - nice of the most favoured */
+        int after; /* set: threads up to this tid are done */
+        long best; /* get: 20 - nice of the most favoured */
         unsigned n;
         struct thread *some[PRIO_PIECE]; /* set: the lowest tids above `after` */
 };
@@ -121,7 +122,7 @@ static int prio_collect(struct prio_walk *w)
 
 long sys_getpriority(struct call *c)
 {
-        struct prio_walk w = { .which = (int)c->arg[0], .who = (int)c->arg[1], .best = -ESRCH };
+        struct prio_walk w = {.which = (int)c->arg[0], .who = (int)c->arg[1], .best = -ESRCH};
         int r;
 
         proctree_lock();
@@ -129,7 +130,10 @@ long sys_getpriority(struct call *c)
         return r ? r : w.best;
 }
 
-struct prio_state { int32_t after; int32_t result; };
+struct prio_state {
+        int32_t after;
+        int32_t result;
+};
 
 static long prio_set(struct call *c, struct thread *t, int nice)
 {
@@ -153,10 +157,10 @@ long sys_setpriority(struct call *c)
         int r;
 
         if (c->stage == 0) {
-                *s = (struct prio_state){ .result = -ESRCH };
+                *s = (struct prio_state){.result = -ESRCH};
                 c->stage = 1;
         }
-        w = (struct prio_walk){ .which = (int)c->arg[0], .who = (int)c->arg[1], .after = s->after };
+        w = (struct prio_walk){.which = (int)c->arg[0], .who = (int)c->arg[1], .after = s->after};
         nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
         proctree_lock();
         r = prio_collect(&w);
@@ -199,7 +203,8 @@ static long set_policy(struct call *c, int pid, int policy, bool reset, int prio
                 if (realtime(policy)) {
                         uint64_t limit = rlimit_of(t->proc, RLIMIT_RTPRIO);
 
-                        if ((policy != (int)POLICY(t) && !limit) || (priority > t->rt_priority && (uint64_t)priority > limit))
+                        if ((policy != (int)POLICY(t) && !limit) ||
+                            (priority > t->rt_priority && (uint64_t)priority > limit))
                                 return -EPERM;
                 }
                 if (POLICY(t) == SCHED_IDLE && policy != SCHED_IDLE && !may_nice(t, nice_of(t) - 1))
@@ -270,7 +275,7 @@ long sys_sched_getparam(struct call *c)
 long sys_sched_setattr(struct call *c)
 {
         int pid = (int)c->arg[0], nice;
-        struct sched_attr a = { 0 };
+        struct sched_attr a = {0};
         uint32_t size;
         long r;
 
@@ -297,7 +302,7 @@ long sys_sched_getattr(struct call *c)
         int pid = (int)c->arg[0];
         uint32_t size = (uint32_t)c->arg[2];
         struct thread *t = pid ? thread_find(pid) : c->thread;
-        struct sched_attr a = { 0 };
+        struct sched_attr a = {0};
 
         if (!c->arg[1] || pid < 0 || size > PAGE_SIZE || size < SCHED_ATTR_SIZE_VER0 || c->arg[3])
                 return -EINVAL;
@@ -342,7 +347,7 @@ long sys_sched_rr_get_interval(struct call *c)
 {
         int pid = (int)c->arg[0];
         struct thread *t = pid ? thread_find(pid) : c->thread;
-        struct timespec64 ts = { 0 };
+        struct timespec64 ts = {0};
 
         if (pid < 0)
                 return -EINVAL;
@@ -442,7 +447,8 @@ long sys_ioprio_set(struct call *c)
         unsigned value = (unsigned)c->arg[2], class = value >> IOPRIO_CLASS_SHIFT, level = value & 0x1fff;
         struct thread *t;
 
-        if (class > IOPRIO_CLASS_IDLE || (class != IOPRIO_CLASS_NONE && class != IOPRIO_CLASS_IDLE && level >= 8) || (class == IOPRIO_CLASS_NONE && level))
+        if (class > IOPRIO_CLASS_IDLE || (class != IOPRIO_CLASS_NONE && class != IOPRIO_CLASS_IDLE && level >= 8) ||
+            (class == IOPRIO_CLASS_NONE && level))
                 return -EINVAL;
         if (class == IOPRIO_CLASS_RT && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
                 return -EPERM;

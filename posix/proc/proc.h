@@ -6,9 +6,9 @@
 #include "posix/include/deadline.h"
 
 /* pid.c */
-int pid_reserve(void);                              /* a number nobody has; holds until this section ends. -EAGAIN: none left */
-void pid_used(int pid);                             /* after changes(): numbering goes on from here after a reboot */
-void pid_publish_process(struct process *p);        /* LOCK_PROCTREE for these four */
+int pid_reserve(void);  /* a number nobody has; holds until this section ends. -EAGAIN: none left */
+void pid_used(int pid); /* after changes(): numbering goes on from here after a reboot */
+void pid_publish_process(struct process *p); /* LOCK_PROCTREE for these four */
 void pid_publish_thread(struct thread *t);
 void pid_withdraw_process(struct process *p);
 void pid_withdraw_thread(struct thread *t);
@@ -18,14 +18,16 @@ struct session *session_new(int sid);
 struct pgrp *pgrp_new(int pgid, struct session *s); /* gets a reference on s */
 void pgrp_join(struct process *p, struct pgrp *g);  /* gets references on g and its session for p, drops those p had */
 void pgrp_leave(struct process *p);
-void pgrp_orphan_check(struct pgrp *g, const struct process *leaving);   /* newly orphaned and has stopped members: SIGHUP, SIGCONT */
+void pgrp_orphan_check(struct pgrp *g,
+                       const struct process *leaving); /* newly orphaned and has stopped members: SIGHUP, SIGCONT */
 
 /* exit.c, wait.c: LOCK_PROCTREE held, after changes() */
-void child_link(struct process *parent, struct process *child);   /* takes the caller's reference on child */
-void child_unlink(struct process *child);                         /* and gives it back */
-void process_reap(struct process *p);               /* a zombie: out of all tables; its parent has its times; records go to the dying list */
-void thread_fold_times(struct thread *t);           /* a thread's sums into its process's */
-struct user *user_get(uint32_t uid);                /* cred.c: counted; after changes(); LOCK_PROCTREE held */
+void child_link(struct process *parent, struct process *child); /* takes the caller's reference on child */
+void child_unlink(struct process *child);                       /* and gives it back */
+void process_reap(
+        struct process *p); /* a zombie: out of all tables; its parent has its times; records go to the dying list */
+void thread_fold_times(struct thread *t); /* a thread's sums into its process's */
+struct user *user_get(uint32_t uid);      /* cred.c: counted; after changes(); LOCK_PROCTREE held */
 
 /* Fills a process and its first thread as init's or as a copy. */
 void vfork_release(struct thread *t);
@@ -41,21 +43,21 @@ void ipc_fork(struct process *parent, struct process *child) __attribute__((weak
 void tty_session_exit(struct session *s) __attribute__((weak));
 
 /* cred.c */
-long cred_prctl(struct call *c, int option);        /* -ENOSYS: not one of its options */
-struct cred *cred_root(void);                       /* after changes() */
+long cred_prctl(struct call *c, int option); /* -ENOSYS: not one of its options */
+struct cred *cred_root(void);                /* after changes() */
 
 /* pidfd.c */
-struct file *pidfd_new(struct process *p, uint32_t flags);   /* after changes(), 2 pages of room: refs 1 */
-struct process *pidfd_process(struct file *f);       /* borrows; NULL: not a pidfd */
+struct file *pidfd_new(struct process *p, uint32_t flags); /* after changes(), 2 pages of room: refs 1 */
+struct process *pidfd_process(struct file *f);             /* borrows; NULL: not a pidfd */
 
 /* wait.c */
-void rusage_fill(struct rusage *r, struct process *p, int who);   /* who: RUSAGE_*; LOCK_PROCTREE held */
-#define WAIT_NONBLOCK 0x10000000u                    /* of a pidfd opened with PIDFD_NONBLOCK: nothing there is EAGAIN */
+void rusage_fill(struct rusage *r, struct process *p, int who); /* who: RUSAGE_*; LOCK_PROCTREE held */
+#define WAIT_NONBLOCK 0x10000000u /* of a pidfd opened with PIDFD_NONBLOCK: nothing there is EAGAIN */
 
 /* limits.c, priority.c */
 void limits_init(struct process *p);
-void priority_fork(struct thread *child);            /* SCHED_RESET_ON_FORK */
+void priority_fork(struct thread *child); /* SCHED_RESET_ON_FORK */
 
 /* system.c */
-bool process_may_look(const struct process *p);      /* ptrace's rule for reading another's state */
+bool process_may_look(const struct process *p); /* ptrace's rule for reading another's state */
 struct file *process_file(struct process *p, uint64_t fd);

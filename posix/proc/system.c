@@ -37,7 +37,7 @@ const char *system_version(void)
 long sys_uname(struct call *c)
 {
         struct posix_root *root = posix_root();
-        struct new_utsname u = { 0 };
+        struct new_utsname u = {0};
 
         name(u.sysname, "Linux");
         name(u.nodename, root->hostname[0] ? root->hostname : "phantom");
@@ -50,7 +50,7 @@ long sys_uname(struct call *c)
 
 static long set_name(struct call *c, char *to)
 {
-        char new[__NEW_UTS_LEN + 1] = { 0 };
+        char new[__NEW_UTS_LEN + 1] = {0};
         int len = (int)c->arg[1];
 
         if (!capable(CAP_SYS_ADMIN))
@@ -76,7 +76,7 @@ long sys_setdomainname(struct call *c)
 
 long sys_sysinfo(struct call *c)
 {
-        struct sysinfo s = { 0 };
+        struct sysinfo s = {0};
         struct sched_load l;
 
         sched_load_get(&l);
@@ -92,7 +92,19 @@ long sys_sysinfo(struct call *c)
 
 /* ---- the log: reading it by syslog(2) is reading the whole ring ---- */
 
-enum { LOG_CLOSE, LOG_OPEN, LOG_READ, LOG_READ_ALL, LOG_READ_CLEAR, LOG_CLEAR, LOG_CONSOLE_OFF, LOG_CONSOLE_ON, LOG_CONSOLE_LEVEL, LOG_SIZE_UNREAD, LOG_SIZE };
+enum {
+        LOG_CLOSE,
+        LOG_OPEN,
+        LOG_READ,
+        LOG_READ_ALL,
+        LOG_READ_CLEAR,
+        LOG_CLEAR,
+        LOG_CONSOLE_OFF,
+        LOG_CONSOLE_ON,
+        LOG_CONSOLE_LEVEL,
+        LOG_SIZE_UNREAD,
+        LOG_SIZE
+};
 #define LOG_RING_BYTES 65536u
 static uint64_t log_cleared, log_read_to; /* [V] */
 
@@ -196,8 +208,9 @@ long sys_reboot(struct call *c)
 
         if (!capable(CAP_SYS_BOOT))
                 return -EPERM;
-        if ((uint32_t)c->arg[0] != LINUX_REBOOT_MAGIC1 || (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A &&
-            magic2 != LINUX_REBOOT_MAGIC2B && magic2 != LINUX_REBOOT_MAGIC2C))
+        if ((uint32_t)c->arg[0] != LINUX_REBOOT_MAGIC1 ||
+            (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A && magic2 != LINUX_REBOOT_MAGIC2B &&
+             magic2 != LINUX_REBOOT_MAGIC2C))
                 return -EINVAL;
         switch ((uint32_t)c->arg[2]) {
         case LINUX_REBOOT_CMD_CAD_ON:
@@ -222,8 +235,10 @@ long sys_reboot(struct call *c)
 
 /* ---- namespaces: there is one of each ---- */
 
-#define UNSHARE_NEW ((uint64_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME))
-#define UNSHARE_OK  ((uint64_t)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM))
+#define UNSHARE_NEW                                                                                                    \
+        ((uint64_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |       \
+                    CLONE_NEWNET | CLONE_NEWTIME))
+#define UNSHARE_OK ((uint64_t)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM))
 
 long sys_unshare(struct call *c)
 {
@@ -283,8 +298,9 @@ bool process_may_look(const struct process *p)
 
         if (p == process_current())
                 return true;
-        return it && ((me->fsuid == it->uid && me->fsuid == it->euid && me->fsuid == it->suid && me->fsgid == it->gid && me->fsgid == it->egid &&
-                       me->fsgid == it->sgid && p->dumpable) || cred_capable(me, CAP_SYS_PTRACE));
+        return it && ((me->fsuid == it->uid && me->fsuid == it->euid && me->fsuid == it->suid && me->fsgid == it->gid &&
+                       me->fsgid == it->egid && me->fsgid == it->sgid && p->dumpable) ||
+                      cred_capable(me, CAP_SYS_PTRACE));
 }
 
 static long compare(const void *a, const void *b)
@@ -296,8 +312,8 @@ static long compare(const void *a, const void *b)
 
 struct file *process_file(struct process *p, uint64_t fd)
 {
-        struct thread t = { .proc = p };
-        struct call probe = { .thread = &t };
+        struct thread t = {.proc = p};
+        struct call probe = {.thread = &t};
 
         return p->files ? fd_lookup(&probe, fd) : NULL;
 }

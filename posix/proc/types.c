@@ -4,10 +4,22 @@
  */
 #include "posix/proc/proc.h"
 
-#define REF(type, field)       { offsetof(struct type, field), FIELD_REF, 1 }
-#define BORROW(type, field)    { offsetof(struct type, field), FIELD_BORROW, 1 }
-#define OWN(type, field)       { offsetof(struct type, field), FIELD_OWN, 1 }
-#define END                    { 0, 0, 0 }
+#define REF(type, field)                                                                                               \
+        {                                                                                                              \
+                offsetof(struct type, field), FIELD_REF, 1                                                             \
+        }
+#define BORROW(type, field)                                                                                            \
+        {                                                                                                              \
+                offsetof(struct type, field), FIELD_BORROW, 1                                                          \
+        }
+#define OWN(type, field)                                                                                               \
+        {                                                                                                              \
+                offsetof(struct type, field), FIELD_OWN, 1                                                             \
+        }
+#define END                                                                                                            \
+        {                                                                                                              \
+                0, 0, 0                                                                                                \
+        }
 
 bool session_release(void *object);
 bool pgrp_release(void *object);
@@ -15,24 +27,54 @@ bool cred_release(void *object);
 bool user_release(void *object);
 
 /* What a call in progress names is counted by call_save(), object by object: `counted` says which. What is dying has no count. */
-static const struct space_field thread_fields[] = {
-        BORROW(thread, obj.next_dying), REF(thread, proc), REF(thread, next), BORROW(thread, prev), BORROW(thread, hash_next), REF(thread, cred),
-        OWN(thread, fpu), OWN(thread, pending.head), BORROW(thread, pending.tail), BORROW(thread, dying), BORROW(thread, vfork_child_of),
-        BORROW(thread, tracer), BORROW(thread, call.thread), OWN(thread, call.overflow),
-        OWN(thread, call.io.overflow), END };
-static const struct space_field process_fields[] = {
-        BORROW(process, obj.next_dying), BORROW(process, parent), REF(process, children), REF(process, sibling_next), BORROW(process, sibling_prev),
-        BORROW(process, hash_next), BORROW(process, pgrp_next), BORROW(process, pgrp_prev), REF(process, pgrp), REF(process, session),
-        REF(process, threads), BORROW(process, leader), BORROW(process, exec_thread), REF(process, mm), REF(process, files), REF(process, fs),
-        REF(process, sighand), OWN(process, pending.head), BORROW(process, pending.tail), OWN(process, timers), OWN(process, sem_undo),
-        OWN(process, shm_attached), REF(process, exe), END };
-static const struct space_field session_fields[] = {
-        BORROW(session, obj.next_dying), BORROW(session, tty), BORROW(session, foreground), BORROW(session, hash_next), END };
-static const struct space_field pgrp_fields[] = {
-        BORROW(pgrp, obj.next_dying), REF(pgrp, session), BORROW(pgrp, members), BORROW(pgrp, hash_next), END };
-static const struct space_field cred_fields[] = { BORROW(cred, obj.next_dying), OWN(cred, groups), REF(cred, user), END };
-static const struct space_field user_fields[] = { BORROW(user, obj.next_dying), BORROW(user, hash_next), END };
-static const struct space_field fs_fields[] = { BORROW(fs, obj.next_dying), REF(fs, root), REF(fs, cwd), BORROW(fs, unused), END };
+static const struct space_field thread_fields[] = {BORROW(thread, obj.next_dying),
+                                                   REF(thread, proc),
+                                                   REF(thread, next),
+                                                   BORROW(thread, prev),
+                                                   BORROW(thread, hash_next),
+                                                   REF(thread, cred),
+                                                   OWN(thread, fpu),
+                                                   OWN(thread, pending.head),
+                                                   BORROW(thread, pending.tail),
+                                                   BORROW(thread, dying),
+                                                   BORROW(thread, vfork_child_of),
+                                                   BORROW(thread, tracer),
+                                                   BORROW(thread, call.thread),
+                                                   OWN(thread, call.overflow),
+                                                   OWN(thread, call.io.overflow),
+                                                   END};
+static const struct space_field process_fields[] = {BORROW(process, obj.next_dying),
+                                                    BORROW(process, parent),
+                                                    REF(process, children),
+                                                    REF(process, sibling_next),
+                                                    BORROW(process, sibling_prev),
+                                                    BORROW(process, hash_next),
+                                                    BORROW(process, pgrp_next),
+                                                    BORROW(process, pgrp_prev),
+                                                    REF(process, pgrp),
+                                                    REF(process, session),
+                                                    REF(process, threads),
+                                                    BORROW(process, leader),
+                                                    BORROW(process, exec_thread),
+                                                    REF(process, mm),
+                                                    REF(process, files),
+                                                    REF(process, fs),
+                                                    REF(process, sighand),
+                                                    OWN(process, pending.head),
+                                                    BORROW(process, pending.tail),
+                                                    OWN(process, timers),
+                                                    OWN(process, sem_undo),
+                                                    OWN(process, shm_attached),
+                                                    REF(process, exe),
+                                                    END};
+static const struct space_field session_fields[] = {BORROW(session, obj.next_dying), BORROW(session, tty),
+                                                    BORROW(session, foreground), BORROW(session, hash_next), END};
+static const struct space_field pgrp_fields[] = {BORROW(pgrp, obj.next_dying), REF(pgrp, session),
+                                                 BORROW(pgrp, members), BORROW(pgrp, hash_next), END};
+static const struct space_field cred_fields[] = {BORROW(cred, obj.next_dying), OWN(cred, groups), REF(cred, user), END};
+static const struct space_field user_fields[] = {BORROW(user, obj.next_dying), BORROW(user, hash_next), END};
+static const struct space_field fs_fields[] = {BORROW(fs, obj.next_dying), REF(fs, root), REF(fs, cwd),
+                                               BORROW(fs, unused), END};
 
 /* The processor state and the last of the counts go when no CPU works for the thread any more: thread_slot_release waits for that. */
 static bool thread_release(void *object)
@@ -138,14 +180,20 @@ int process_boot(void)
 
 #define RESIDENT (SPACE_RESIDENT | SPACE_OBJECT)
 const struct posix_type proc_types[] = {
-        { TYPE_THREAD, { "thread", sizeof(struct thread), 1, RESIDENT | SPACE_ALIGN64, thread_fields }, thread_release, thread_touch },
-        { TYPE_PROCESS, { "process", sizeof(struct process), 1, RESIDENT, process_fields }, process_release, process_touch },
-        { TYPE_SESSION, { "session", sizeof(struct session), 1, RESIDENT, session_fields }, session_release, NULL },
-        { TYPE_PGRP, { "pgrp", sizeof(struct pgrp), 1, RESIDENT, pgrp_fields }, pgrp_release, NULL },
-        { TYPE_CRED, { "cred", sizeof(struct cred), 1, RESIDENT, cred_fields }, cred_release, cred_touch },
-        { TYPE_USER, { "user", sizeof(struct user), 1, RESIDENT, user_fields }, user_release, NULL },
-        { TYPE_FS, { "fs", sizeof(struct fs), 1, RESIDENT, fs_fields }, fs_release, fs_touch },
-        { .type = 0 },
+        {TYPE_THREAD,
+         {"thread", sizeof(struct thread), 1, RESIDENT | SPACE_ALIGN64, thread_fields},
+         thread_release,
+         thread_touch},
+        {TYPE_PROCESS,
+         {"process", sizeof(struct process), 1, RESIDENT, process_fields},
+         process_release,
+         process_touch},
+        {TYPE_SESSION, {"session", sizeof(struct session), 1, RESIDENT, session_fields}, session_release, NULL},
+        {TYPE_PGRP, {"pgrp", sizeof(struct pgrp), 1, RESIDENT, pgrp_fields}, pgrp_release, NULL},
+        {TYPE_CRED, {"cred", sizeof(struct cred), 1, RESIDENT, cred_fields}, cred_release, cred_touch},
+        {TYPE_USER, {"user", sizeof(struct user), 1, RESIDENT, user_fields}, user_release, NULL},
+        {TYPE_FS, {"fs", sizeof(struct fs), 1, RESIDENT, fs_fields}, fs_release, fs_touch},
+        {.type = 0},
 };
 
 struct fs *fs_new(struct inode *root)

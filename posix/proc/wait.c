@@ -9,14 +9,18 @@
 #include <linux/wait.h>
 
 struct wait_state {
-        uint32_t which, options;   /* P_* and W* */
+        uint32_t which, options; /* P_* and W* */
         int32_t id;
-        uint32_t siginfo;          /* waitid: what is told is a siginfo */
-        uint64_t status, rusage;   /* user addresses or 0 */
-        struct process *process;   /* P_PIDFD: borrowed from the file in c->file */
+        uint32_t siginfo;        /* waitid: what is told is a siginfo */
+        uint64_t status, rusage; /* user addresses or 0 */
+        struct process *process; /* P_PIDFD: borrowed from the file in c->file */
 };
 
-struct found { struct process *p; int code; int status; };
+struct found {
+        struct process *p;
+        int code;
+        int status;
+};
 
 static bool matches(const struct wait_state *s, const struct process *p)
 {
@@ -59,7 +63,7 @@ void rusage_fill(struct rusage *r, struct process *p, int who)
 {
         uint64_t user = 0, system = 0;
 
-        *r = (struct rusage){ 0 };
+        *r = (struct rusage){0};
         if (who != RUSAGE_CHILDREN) {
                 struct cpu_times ct;
 
@@ -94,7 +98,12 @@ void rusage_fill(struct rusage *r, struct process *p, int who)
 }
 
 /* What waitid writes: the first six words of a siginfo, the rest of the struct is not touched. */
-struct wait_info { int32_t signo, err, code, pad; int32_t pid; uint32_t uid; int32_t status; };
+struct wait_info {
+        int32_t signo, err, code, pad;
+        int32_t pid;
+        uint32_t uid;
+        int32_t status;
+};
 
 static bool tell(struct call *c, const struct wait_state *s, const struct found *f)
 {
@@ -112,11 +121,13 @@ static bool tell(struct call *c, const struct wait_state *s, const struct found 
 
                 return copy_out(c, s->status, &word, sizeof(word));
         }
-        struct wait_info info = { .signo = SIGCHLD, .code = f->code, .pid = f->p->pid };
+        struct wait_info info = {.signo = SIGCHLD, .code = f->code, .pid = f->p->pid};
 
         info.uid = f->p->leader->cred->uid;
-        info.status = f->code == CLD_EXITED ? f->status >> 8 & 0xff : f->code == CLD_CONTINUED ? SIGCONT :
-                      f->code == CLD_STOPPED ? f->status >> 8 & 0xff : f->status & 0x7f;
+        info.status = f->code == CLD_EXITED      ? f->status >> 8 & 0xff
+                      : f->code == CLD_CONTINUED ? SIGCONT
+                      : f->code == CLD_STOPPED   ? f->status >> 8 & 0xff
+                                                 : f->status & 0x7f;
         return copy_out(c, s->status, &info, sizeof(info));
 }
 
@@ -162,7 +173,7 @@ static long wait_run(struct call *c, struct wait_state *s)
         if (!any)
                 return -ECHILD;
         if (s->options & WNOHANG) {
-                struct wait_info none = { 0 };
+                struct wait_info none = {0};
 
                 if (s->options & WAIT_NONBLOCK)
                         return -EAGAIN;
@@ -187,7 +198,7 @@ long sys_wait4(struct call *c)
                         return -EINVAL;
                 if (pid == INT32_MIN)
                         return -ESRCH;
-                *s = (struct wait_state){ .options = options | WEXITED, .status = c->arg[1], .rusage = c->arg[3] };
+                *s = (struct wait_state){.options = options | WEXITED, .status = c->arg[1], .rusage = c->arg[3]};
                 if (pid > 0) {
                         s->which = P_PID;
                         s->id = pid;
@@ -210,11 +221,16 @@ long sys_waitid(struct call *c)
                 uint32_t options = (uint32_t)c->arg[3];
                 int id = (int)c->arg[1];
 
-                if ((options & ~(uint32_t)(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)) ||
+                if ((options & ~(uint32_t)(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD |
+                                           __WCLONE | __WALL)) ||
                     !(options & (WEXITED | WSTOPPED | WCONTINUED)))
                         return -EINVAL;
-                *s = (struct wait_state){ .which = (uint32_t)c->arg[0], .options = options, .id = id, .siginfo = 1, .status = c->arg[2],
-                                          .rusage = c->arg[4] };
+                *s = (struct wait_state){.which = (uint32_t)c->arg[0],
+                                         .options = options,
+                                         .id = id,
+                                         .siginfo = 1,
+                                         .status = c->arg[2],
+                                         .rusage = c->arg[4]};
                 switch (s->which) {
                 case P_ALL:
                         break;

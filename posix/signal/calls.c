@@ -7,7 +7,9 @@
 #ifndef SS_AUTODISARM
 #define SS_AUTODISARM (1u << 31)
 #endif
-#define SA_KNOWN (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND | SA_RESTORER | 0x800ul /* SA_EXPOSE_TAGBITS */)
+#define SA_KNOWN                                                                                                       \
+        (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND |              \
+         SA_RESTORER | 0x800ul /* SA_EXPOSE_TAGBITS */)
 
 static bool valid(int signo)
 {
@@ -41,7 +43,8 @@ long sys_rt_sigaction(struct call *c)
         new.mask &= ~SIGNALS_UNBLOCKABLE;
         slot = action_slot(sh, signo, true);
         *slot = new;
-        ignore = new.handler == (uint64_t)SIG_IGN || (new.handler == (uint64_t)SIG_DFL && (sigbit(signo) & SIGNALS_IGNORE));
+        ignore = new.handler == (uint64_t)SIG_IGN ||
+                 (new.handler == (uint64_t)SIG_DFL && (sigbit(signo) & SIGNALS_IGNORE));
         sh->ignored &= ~sigbit(signo);
         sh->caught &= ~sigbit(signo);
         if (new.handler == (uint64_t)SIG_IGN)
@@ -127,13 +130,15 @@ long sys_sigaltstack(struct call *c)
                 __builtin_memset(&old, 0, sizeof(old));
                 old.ss_sp = (void *)t->altstack_sp;
                 old.ss_size = t->altstack_size;
-                old.ss_flags = (int)(!t->altstack_size ? SS_DISABLE : (signal_on_altstack(t, sp) ? SS_ONSTACK : 0u) | (t->altstack_flags & SS_AUTODISARM));
+                old.ss_flags = (int)(!t->altstack_size ? SS_DISABLE
+                                                       : (signal_on_altstack(t, sp) ? SS_ONSTACK : 0u) |
+                                                                 (t->altstack_flags & SS_AUTODISARM));
                 if (!copy_out(c, c->arg[1], &old, sizeof(old)))
                         return user_fault(c);
         }
         if (!c->arg[0])
                 return 0;
-        return signal_altstack_set(t, (uint64_t)new.ss_sp, (uint32_t)new.ss_flags, new.ss_size, sp);
+        return signal_altstack_set(t, (uint64_t) new.ss_sp, (uint32_t) new.ss_flags, new.ss_size, sp);
 }
 
 /* ---- waiting ---- */
@@ -200,7 +205,11 @@ int signal_dequeue(struct thread *t, sigset64 set, siginfo_t *info)
         return signo;
 }
 
-struct timedwait { sigset64 set; uint64_t deadline; bool no_wait; };
+struct timedwait {
+        sigset64 set;
+        uint64_t deadline;
+        bool no_wait;
+};
 
 long sys_rt_sigtimedwait(struct call *c)
 {
@@ -213,7 +222,7 @@ long sys_rt_sigtimedwait(struct call *c)
         if (c->stage == 0) {
                 struct timespec64 ts;
 
-                *w = (struct timedwait){ .deadline = NO_DEADLINE };
+                *w = (struct timedwait){.deadline = NO_DEADLINE};
                 if (c->arg[3] != sizeof(sigset64))
                         return -EINVAL;
                 if (!copy_in(c, &w->set, c->arg[0], sizeof(w->set)))
@@ -287,7 +296,12 @@ static long send_one(struct call *c, struct process *p, int signo, const siginfo
  * likely as a signal that comes just before the fork).
  */
 #define KILL_PIECE 8
-struct kill_state { int32_t after; int32_t pgid; int64_t sent, permitted; int32_t error; };
+struct kill_state {
+        int32_t after;
+        int32_t pgid;
+        int64_t sent, permitted;
+        int32_t error;
+};
 static long kill_many(struct call *c, int signo)
 {
         struct kill_state *s = call_state(c, struct kill_state);
@@ -351,7 +365,7 @@ long sys_kill(struct call *c)
         if (c->stage == 0) {
                 if (pid == INT32_MIN)
                         return -ESRCH;
-                *s = (struct kill_state){ .pgid = pid == -1 ? 0 : pid ? -pid : c->thread->proc->pgrp->pgid };
+                *s = (struct kill_state){.pgid = pid == -1 ? 0 : pid ? -pid : c->thread->proc->pgrp->pgid};
                 if (signo && !valid(signo))
                         return -EINVAL;
                 c->stage = 1;

@@ -20,7 +20,8 @@ bool signal_wanted(struct thread *t)
 
         if (t->run > THREAD_STOPPED)
                 return false;
-        return ((t->pending.set | p->pending.set) & ~t->blocked) || p->child_notice || p->stopping || thread_is_doomed(t);
+        return ((t->pending.set | p->pending.set) & ~t->blocked) || p->child_notice || p->stopping ||
+               thread_is_doomed(t);
 }
 
 void signal_force_fault(struct thread *t, int signo, int code, uint64_t addr, unsigned trap, uint64_t err)
@@ -43,7 +44,7 @@ void signal_force_fault(struct thread *t, int signo, int code, uint64_t addr, un
                 /* It cannot be put off: the program would meet the same instruction for ever. */
                 sh->ignored &= ~sigbit(signo);
                 sh->caught &= ~sigbit(signo);
-                *action_slot(sh, signo, false) = (struct sigaction64){ 0 };
+                *action_slot(sh, signo, false) = (struct sigaction64){0};
                 t->blocked &= ~sigbit(signo);
         }
         if (!(t->pending.set & sigbit(signo))) {
@@ -99,8 +100,8 @@ static void log_death(struct thread *t, int signo, const siginfo_t *info)
 
         if (!(SIGNALS_FAULT & sigbit(signo)) || info->si_code <= 0)
                 return;
-        klog(LOG_DEBUG, "%s[%d]: signal %d code %d at %#lx ip %#lx sp %#lx error %lx\n", t->comm, t->tid, signo, info->si_code, (uint64_t)info->si_addr,
-             f->rip, f->rsp, t->trap_err);
+        klog(LOG_DEBUG, "%s[%d]: signal %d code %d at %#lx ip %#lx sp %#lx error %lx\n", t->comm, t->tid, signo,
+             info->si_code, (uint64_t)info->si_addr, f->rip, f->rsp, t->trap_err);
 }
 
 static long die(struct thread *t, struct sighand *sh, int status)
@@ -144,7 +145,7 @@ static long handle(struct call *c, struct sighand *sh, struct sigpending *queue,
         struct thread *t = c->thread;
         struct sigaction64 a = signal_action(sh, signo);
         sigset64 mask = t->has_restore_mask ? t->restore_mask : t->blocked, blocked;
-        struct resume at = { user_frame()->rax, user_frame()->rip };
+        struct resume at = {user_frame()->rax, user_frame()->rip};
         siginfo_t info;
         uint64_t sp;
         long r;
@@ -162,16 +163,17 @@ static long handle(struct call *c, struct sighand *sh, struct sigpending *queue,
                 /* No room for the frame: as on Linux, SIGSEGV, and no second try for its own handler. */
                 if (signo == SIGSEGV) {
                         sh->caught &= ~sigbit(SIGSEGV);
-                        *action_slot(sh, SIGSEGV, false) = (struct sigaction64){ 0 };
+                        *action_slot(sh, SIGSEGV, false) = (struct sigaction64){0};
                 }
                 signal_unlock(sh);
-                klog(LOG_DEBUG, "%s[%d]: no stack for the handler of signal %d at %#lx\n", t->comm, t->tid, signo, user_frame()->rsp);
+                klog(LOG_DEBUG, "%s[%d]: no stack for the handler of signal %d at %#lx\n", t->comm, t->tid, signo,
+                     user_frame()->rsp);
                 signal_force_fault(t, SIGSEGV, SI_KERNEL, 0, 0, 0);
                 return 0;
         }
         if (a.flags & SA_RESETHAND) {
                 sh->caught &= ~sigbit(signo);
-                *action_slot(sh, signo, false) = (struct sigaction64){ 0 };
+                *action_slot(sh, signo, false) = (struct sigaction64){0};
         }
         signal_unlock(sh);
         blocked = t->blocked | a.mask;

@@ -20,8 +20,9 @@
 #define USER_CS 0x33
 #define USER_SS 0x2b
 
-#define FLAGS_USER (X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_DF | X86_EFLAGS_TF | X86_EFLAGS_SF | X86_EFLAGS_ZF | X86_EFLAGS_AF | \
-                    X86_EFLAGS_PF | X86_EFLAGS_CF | X86_EFLAGS_RF)
+#define FLAGS_USER                                                                                                     \
+        (X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_DF | X86_EFLAGS_TF | X86_EFLAGS_SF | X86_EFLAGS_ZF |               \
+         X86_EFLAGS_AF | X86_EFLAGS_PF | X86_EFLAGS_CF | X86_EFLAGS_RF)
 
 struct rt_sigframe {
         uint64_t return_address;
@@ -30,7 +31,8 @@ struct rt_sigframe {
 };
 _Static_assert(sizeof(struct ucontext) == 304, "Linux's ucontext");
 _Static_assert(sizeof(struct rt_sigframe) == 440, "Linux's rt_sigframe");
-_Static_assert(offsetof(struct ucontext, uc_mcontext) == 40 && offsetof(struct ucontext, uc_sigmask) == 296, "Linux's ucontext");
+_Static_assert(offsetof(struct ucontext, uc_mcontext) == 40 && offsetof(struct ucontext, uc_sigmask) == 296,
+               "Linux's ucontext");
 
 #define SW_BYTES_OFFSET 464 /* of struct _fpx_sw_bytes in the legacy area */
 #define MAGIC2_SIZE     4
@@ -46,12 +48,17 @@ struct image {
         uint8_t between[16];
         uint8_t fpu[];
 };
-_Static_assert(offsetof(struct image, fpu) == 512 && offsetof(struct image, fpu) - offsetof(struct image, frame) == FPSTATE_OFFSET, "image of a frame");
+_Static_assert(offsetof(struct image, fpu) == 512 &&
+                       offsetof(struct image, fpu) - offsetof(struct image, frame) == FPSTATE_OFFSET,
+               "image of a frame");
 
-static struct { struct image *out, *in; bool info_used; } images[MAX_CPUS];
+static struct {
+        struct image *out, *in;
+        bool info_used;
+} images[MAX_CPUS];
 static void *initial_fpu;
-static size_t fpu_bytes;         /* of the state */
-static size_t tail_bytes;        /* FP_XSTATE_MAGIC2 behind it; 0: FXSAVE only */
+static size_t fpu_bytes;  /* of the state */
+static size_t tail_bytes; /* FP_XSTATE_MAGIC2 behind it; 0: FXSAVE only */
 
 static uint64_t sigaltstack_flags(const struct thread *t, uint64_t sp)
 {
@@ -107,7 +114,8 @@ static void put_info(struct image *im, bool *used, const siginfo_t *info)
         *used = info != NULL;
 }
 
-long frame_build(struct call *c, const struct resume *at, const struct sigaction64 *a, const siginfo_t *info, sigset64 mask, uint64_t *sp)
+long frame_build(struct call *c, const struct resume *at, const struct sigaction64 *a, const siginfo_t *info,
+                 sigset64 mask, uint64_t *sp)
 {
         const struct thread *t = c->thread;
         const struct frame *regs = user_frame();
@@ -217,8 +225,10 @@ static long check_fpstate(struct call *c, struct image *im, uint64_t from, size_
 
         if (!tail_bytes)
                 return fpu_sanitize(im->fpu) ? 0 : -EFAULT;
-        if (sw->magic1 == FP_XSTATE_MAGIC1 && given >= XSAVE_MIN && given <= fpu_bytes && sw->extended_size >= given + MAGIC2_SIZE) {
-                if (known < given + MAGIC2_SIZE && !copy_in(c, im->fpu + known, from + known, given + MAGIC2_SIZE - known))
+        if (sw->magic1 == FP_XSTATE_MAGIC1 && given >= XSAVE_MIN && given <= fpu_bytes &&
+            sw->extended_size >= given + MAGIC2_SIZE) {
+                if (known < given + MAGIC2_SIZE &&
+                    !copy_in(c, im->fpu + known, from + known, given + MAGIC2_SIZE - known))
                         return user_fault(c);
                 __builtin_memcpy(&magic, im->fpu + given, sizeof(magic));
                 if (magic == FP_XSTATE_MAGIC2) {
@@ -248,7 +258,8 @@ static long bad_frame(struct call *c)
         struct thread *t = c->thread;
 
         changes(c);
-        klog(LOG_DEBUG, "%s[%d]: bad signal frame at %#lx, ip %#lx\n", t->comm, t->tid, user_frame()->rsp, user_frame()->rip);
+        klog(LOG_DEBUG, "%s[%d]: bad signal frame at %#lx, ip %#lx\n", t->comm, t->tid, user_frame()->rsp,
+             user_frame()->rip);
         signal_force_fault(t, SIGSEGV, SI_KERNEL, 0, 0, 0);
         return CALL_DONE;
 }
@@ -272,8 +283,9 @@ long sys_rt_sigreturn(struct call *c)
         }
         fpstate = (uint64_t)m->fpstate;
         if (fpstate) {
-                r = whole && fpstate == frame + FPSTATE_OFFSET && fpstate % 64 == 0 ? check_fpstate(c, im, fpstate, fpu_bytes + tail_bytes)
-                                                                                    : read_fpstate(c, im, fpstate);
+                r = whole && fpstate == frame + FPSTATE_OFFSET && fpstate % 64 == 0
+                            ? check_fpstate(c, im, fpstate, fpu_bytes + tail_bytes)
+                            : read_fpstate(c, im, fpstate);
                 if (r == CALL_FAULT)
                         return r;
                 if (r)
@@ -287,11 +299,31 @@ long sys_rt_sigreturn(struct call *c)
         fpu_restore(fpstate ? im->fpu : initial_fpu);
         signal_mask_set(t, mask);
         *regs = (struct frame){
-                .r15 = m->r15, .r14 = m->r14, .r13 = m->r13, .r12 = m->r12, .rbp = m->rbp, .rbx = m->rbx, .r11 = m->r11, .r10 = m->r10, .r9 = m->r9,
-                .r8 = m->r8, .rax = m->rax, .rcx = m->rcx, .rdx = m->rdx, .rsi = m->rsi, .rdi = m->rdi, .nr = regs->nr, .err = 0, .rip = m->rip,
-                .cs = USER_CS, .rflags = (regs->rflags & ~(uint64_t)FLAGS_USER) | (m->eflags & FLAGS_USER) | X86_EFLAGS_IF | 2, .rsp = m->rsp, .ss = USER_SS,
+                .r15 = m->r15,
+                .r14 = m->r14,
+                .r13 = m->r13,
+                .r12 = m->r12,
+                .rbp = m->rbp,
+                .rbx = m->rbx,
+                .r11 = m->r11,
+                .r10 = m->r10,
+                .r9 = m->r9,
+                .r8 = m->r8,
+                .rax = m->rax,
+                .rcx = m->rcx,
+                .rdx = m->rdx,
+                .rsi = m->rsi,
+                .rdi = m->rdi,
+                .nr = regs->nr,
+                .err = 0,
+                .rip = m->rip,
+                .cs = USER_CS,
+                .rflags = (regs->rflags & ~(uint64_t)FLAGS_USER) | (m->eflags & FLAGS_USER) | X86_EFLAGS_IF | 2,
+                .rsp = m->rsp,
+                .ss = USER_SS,
         };
         if (uc->uc_stack.ss_size | t->altstack_size)
-                signal_altstack_set(t, (uint64_t)uc->uc_stack.ss_sp, (uint32_t)uc->uc_stack.ss_flags, uc->uc_stack.ss_size, m->rsp); /* errors: nobody to tell */
+                signal_altstack_set(t, (uint64_t)uc->uc_stack.ss_sp, (uint32_t)uc->uc_stack.ss_flags,
+                                    uc->uc_stack.ss_size, m->rsp); /* errors: nobody to tell */
         return CALL_DONE;
 }

@@ -6,13 +6,15 @@
  */
 #include "posix/signal/signal_internal.h"
 
-static const struct space_field sigqueue_fields[] = {
-        { offsetof(struct sigqueue, next), FIELD_OWN, 1 }, { offsetof(struct sigqueue, user), FIELD_REF, 1 }, { offsetof(struct sigqueue, timer), FIELD_BORROW, 1 },
-        { 0, 0, 0 } };
+static const struct space_field sigqueue_fields[] = {{offsetof(struct sigqueue, next), FIELD_OWN, 1},
+                                                     {offsetof(struct sigqueue, user), FIELD_REF, 1},
+                                                     {offsetof(struct sigqueue, timer), FIELD_BORROW, 1},
+                                                     {0, 0, 0}};
 static const struct space_field sigbulk_fields[] = {
-        { offsetof(struct sigbulk, next), FIELD_OWN, 1 }, { offsetof(struct sigbulk, pgrp), FIELD_REF, 1 }, { 0, 0, 0 } };
-static const struct space_field sighand_fields[] = {
-        { offsetof(struct sighand, obj.next_dying), FIELD_BORROW, 1 }, { offsetof(struct sighand, high), FIELD_OWN, 1 }, { 0, 0, 0 } };
+        {offsetof(struct sigbulk, next), FIELD_OWN, 1}, {offsetof(struct sigbulk, pgrp), FIELD_REF, 1}, {0, 0, 0}};
+static const struct space_field sighand_fields[] = {{offsetof(struct sighand, obj.next_dying), FIELD_BORROW, 1},
+                                                    {offsetof(struct sighand, high), FIELD_OWN, 1},
+                                                    {0, 0, 0}};
 
 static bool sighand_release(void *object)
 {
@@ -29,10 +31,13 @@ static void sighand_release_touch(void *object)
 }
 
 const struct posix_type signal_types[] = {
-        { TYPE_SIGQUEUE, { "sigqueue", sizeof(struct sigqueue), 1, SPACE_RESIDENT, sigqueue_fields }, NULL, NULL },
-        { TYPE_SIGHAND, { "sighand", sizeof(struct sighand), 1, SPACE_RESIDENT | SPACE_OBJECT, sighand_fields }, sighand_release, sighand_release_touch },
-        { TYPE_SIGBULK, { "sigbulk", sizeof(struct sigbulk), 1, SPACE_RESIDENT, sigbulk_fields }, NULL, NULL },
-        { .type = 0 },
+        {TYPE_SIGQUEUE, {"sigqueue", sizeof(struct sigqueue), 1, SPACE_RESIDENT, sigqueue_fields}, NULL, NULL},
+        {TYPE_SIGHAND,
+         {"sighand", sizeof(struct sighand), 1, SPACE_RESIDENT | SPACE_OBJECT, sighand_fields},
+         sighand_release,
+         sighand_release_touch},
+        {TYPE_SIGBULK, {"sigbulk", sizeof(struct sigbulk), 1, SPACE_RESIDENT, sigbulk_fields}, NULL, NULL},
+        {.type = 0},
 };
 
 /* ---- actions ---- */
@@ -73,7 +78,7 @@ struct sigaction64 signal_action(const struct sighand *sh, int signo)
 {
         const struct sigaction64 *a = signo <= 32 ? &sh->low[signo - 1] : sh->high ? &sh->high[signo - 33] : NULL;
 
-        return a ? *a : (struct sigaction64){ 0 };
+        return a ? *a : (struct sigaction64){0};
 }
 
 struct sighand *sighand_new(void)
@@ -100,7 +105,7 @@ struct sighand *sighand_copy(const struct sighand *from)
 void sighand_reset_caught(struct sighand *sh)
 {
         for (sigset64 s = sh->caught; s; s &= s - 1)
-                *action_slot(sh, __builtin_ctzl(s) + 1, true) = (struct sigaction64){ 0 };
+                *action_slot(sh, __builtin_ctzl(s) + 1, true) = (struct sigaction64){0};
         sh->caught = 0;
         sh->low[SIGCHLD - 1].flags = 0;
 }

@@ -121,9 +121,10 @@ static void announce(struct process *p, struct thread *t, const struct sighand *
 }
 
 /* One signal to t, or to the process when t is NULL. LOCK_SIGNAL held. */
-static int send_locked(struct process *p, struct thread *t, const struct sighand *sh, int signo, const siginfo_t *info, struct ptimer *timer)
+static int send_locked(struct process *p, struct thread *t, const struct sighand *sh, int signo, const siginfo_t *info,
+                       struct ptimer *timer)
 {
-        static const siginfo_t kernel = { .si_code = SI_KERNEL };
+        static const siginfo_t kernel = {.si_code = SI_KERNEL};
         struct sigpending *pending = t ? &t->pending : &p->pending;
 
         if (p->state >= PROCESS_ZOMBIE || (p->exiting && signo != SIGKILL) || (t && t->run > THREAD_STOPPED))
@@ -195,7 +196,7 @@ bool signal_send_timer(struct process *p, struct thread *t, struct ptimer *timer
 #define GROUP_PIECE 8 /* a process, its leader, what is queued */
 
 static void bulk_run(struct work *w);
-static struct work bulk_work = { .fn = bulk_run };
+static struct work bulk_work = {.fn = bulk_run};
 
 /* True: all have it. LOCK_PROCTREE held. */
 static bool send_piece(struct pgrp *g, int signo, const siginfo_t *info, int32_t *after, int *result)
@@ -326,7 +327,9 @@ bool signal_notify_parent(struct process *p, int code, int status)
                 info.si_code = code;
                 info.si_pid = p->pid;
                 info.si_uid = p->leader->cred->uid;
-                info.si_status = code == CLD_EXITED ? status >> 8 & 0xff : code == CLD_CONTINUED ? SIGCONT : status & 0x7f;
+                info.si_status = code == CLD_EXITED      ? status >> 8 & 0xff
+                                 : code == CLD_CONTINUED ? SIGCONT
+                                                         : status & 0x7f;
                 info.si_utime = (long)(ct.user_ns / (NSEC_PER_SEC / 100));
                 info.si_stime = (long)(ct.system_ns / (NSEC_PER_SEC / 100));
                 send_locked(parent, NULL, sh, signo, &info, NULL);

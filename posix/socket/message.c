@@ -25,17 +25,20 @@ struct user_msghdr {
         uint64_t iov, iov_len, control, control_len;
         uint32_t flags, pad2;
 };
-struct user_cmsghdr { uint64_t len; uint32_t level, type; };
+struct user_cmsghdr {
+        uint64_t len;
+        uint32_t level, type;
+};
 #define CMSG_SPACE_OF(n) (((n) + 7) & ~7ul)
 
 struct msg_state {
-        uint64_t hdr;            /* recvmsg: user msghdr, else 0 */
+        uint64_t hdr; /* recvmsg: user msghdr, else 0 */
         uint64_t name, name_len_at;
         uint64_t control, control_len;
-        uint64_t count_at;       /* mmsg: where the length goes */
-        uint64_t files_at;       /* descriptors still to be counted: user address */
+        uint64_t count_at; /* mmsg: where the length goes */
+        uint64_t files_at; /* descriptors still to be counted: user address */
         uint32_t nfiles, flags;
-        uint32_t index, vlen;    /* mmsg */
+        uint32_t index, vlen; /* mmsg */
         struct peer_cred cred;
         uint8_t has_cred, many, pad[2];
         uint64_t many_deadline;
@@ -340,7 +343,8 @@ static long send_run(struct call *c)
                         return c->io.done ? (long)c->io.done : -EAGAIN;
                 if (c->why != WHY_RUN)
                         return sock_interrupted(c);
-                return call_wait(c, CONDITION, s->type == SOCK_DGRAM ? &to->queue_room : &s->tx, INTERRUPTIBLE, c->deadline);
+                return call_wait(c, CONDITION, s->type == SOCK_DGRAM ? &to->queue_room : &s->tx, INTERRUPTIBLE,
+                                 c->deadline);
         }
         if (n <= SKB_INLINE ? io_copy_in(&c->io, small, n) != n : !io_probe_in(&c->io, n))
                 return user_fault(c);
@@ -374,11 +378,15 @@ static long send_run(struct call *c)
 /* ---- receiving ---- */
 
 /* The control buffer as it is put together: every message that does not fit whole sets MSG_CTRUNC. */
-struct control { char *bytes; size_t room, used; uint32_t flags; };
+struct control {
+        char *bytes;
+        size_t room, used;
+        uint32_t flags;
+};
 
 static void control_put(struct control *k, uint32_t type, const void *data, size_t len)
 {
-        struct user_cmsghdr h = { sizeof(h) + len, SOL_SOCKET, type };
+        struct user_cmsghdr h = {sizeof(h) + len, SOL_SOCKET, type};
 
         if (k->room - k->used < sizeof(h)) {
                 k->flags |= MSG_CTRUNC;
@@ -395,11 +403,11 @@ static void control_put(struct control *k, uint32_t type, const void *data, size
 
 /* What one receive takes: found under the lock, before the change. */
 struct intake {
-        struct skb *with_files;  /* the message whose descriptors come along */
-        struct skb *first;       /* whose credentials and sender are told */
-        uint32_t nskbs, part;    /* whole messages, and bytes of the one after */
+        struct skb *with_files; /* the message whose descriptors come along */
+        struct skb *first;      /* whose credentials and sender are told */
+        uint32_t nskbs, part;   /* whole messages, and bytes of the one after */
         size_t bytes;
-        uint32_t flags;          /* MSG_TRUNC */
+        uint32_t flags; /* MSG_TRUNC */
         long result;
 };
 
@@ -472,7 +480,7 @@ static bool tell(struct call *c, struct sock *s, struct intake *in, const int *f
         struct msg_state *m = state_of(c);
         struct sock *from = in->first ? in->first->sender ? in->first->sender : READ_ONCE(s->peer) : NULL;
         char bytes[2 * sizeof(struct user_cmsghdr) + 16 + SKB_FILES * sizeof(int) + 16];
-        struct control k = { .bytes = bytes, .room = MIN(m->control_len, sizeof(bytes)), .flags = in->flags };
+        struct control k = {.bytes = bytes, .room = MIN(m->control_len, sizeof(bytes)), .flags = in->flags};
         uint32_t none = 0;
 
         if (m->name || m->name_len_at) {
@@ -506,12 +514,14 @@ static bool tell(struct call *c, struct sock *s, struct intake *in, const int *f
 static uint32_t files_wanted(struct call *c, const struct sock *s, const struct skb *b)
 {
         struct msg_state *m = state_of(c);
-        uint64_t room = m->hdr ? m->control_len : 0, before = s->pass_cred ? CMSG_SPACE_OF(sizeof(struct user_cmsghdr) + 12) : 0;
+        uint64_t room = m->hdr ? m->control_len : 0,
+                 before = s->pass_cred ? CMSG_SPACE_OF(sizeof(struct user_cmsghdr) + 12) : 0;
         uint32_t most = m->flags & MSG_PEEK ? PEEK_FILES : SKB_FILES;
 
         if (room <= before + sizeof(struct user_cmsghdr))
                 return 0;
-        return (uint32_t)MIN((room - before - sizeof(struct user_cmsghdr)) / sizeof(int), (uint64_t)MIN(b->nfiles, most));
+        return (uint32_t)MIN((room - before - sizeof(struct user_cmsghdr)) / sizeof(int),
+                             (uint64_t)MIN(b->nfiles, most));
 }
 
 /* After changes(): what the intake says leaves the queue. */
@@ -597,7 +607,7 @@ static long recv_run(struct call *c)
         struct msg_state *m = state_of(c);
         struct sock *s = file_sock(c->file);
         struct io_mark mark = io_mark(&c->io);
-        struct intake in = { 0 };
+        struct intake in = {0};
         uint32_t nfds = 0, count, target;
         int fds[SKB_FILES];
         bool files = files_queued(s), ok;
@@ -818,7 +828,8 @@ long sys_recvmsg(struct call *c)
 /* The vectors of a message that is done with. */
 static void vectors_drop(struct user_io *io)
 {
-        if (io->nvec > IO_INLINE && (uint64_t)io->overflow >= SPACE_BASE && (uint64_t)io->overflow < SPACE_BASE + SPACE_MAX)
+        if (io->nvec > IO_INLINE && (uint64_t)io->overflow >= SPACE_BASE &&
+            (uint64_t)io->overflow < SPACE_BASE + SPACE_MAX)
                 space_free_bytes(io->overflow);
         io->nvec = 0;
         io->overflow = NULL;

@@ -102,7 +102,7 @@ void name_drop(struct sock *s)
 /* Linux's names of five hexadecimal digits. */
 long name_auto(struct call *c, struct sock *s)
 {
-        struct sockaddr_un un = { .sun_family = AF_UNIX };
+        struct sockaddr_un un = {.sun_family = AF_UNIX};
         uint32_t first;
         char digits[8];
 

@@ -3,8 +3,8 @@
 #include <asm/socket.h>
 #include <linux/time_types.h>
 
-#define BUF_MIN    4608u    /* SOCK_MIN_SNDBUF, about; Linux doubles what is asked for its own bookkeeping */
-#define BUF_MAX    212992u  /* net.core.wmem_max */
+#define BUF_MIN 4608u   /* SOCK_MIN_SNDBUF, about; Linux doubles what is asked for its own bookkeeping */
+#define BUF_MAX 212992u /* net.core.wmem_max */
 
 static long set_timeout(struct call *c, uint64_t *ns, uint64_t user, uint64_t len)
 {
@@ -27,15 +27,24 @@ static long set_timeout(struct call *c, uint64_t *ns, uint64_t user, uint64_t le
 static uint8_t *flag_of(struct sock *s, int name)
 {
         switch (name) {
-        case SO_DEBUG: return &s->debug;
-        case SO_REUSEADDR: return &s->reuse;
-        case SO_DONTROUTE: return &s->dont_route;
-        case SO_BROADCAST: return &s->broadcast;
-        case SO_KEEPALIVE: return &s->keepalive;
-        case SO_OOBINLINE: return &s->oob_inline;
-        case SO_NO_CHECK: return &s->no_check;
-        case SO_PASSCRED: return &s->pass_cred;
-        default: return NULL;
+        case SO_DEBUG:
+                return &s->debug;
+        case SO_REUSEADDR:
+                return &s->reuse;
+        case SO_DONTROUTE:
+                return &s->dont_route;
+        case SO_BROADCAST:
+                return &s->broadcast;
+        case SO_KEEPALIVE:
+                return &s->keepalive;
+        case SO_OOBINLINE:
+                return &s->oob_inline;
+        case SO_NO_CHECK:
+                return &s->no_check;
+        case SO_PASSCRED:
+                return &s->pass_cred;
+        default:
+                return NULL;
         }
 }
 
@@ -85,9 +94,11 @@ long sys_setsockopt(struct call *c)
                 return 0;
         }
         switch (name) {
-        case SO_SNDBUF: case SO_SNDBUFFORCE:
+        case SO_SNDBUF:
+        case SO_SNDBUFFORCE:
                 return set_buffer(c, &s->sndbuf, value, name == SO_SNDBUFFORCE);
-        case SO_RCVBUF: case SO_RCVBUFFORCE:
+        case SO_RCVBUF:
+        case SO_RCVBUFFORCE:
                 return set_buffer(c, &s->rcvbuf, value, name == SO_RCVBUFFORCE);
         case SO_PRIORITY:
                 if ((value < 0 || value > 6) && !capable(CAP_NET_ADMIN))
@@ -120,7 +131,15 @@ long sys_setsockopt(struct call *c)
         }
 }
 
-struct option { union { int value; int64_t pair[2]; int linger[2]; struct peer_cred cred; }; size_t len; };
+struct option {
+        union {
+                int value;
+                int64_t pair[2];
+                int linger[2];
+                struct peer_cred cred;
+        };
+        size_t len;
+};
 
 static long get_option(struct sock *s, int name, struct option *o)
 {
@@ -132,23 +151,48 @@ static long get_option(struct sock *s, int name, struct option *o)
                 return 0;
         }
         switch (name) {
-        case SO_TYPE: o->value = s->type; return 0;
-        case SO_DOMAIN: o->value = AF_UNIX; return 0;
-        case SO_PROTOCOL: o->value = 0; return 0;
-        case SO_SNDBUF: o->value = (int)s->sndbuf; return 0;
-        case SO_RCVBUF: o->value = (int)s->rcvbuf; return 0;
-        case SO_PRIORITY: o->value = s->priority; return 0;
-        case SO_RCVLOWAT: o->value = s->rcvlowat; return 0;
-        case SO_SNDLOWAT: o->value = 1; return 0;
-        case SO_PEEK_OFF: o->value = s->peek_off; return 0;
-        case SO_ACCEPTCONN: o->value = s->state == SOCK_LISTENING; return 0;
-        case SO_ERROR: o->value = s->error; return 0;
+        case SO_TYPE:
+                o->value = s->type;
+                return 0;
+        case SO_DOMAIN:
+                o->value = AF_UNIX;
+                return 0;
+        case SO_PROTOCOL:
+                o->value = 0;
+                return 0;
+        case SO_SNDBUF:
+                o->value = (int)s->sndbuf;
+                return 0;
+        case SO_RCVBUF:
+                o->value = (int)s->rcvbuf;
+                return 0;
+        case SO_PRIORITY:
+                o->value = s->priority;
+                return 0;
+        case SO_RCVLOWAT:
+                o->value = s->rcvlowat;
+                return 0;
+        case SO_SNDLOWAT:
+                o->value = 1;
+                return 0;
+        case SO_PEEK_OFF:
+                o->value = s->peek_off;
+                return 0;
+        case SO_ACCEPTCONN:
+                o->value = s->state == SOCK_LISTENING;
+                return 0;
+        case SO_ERROR:
+                o->value = s->error;
+                return 0;
         case SO_LINGER:
                 o->linger[0] = s->linger_on;
                 o->linger[1] = s->linger_s;
                 o->len = sizeof(o->linger);
                 return 0;
-        case SO_RCVTIMEO_OLD: case SO_RCVTIMEO_NEW: case SO_SNDTIMEO_OLD: case SO_SNDTIMEO_NEW: {
+        case SO_RCVTIMEO_OLD:
+        case SO_RCVTIMEO_NEW:
+        case SO_SNDTIMEO_OLD:
+        case SO_SNDTIMEO_NEW: {
                 uint64_t ns = name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW ? s->rcvtimeo_ns : s->sndtimeo_ns;
 
                 o->pair[0] = (int64_t)(ns / NSEC_PER_SEC);
@@ -157,7 +201,7 @@ static long get_option(struct sock *s, int name, struct option *o)
                 return 0;
         }
         case SO_PEERCRED:
-                o->cred = s->has_peer_cred ? s->peer_cred : (struct peer_cred){ 0, ~0u, ~0u };
+                o->cred = s->has_peer_cred ? s->peer_cred : (struct peer_cred){0, ~0u, ~0u};
                 o->len = sizeof(o->cred);
                 return 0;
         default:
@@ -168,7 +212,7 @@ static long get_option(struct sock *s, int name, struct option *o)
 long sys_getsockopt(struct call *c)
 {
         int name = (int)c->arg[2], len;
-        struct option o = { 0 };
+        struct option o = {0};
         struct file *f;
         struct sock *s;
         long r;

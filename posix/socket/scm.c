@@ -14,7 +14,7 @@
 #define EMPTIED_MAX 8u /* dead sockets a section empties */
 
 static void collect(struct work *w);
-static struct work collector = { .fn = collect };
+static struct work collector = {.fn = collect};
 
 void flight_add(struct skb *b)
 {
@@ -51,7 +51,11 @@ void collect_later(void)
 
 /* Sockets that travel, by address: open addressing. */
 struct travellers {
-        struct traveller { struct sock *sock; uint32_t messages; bool alive; } *slot;
+        struct traveller {
+                struct sock *sock;
+                uint32_t messages;
+                bool alive;
+        } * slot;
         size_t size;
 };
 
@@ -88,7 +92,8 @@ static bool mark(struct travellers *t)
                 if (!readable(t, b->owner))
                         continue;
                 for (uint32_t i = 0; i < b->nfiles; i++) {
-                        struct traveller *v = b->files[i]->ops_type == FILE_SOCKET ? find(t, file_sock(b->files[i]), false) : NULL;
+                        struct traveller *v =
+                                b->files[i]->ops_type == FILE_SOCKET ? find(t, file_sock(b->files[i]), false) : NULL;
 
                         if (v && !v->alive)
                                 v->alive = more = true;

@@ -18,7 +18,7 @@ struct peer_cred peer_cred_current(void)
 {
         struct thread *t = thread_current();
 
-        return (struct peer_cred){ t->proc->pid, t->cred->euid, t->cred->egid };
+        return (struct peer_cred){t->proc->pid, t->cred->euid, t->cred->egid};
 }
 
 struct sock *sock_of(struct call *c, uint64_t fd, struct file **f, long *error)
@@ -612,25 +612,20 @@ const struct file_ops socket_file_ops = {
 };
 
 static const struct space_field sock_fields[] = {
-        { offsetof(struct sock, peer), FIELD_REF, 1 },
-        { offsetof(struct sock, head), FIELD_OWN, 1 },
-        { offsetof(struct sock, tail), FIELD_BORROW, 1 },
-        { offsetof(struct sock, accept_head), FIELD_REF, 1 },
-        { offsetof(struct sock, accept_tail), FIELD_BORROW, 1 },
-        { offsetof(struct sock, accept_next), FIELD_REF, 1 },
-        { offsetof(struct sock, name), FIELD_OWN, 1 },
-        { offsetof(struct sock, name_next), FIELD_BORROW, 1 },
-        { offsetof(struct sock, file), FIELD_BORROW, 2 },
-        { 0, 0, 0 },
+        {offsetof(struct sock, peer), FIELD_REF, 1},           {offsetof(struct sock, head), FIELD_OWN, 1},
+        {offsetof(struct sock, tail), FIELD_BORROW, 1},        {offsetof(struct sock, accept_head), FIELD_REF, 1},
+        {offsetof(struct sock, accept_tail), FIELD_BORROW, 1}, {offsetof(struct sock, accept_next), FIELD_REF, 1},
+        {offsetof(struct sock, name), FIELD_OWN, 1},           {offsetof(struct sock, name_next), FIELD_BORROW, 1},
+        {offsetof(struct sock, file), FIELD_BORROW, 2},        {0, 0, 0},
 };
 static const struct space_field skb_fields[] = {
-        { offsetof(struct skb, next), FIELD_OWN, 3 },
-        { offsetof(struct skb, sender), FIELD_REF, 1 },
-        { offsetof(struct skb, owner), FIELD_BORROW, 3 },
-        { 0, 0, 0 },
+        {offsetof(struct skb, next), FIELD_OWN, 3},
+        {offsetof(struct skb, sender), FIELD_REF, 1},
+        {offsetof(struct skb, owner), FIELD_BORROW, 3},
+        {0, 0, 0},
 };
 const struct posix_type socket_types[] = {
-        { TYPE_SOCKET, { "socket", sizeof(struct sock), 1, SPACE_OBJECT, sock_fields }, sock_release, sock_release_touch },
-        { TYPE_SKB, { "skb", sizeof(struct skb), 1, 0, skb_fields }, NULL, NULL },
-        { 0 },
+        {TYPE_SOCKET, {"socket", sizeof(struct sock), 1, SPACE_OBJECT, sock_fields}, sock_release, sock_release_touch},
+        {TYPE_SKB, {"skb", sizeof(struct skb), 1, 0, skb_fields}, NULL, NULL},
+        {0},
 };

@@ -10,8 +10,8 @@
 #undef QUICK
 
 const struct syscall_entry syscall_table[] = {
-#define CALL(nr, n, wait, code) [nr] = { .name = #n, .run = sys_##n, .interrupt = wait, .restart = code },
-#define QUICK(nr, n)            [nr] = { .name = #n, .quick = quick_##n },
+#define CALL(nr, n, wait, code) [nr] = {.name = #n, .run = sys_##n, .interrupt = wait, .restart = code},
+#define QUICK(nr, n)            [nr] = {.name = #n, .quick = quick_##n},
 #include "posix/syscall/syscall.tbl"
 };
 const unsigned syscall_count = ARRAY_SIZE(syscall_table);

@@ -19,13 +19,14 @@ bool clock_is_cpu(int clock)
 
 bool clock_is_real(int clock)
 {
-        return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM || clock == CLOCK_TAI || clock == CLOCK_REALTIME_COARSE;
+        return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM || clock == CLOCK_TAI ||
+               clock == CLOCK_REALTIME_COARSE;
 }
 
 bool clock_waits(int clock)
 {
-        return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME || clock == CLOCK_TAI || clock == CLOCK_REALTIME_ALARM ||
-               clock == CLOCK_BOOTTIME_ALARM;
+        return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME || clock == CLOCK_TAI ||
+               clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM;
 }
 
 static long cpu_read(int clock, uint64_t *ns)
@@ -120,8 +121,10 @@ long sys_clock_getres(struct call *c)
 long sys_gettimeofday(struct call *c)
 {
         uint64_t now = time_real_ns();
-        struct { int64_t sec, usec; } tv = { (int64_t)(now / NSEC_PER_SEC), (int64_t)(now % NSEC_PER_SEC / 1000) };
-        struct timezone tz = { 0 };
+        struct {
+                int64_t sec, usec;
+        } tv = {(int64_t)(now / NSEC_PER_SEC), (int64_t)(now % NSEC_PER_SEC / 1000)};
+        struct timezone tz = {0};
 
         if (c->arg[0] && !copy_out(c, c->arg[0], &tv, sizeof(tv)))
                 return user_fault(c);

@@ -11,10 +11,10 @@
 #include "kernel/include/work.h"
 
 struct armed {
-        struct armed *next;          /* in the hash */
+        struct armed *next; /* in the hash */
         void *object;
         enum deadline_kind kind;
-        bool fired;                  /* on a list */
+        bool fired; /* on a list */
         struct vtimer timer;
         struct armed *next_fired;
 };
@@ -24,7 +24,10 @@ static struct armed *table[BUCKETS];
 static struct spinlock table_lock;
 static struct {
         struct armed *spare, *first, *last;
-        struct { void *object; enum deadline_kind kind; } current;
+        struct {
+                void *object;
+                enum deadline_kind kind;
+        } current;
         struct work work;
 } cpu_state[MAX_CPUS];
 

@@ -9,11 +9,15 @@
 #define CPU_CHECK_NS 1000000ul
 
 enum { REAL, VIRTUAL, PROF };
-struct itimer_user { struct { int64_t sec, usec; } interval, value; };
+struct itimer_user {
+        struct {
+                int64_t sec, usec;
+        } interval, value;
+};
 
 static uint64_t timeval_ns(int64_t sec, int64_t usec)
 {
-        struct timespec64 ts = { sec, usec * 1000 };
+        struct timespec64 ts = {sec, usec * 1000};
 
         return timespec_ns(&ts);
 }
@@ -81,7 +85,7 @@ long sys_setitimer(struct call *c)
 {
         struct process *p = c->thread->proc;
         int which = (int)c->arg[0];
-        struct itimer_user new = { 0 }, old;
+        struct itimer_user new = {0}, old;
 
         if (c->arg[1] && !copy_in(c, &new, c->arg[1], sizeof(new)))
                 return user_fault(c);
@@ -178,7 +182,9 @@ static uint64_t cpu_limit_at(const struct process *p)
 
         if (soft == RLIM64_INFINITY && hard == RLIM64_INFINITY)
                 return TIME_FOR_EVER;
-        at = p->rlimit_cpu_next_ns ? p->rlimit_cpu_next_ns : soft > TIME_FOR_EVER / NSEC_PER_SEC ? TIME_FOR_EVER : soft * NSEC_PER_SEC;
+        at = p->rlimit_cpu_next_ns                 ? p->rlimit_cpu_next_ns
+             : soft > TIME_FOR_EVER / NSEC_PER_SEC ? TIME_FOR_EVER
+                                                   : soft * NSEC_PER_SEC;
         if (hard < TIME_FOR_EVER / NSEC_PER_SEC)
                 at = MIN(at, hard * NSEC_PER_SEC);
         return at;

@@ -7,17 +7,19 @@
  */
 #include "posix/time/time_internal.h"
 
-#define TIMERS_MAX 1024u /* of one process: execve drops them in one section */
+#define TIMERS_MAX        1024u /* of one process: execve drops them in one section */
 #define IGNORED_PERIOD_NS 4000000ul
 
 static const struct space_field ptimer_fields[] = {
-        { offsetof(struct ptimer, next), FIELD_OWN, 1 }, { offsetof(struct ptimer, proc), FIELD_BORROW, 1 }, { 0, 0, 0 } };
+        {offsetof(struct ptimer, next), FIELD_OWN, 1}, {offsetof(struct ptimer, proc), FIELD_BORROW, 1}, {0, 0, 0}};
 const struct posix_type time_types[] = {
-        { TYPE_PTIMER, { "ptimer", sizeof(struct ptimer), 1, SPACE_RESIDENT, ptimer_fields }, NULL, NULL },
-        { .type = 0 },
+        {TYPE_PTIMER, {"ptimer", sizeof(struct ptimer), 1, SPACE_RESIDENT, ptimer_fields}, NULL, NULL},
+        {.type = 0},
 };
 
-struct itimerspec_user { struct timespec64 interval, value; };
+struct itimerspec_user {
+        struct timespec64 interval, value;
+};
 
 static bool signals(const struct ptimer *t)
 {
@@ -58,7 +60,8 @@ void ptimer_arm(struct ptimer *t)
         } else if (!t->deadline || t->signalled || !signals(t)) {
                 deadline_set(t, DEADLINE_PTIMER, 0);
         } else {
-                deadline_set(t, DEADLINE_PTIMER, runs_on(t) == CLOCK_MONOTONIC ? t->deadline : time_real_to_mono(t->deadline));
+                deadline_set(t, DEADLINE_PTIMER,
+                             runs_on(t) == CLOCK_MONOTONIC ? t->deadline : time_real_to_mono(t->deadline));
         }
 }
 
@@ -165,14 +168,18 @@ static struct ptimer *timer_find(struct process *p, int id)
         return t;
 }
 
-struct sigevent_user { uint64_t value; int32_t signo, notify, tid; int32_t pad[11]; };
+struct sigevent_user {
+        uint64_t value;
+        int32_t signo, notify, tid;
+        int32_t pad[11];
+};
 
 long sys_timer_create(struct call *c)
 {
         struct thread *self = c->thread;
         struct process *p = self->proc;
         int clock = (int)c->arg[0];
-        struct sigevent_user e = { .signo = SIGALRM, .notify = SIGEV_SIGNAL };
+        struct sigevent_user e = {.signo = SIGALRM, .notify = SIGEV_SIGNAL};
         struct thread *target = NULL;
         struct ptimer *t;
         uint64_t ns;
@@ -193,7 +200,8 @@ long sys_timer_create(struct call *c)
         }
         if (e.notify != SIGEV_NONE && (e.signo < 1 || e.signo > SIGNAL_MAX))
                 return -EINVAL;
-        if (p->ntimers >= MIN(rlimit_of(p, RLIMIT_SIGPENDING), (uint64_t)TIMERS_MAX) || !space_room(1) || deadline_reserve(c) < 0)
+        if (p->ntimers >= MIN(rlimit_of(p, RLIMIT_SIGPENDING), (uint64_t)TIMERS_MAX) || !space_room(1) ||
+            deadline_reserve(c) < 0)
                 return -EAGAIN;
         lock(LOCK_TIMER, p);
         id = (int)(p->next_timer & 0x7fffffff);

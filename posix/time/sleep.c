@@ -6,7 +6,12 @@
 #include "posix/time/time_internal.h"
 #include <asm/unistd.h>
 
-struct sleep { uint64_t deadline; int32_t clock; uint32_t absolute; uint64_t remaining_at; };
+struct sleep {
+        uint64_t deadline;
+        int32_t clock;
+        uint32_t absolute;
+        uint64_t remaining_at;
+};
 
 #define CPU_POLL_NS 1000000ul
 
@@ -52,7 +57,8 @@ static long sleep_run(struct call *c, const struct sleep *s)
                 return 0;
         if (c->why == WHY_SIGNAL || c->why == WHY_KILL)
                 return interrupted(c, s);
-        return call_wait(c, CONDITION, clock_is_real(s->clock) && s->absolute ? time_real_key : NULL, INTERRUPTIBLE, at);
+        return call_wait(c, CONDITION, clock_is_real(s->clock) && s->absolute ? time_real_key : NULL, INTERRUPTIBLE,
+                         at);
 }
 
 static long sleep_decode(struct call *c, struct sleep *s, int clock, bool absolute, uint64_t from, uint64_t remaining)
@@ -68,7 +74,8 @@ static long sleep_decode(struct call *c, struct sleep *s, int clock, bool absolu
         /* A relative sleep runs on the monotonic clock, whoever sets the other. */
         if (!absolute && !clock_is_cpu(clock))
                 clock = CLOCK_MONOTONIC;
-        *s = (struct sleep){ .clock = clock, .absolute = absolute, .remaining_at = absolute ? 0 : remaining, .deadline = ns };
+        *s = (struct sleep){
+                .clock = clock, .absolute = absolute, .remaining_at = absolute ? 0 : remaining, .deadline = ns};
         if (!absolute) {
                 long r = clock_read(clock, &now);
 
@@ -122,7 +129,9 @@ static long sleep_again(struct call *c)
         if (c->stage == 0) {
                 const struct thread *t = c->thread;
 
-                *s = (struct sleep){ .deadline = t->restart.deadline, .remaining_at = t->restart.arg[0], .clock = (int32_t)t->restart.arg[1] };
+                *s = (struct sleep){.deadline = t->restart.deadline,
+                                    .remaining_at = t->restart.arg[0],
+                                    .clock = (int32_t)t->restart.arg[1]};
                 c->stage = 1;
         }
         return sleep_run(c, s);

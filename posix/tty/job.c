@@ -228,12 +228,18 @@ static long ioctl_gsid(struct call *c, struct tty *t, bool master, uint64_t arg)
 long tty_ioctl_job(struct call *c, struct file *f, struct tty *t, bool master, unsigned cmd, uint64_t arg)
 {
         switch (cmd) {
-        case TIOCNOTTY: return ioctl_notty(c, t);
-        case TIOCSCTTY: return ioctl_sctty(c, f, t, arg);
-        case TIOCGPGRP: return ioctl_gpgrp(c, t, master, arg);
-        case TIOCSPGRP: return ioctl_spgrp(c, t, arg);
-        case TIOCGSID: return ioctl_gsid(c, t, master, arg);
-        default: return -ENOIOCTLCMD;
+        case TIOCNOTTY:
+                return ioctl_notty(c, t);
+        case TIOCSCTTY:
+                return ioctl_sctty(c, f, t, arg);
+        case TIOCGPGRP:
+                return ioctl_gpgrp(c, t, master, arg);
+        case TIOCSPGRP:
+                return ioctl_spgrp(c, t, arg);
+        case TIOCGSID:
+                return ioctl_gsid(c, t, master, arg);
+        default:
+                return -ENOIOCTLCMD;
         }
 }
 

@@ -9,7 +9,7 @@
 #include "kernel/lib/string.h"
 #include <linux/tty.h>
 
-#define CTRL(ch) ((ch) & 0x1f)
+#define CTRL(ch) ((ch)&0x1f)
 #define DISABLED '\0' /* end-of-file is queued as this, with line_end set */
 
 const struct ktermios tty_termios_default = {
@@ -17,9 +17,20 @@ const struct ktermios tty_termios_default = {
         .c_oflag = OPOST | ONLCR,
         .c_cflag = B38400 | CS8 | CREAD | HUPCL,
         .c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-        .c_cc = { [VINTR] = CTRL('C'), [VQUIT] = CTRL('\\'), [VERASE] = 0177, [VKILL] = CTRL('U'), [VEOF] = CTRL('D'), [VTIME] = 0, [VMIN] = 1,
-                  [VSTART] = CTRL('Q'), [VSTOP] = CTRL('S'), [VSUSP] = CTRL('Z'), [VREPRINT] = CTRL('R'), [VDISCARD] = CTRL('O'),
-                  [VWERASE] = CTRL('W'), [VLNEXT] = CTRL('V') },
+        .c_cc = {[VINTR] = CTRL('C'),
+                 [VQUIT] = CTRL('\\'),
+                 [VERASE] = 0177,
+                 [VKILL] = CTRL('U'),
+                 [VEOF] = CTRL('D'),
+                 [VTIME] = 0,
+                 [VMIN] = 1,
+                 [VSTART] = CTRL('Q'),
+                 [VSTOP] = CTRL('S'),
+                 [VSUSP] = CTRL('Z'),
+                 [VREPRINT] = CTRL('R'),
+                 [VDISCARD] = CTRL('O'),
+                 [VWERASE] = CTRL('W'),
+                 [VLNEXT] = CTRL('V')},
         .c_ispeed = 38400,
         .c_ospeed = 38400,
 };
@@ -607,7 +618,10 @@ static void receive(struct tty *t, struct tty_sink *s, unsigned char ch)
                 }
         }
         if (l_flag(t, ISIG)) {
-                int signo = is_cc(t, ch, VINTR) ? SIGINT : is_cc(t, ch, VQUIT) ? SIGQUIT : is_cc(t, ch, VSUSP) ? SIGTSTP : 0;
+                int signo = is_cc(t, ch, VINTR)   ? SIGINT
+                            : is_cc(t, ch, VQUIT) ? SIGQUIT
+                            : is_cc(t, ch, VSUSP) ? SIGTSTP
+                                                  : 0;
 
                 if (signo) {
                         send_signal(t, s, signo, ch);

@@ -84,7 +84,7 @@ static void port_work(struct work *w)
         if (events & UPPER_HANGUP)
                 tty_hangup(t, false);
         if (events & UPPER_RESIZED && (t->winsize.ws_row != u->port->rows || t->winsize.ws_col != u->port->cols)) {
-                t->winsize = (struct winsize){ .ws_row = u->port->rows, .ws_col = u->port->cols };
+                t->winsize = (struct winsize){.ws_row = u->port->rows, .ws_col = u->port->cols};
                 tty_signal_foreground(t, SIGWINCH);
         }
         tty_out_pump(t);
@@ -123,7 +123,8 @@ static void console_boot(struct tty_port *p, struct tty *t)
         int r;
 
         if (console_state_size() > SECTION_PAGES * PAGE_SIZE) {
-                klog(LOG_ERR, "%s: a console block of %zu bytes is more than the space gives at once", p->name, console_state_size());
+                klog(LOG_ERR, "%s: a console block of %zu bytes is more than the space gives at once", p->name,
+                     console_state_size());
                 return;
         }
         section_changes();
@@ -175,7 +176,7 @@ static int port_boot(struct tty_port *p)
                 }
         }
         if (p->rows)
-                t->winsize = (struct winsize){ .ws_row = p->rows, .ws_col = p->cols };
+                t->winsize = (struct winsize){.ws_row = p->rows, .ws_col = p->cols};
         section_step();
         if (console_is(p))
                 console_boot(p, t);

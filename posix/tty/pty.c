@@ -110,7 +110,8 @@ static long ptmx_read(struct call *c, struct file *f)
         }
         n = MIN(n, c->io.len);
         while (done < n) {
-                size_t at = (t->out_tail + done) % TTY_OUT, want = MIN(n - done, TTY_OUT - at), got = io_copy_out(&c->io, t->out + at, want);
+                size_t at = (t->out_tail + done) % TTY_OUT, want = MIN(n - done, TTY_OUT - at),
+                       got = io_copy_out(&c->io, t->out + at, want);
 
                 io_advance(&c->io, got);
                 done += got;

@@ -10,8 +10,8 @@
 #include "kernel/lib/string.h"
 #include <linux/tty.h>
 
-#define TENTH 100000000ul /* VTIME's unit, ns */
-#define SENT_POLL 2000000ul /* the last bytes of a serial port leave without an interrupt */
+#define TENTH     100000000ul /* VTIME's unit, ns */
+#define SENT_POLL 2000000ul   /* the last bytes of a serial port leave without an interrupt */
 
 struct tty *tty_new(enum tty_kind kind, uint32_t index)
 {
@@ -55,7 +55,8 @@ static size_t copy_in_queue(struct tty *t, struct user_io *io, size_t n)
 
         n = MIN(n, io->len);
         while (done < n) {
-                size_t at = (t->read_tail + done) % TTY_IN, want = MIN(n - done, TTY_IN - at), got = io_copy_out(io, t->in + at, want);
+                size_t at = (t->read_tail + done) % TTY_IN, want = MIN(n - done, TTY_IN - at),
+                       got = io_copy_out(io, t->in + at, want);
 
                 io_advance(io, got);
                 done += got;
@@ -224,7 +225,8 @@ long tty_wait_sent(struct call *c, struct tty *t)
 {
         struct tty_port *port = tty_port_of(t);
 
-        if (t->kind == TTY_PTY || (t->out_head == t->out_tail && (!port || !port->ops->empty || port->ops->empty(port))))
+        if (t->kind == TTY_PTY ||
+            (t->out_head == t->out_tail && (!port || !port->ops->empty || port->ops->empty(port))))
                 return 0;
         if (c->why != WHY_RUN && c->why != WHY_DEADLINE)
                 return call_interrupted(c);
@@ -236,15 +238,19 @@ long tty_wait_sent(struct call *c, struct tty *t)
 uint32_t tty_file_mode(uint32_t flags)
 {
         switch (flags & O_ACCMODE) {
-        case O_RDONLY: return FMODE_READ;
-        case O_WRONLY: return FMODE_WRITE;
-        default: return FMODE_READ | FMODE_WRITE;
+        case O_RDONLY:
+                return FMODE_READ;
+        case O_WRONLY:
+                return FMODE_WRITE;
+        default:
+                return FMODE_READ | FMODE_WRITE;
         }
 }
 
 struct file *tty_file_new(struct tty *t, enum file_type type, struct inode *i, uint32_t flags)
 {
-        struct file *f = file_new(type, tty_file_mode(flags), flags & ~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC), i, t);
+        struct file *f = file_new(type, tty_file_mode(flags),
+                                  flags & ~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC), i, t);
 
         f->FILE_HANGUPS = t->hangups;
         if (type != FILE_PTMX) {
@@ -274,11 +280,12 @@ static void tty_file_release(struct file *f)
 }
 
 #define MAJOR(d) ((d) >> 8 & 0xfff)
-#define MINOR(d) (((d) & 0xff) | ((d) >> 12 & 0xfff00))
+#define MINOR(d) (((d)&0xff) | ((d) >> 12 & 0xfff00))
 
 bool tty_device(uint32_t rdev)
 {
-        return MAJOR(rdev) == 4 || (MAJOR(rdev) == 5 && MINOR(rdev) <= 2) || (MAJOR(rdev) >= PTY_MAJOR && MAJOR(rdev) < PTY_MAJOR + 8);
+        return MAJOR(rdev) == 4 || (MAJOR(rdev) == 5 && MINOR(rdev) <= 2) ||
+               (MAJOR(rdev) >= PTY_MAJOR && MAJOR(rdev) < PTY_MAJOR + 8);
 }
 
 static struct tty *port_tty(unsigned minor)
@@ -336,7 +343,9 @@ long tty_open(struct call *c, struct inode *i, uint32_t flags)
                 return ptmx_open(c, i, flags);
         t = tty_of_device(i->rdev, &console, &controlling);
         if (!t)
-                return MAJOR(i->rdev) >= PTY_MAJOR ? -EIO : MAJOR(i->rdev) == 5 && MINOR(i->rdev) == 1 ? -ENODEV : -ENXIO;
+                return MAJOR(i->rdev) >= PTY_MAJOR                  ? -EIO
+                       : MAJOR(i->rdev) == 5 && MINOR(i->rdev) == 1 ? -ENODEV
+                                                                    : -ENXIO;
         fd = fd_reserve(c, 0);
         if (fd < 0)
                 return fd;
@@ -374,11 +383,14 @@ const struct file_ops console_file_ops = {
 };
 
 static const struct space_field tty_fields[] = {
-        { offsetof(struct tty, session), FIELD_BORROW, 1 },
-        { offsetof(struct tty, in), FIELD_OWN, 3 },
-        { 0, 0, 0 },
+        {offsetof(struct tty, session), FIELD_BORROW, 1},
+        {offsetof(struct tty, in), FIELD_OWN, 3},
+        {0, 0, 0},
 };
 const struct posix_type tty_types[] = {
-        { TYPE_TTY, { "tty", sizeof(struct tty), 1, SPACE_OBJECT | SPACE_RESIDENT, tty_fields }, tty_release, tty_release_touch },
-        { 0 },
+        {TYPE_TTY,
+         {"tty", sizeof(struct tty), 1, SPACE_OBJECT | SPACE_RESIDENT, tty_fields},
+         tty_release,
+         tty_release_touch},
+        {0},
 };

@@ -12,9 +12,9 @@ struct ioctl_state {
         uint32_t decoded;
 };
 
-static const uint32_t speeds[] = { 0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400 };
-static const uint32_t speeds_extra[] = { 0, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000, 1500000, 2000000, 2500000,
-                                         3000000, 3500000, 4000000 };
+static const uint32_t speeds[] = {0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400};
+static const uint32_t speeds_extra[] = {0,       57600,   115200,  230400,  460800,  500000,  576000,  921600,
+                                        1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000};
 
 static uint32_t speed_of(uint32_t bits, uint32_t other)
 {
@@ -40,7 +40,8 @@ static long decode_termios(struct call *c, struct tty *t, unsigned cmd, uint64_t
                 k->c_lflag = (k->c_lflag & 0xffff0000) | old.c_lflag;
                 k->c_line = old.c_line;
                 __builtin_memcpy(k->c_cc, old.c_cc, NCC);
-        } else if (!copy_in(c, k, arg, cmd >= TCSETS2 && cmd <= TCSETSF2 ? sizeof(struct termios2) : sizeof(struct termios))) {
+        } else if (!copy_in(c, k, arg,
+                            cmd >= TCSETS2 && cmd <= TCSETSF2 ? sizeof(struct termios2) : sizeof(struct termios))) {
                 return user_fault(c);
         }
         k->c_ospeed = speed_of(k->c_cflag, k->c_ospeed);
@@ -106,8 +107,11 @@ static long set_termios(struct call *c, struct tty *t, unsigned cmd, uint64_t ar
 static long get_termios(struct call *c, const struct tty *t, unsigned cmd, uint64_t arg)
 {
         const struct ktermios *k = &t->termios;
-        struct termio old = { .c_iflag = (uint16_t)k->c_iflag, .c_oflag = (uint16_t)k->c_oflag, .c_cflag = (uint16_t)k->c_cflag,
-                              .c_lflag = (uint16_t)k->c_lflag, .c_line = k->c_line };
+        struct termio old = {.c_iflag = (uint16_t)k->c_iflag,
+                             .c_oflag = (uint16_t)k->c_oflag,
+                             .c_cflag = (uint16_t)k->c_cflag,
+                             .c_lflag = (uint16_t)k->c_lflag,
+                             .c_line = k->c_line};
         bool ok;
 
         __builtin_memcpy(old.c_cc, k->c_cc, NCC);
@@ -250,9 +254,14 @@ static unsigned input_bytes(const struct tty *t)
 
 static long serial_info(struct call *c, const struct tty *t, uint64_t arg)
 {
-        static const int bases[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
+        static const int bases[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
         unsigned n = t->index - 64;
-        struct serial_struct s = { .type = PORT_16550A, .line = (int)n, .baud_base = 115200, .xmit_fifo_size = 16, .close_delay = 50, .closing_wait = 3000 };
+        struct serial_struct s = {.type = PORT_16550A,
+                                  .line = (int)n,
+                                  .baud_base = 115200,
+                                  .xmit_fifo_size = 16,
+                                  .close_delay = 50,
+                                  .closing_wait = 3000};
 
         if (t->kind == TTY_PTY || t->index < 64)
                 return -ENOTTY;
@@ -307,31 +316,69 @@ static long tty_ioctl_any(struct call *c, struct file *f, struct tty *t, bool ma
         bool serial = t->kind == TTY_PORT && t->index >= 64;
 
         switch (cmd) {
-        case TCGETS: case TCGETA: case TCGETS2: return get_termios(c, t, cmd, arg);
-        case TCSETS: case TCSETA: case TCSETS2: return set_termios(c, t, cmd, arg, SET_NOW);
-        case TCSETSW: case TCSETAW: case TCSETSW2: return set_termios(c, t, cmd, arg, SET_WAIT);
-        case TCSETSF: case TCSETAF: case TCSETSF2: return set_termios(c, t, cmd, arg, SET_FLUSH);
-        case TIOCGLCKTRMIOS: case TIOCSLCKTRMIOS: return locked_termios(c, t, cmd, arg);
-        case TIOCGWINSZ: return copy_out(c, arg, &t->winsize, sizeof(t->winsize)) ? 0 : user_fault(c);
-        case TIOCSWINSZ: return set_winsize(c, t, arg);
-        case TCFLSH: return flush(c, t, master, arg);
-        case TCXONC: return flow(c, t, arg);
-        case TCSBRK: case TCSBRKP: return send_break(c, t);
-        case TIOCSBRK: case TIOCCBRK: return serial ? 0 : -ENOTTY;
-        case TIOCSTI: return fake_input(c, t, arg);
-        case FIONREAD: return put_int(c, arg, master ? (int)(t->out_head - t->out_tail) : (int)input_bytes(t));
-        case TIOCOUTQ: return put_int(c, arg, t->kind == TTY_PTY ? 0 : (int)(t->out_head - t->out_tail));
-        case TIOCEXCL: return set_exclusive(c, t, true);
-        case TIOCNXCL: return set_exclusive(c, t, false);
-        case TIOCGEXCL: return put_int(c, arg, t->exclusive);
-        case TIOCGETD: return put_int(c, arg, N_TTY);
-        case TIOCSETD: return set_discipline(c, t, arg);
-        case TIOCGSOFTCAR: return put_int(c, arg, !!(t->termios.c_cflag & CLOCAL));
-        case TIOCSSOFTCAR: return set_local(c, t, arg);
-        case TIOCGDEV: return put_int(c, arg, (int)device_number(t, master));
-        case TIOCMGET: return serial ? put_int(c, arg, TIOCM_DTR | TIOCM_RTS | TIOCM_CTS | TIOCM_DSR | TIOCM_CAR) : -ENOTTY;
-        case TIOCMSET: case TIOCMBIS: case TIOCMBIC: return serial ? 0 : -ENOTTY;
-        case TIOCGSERIAL: return serial_info(c, t, arg);
+        case TCGETS:
+        case TCGETA:
+        case TCGETS2:
+                return get_termios(c, t, cmd, arg);
+        case TCSETS:
+        case TCSETA:
+        case TCSETS2:
+                return set_termios(c, t, cmd, arg, SET_NOW);
+        case TCSETSW:
+        case TCSETAW:
+        case TCSETSW2:
+                return set_termios(c, t, cmd, arg, SET_WAIT);
+        case TCSETSF:
+        case TCSETAF:
+        case TCSETSF2:
+                return set_termios(c, t, cmd, arg, SET_FLUSH);
+        case TIOCGLCKTRMIOS:
+        case TIOCSLCKTRMIOS:
+                return locked_termios(c, t, cmd, arg);
+        case TIOCGWINSZ:
+                return copy_out(c, arg, &t->winsize, sizeof(t->winsize)) ? 0 : user_fault(c);
+        case TIOCSWINSZ:
+                return set_winsize(c, t, arg);
+        case TCFLSH:
+                return flush(c, t, master, arg);
+        case TCXONC:
+                return flow(c, t, arg);
+        case TCSBRK:
+        case TCSBRKP:
+                return send_break(c, t);
+        case TIOCSBRK:
+        case TIOCCBRK:
+                return serial ? 0 : -ENOTTY;
+        case TIOCSTI:
+                return fake_input(c, t, arg);
+        case FIONREAD:
+                return put_int(c, arg, master ? (int)(t->out_head - t->out_tail) : (int)input_bytes(t));
+        case TIOCOUTQ:
+                return put_int(c, arg, t->kind == TTY_PTY ? 0 : (int)(t->out_head - t->out_tail));
+        case TIOCEXCL:
+                return set_exclusive(c, t, true);
+        case TIOCNXCL:
+                return set_exclusive(c, t, false);
+        case TIOCGEXCL:
+                return put_int(c, arg, t->exclusive);
+        case TIOCGETD:
+                return put_int(c, arg, N_TTY);
+        case TIOCSETD:
+                return set_discipline(c, t, arg);
+        case TIOCGSOFTCAR:
+                return put_int(c, arg, !!(t->termios.c_cflag & CLOCAL));
+        case TIOCSSOFTCAR:
+                return set_local(c, t, arg);
+        case TIOCGDEV:
+                return put_int(c, arg, (int)device_number(t, master));
+        case TIOCMGET:
+                return serial ? put_int(c, arg, TIOCM_DTR | TIOCM_RTS | TIOCM_CTS | TIOCM_DSR | TIOCM_CAR) : -ENOTTY;
+        case TIOCMSET:
+        case TIOCMBIS:
+        case TIOCMBIC:
+                return serial ? 0 : -ENOTTY;
+        case TIOCGSERIAL:
+                return serial_info(c, t, arg);
         case TIOCVHANGUP:
                 if (!capable(CAP_SYS_ADMIN))
                         return -EPERM;
@@ -340,8 +387,11 @@ static long tty_ioctl_any(struct call *c, struct file *f, struct tty *t, bool ma
                 changes(c);
                 tty_hangup(t, false);
                 return 0;
-        case TIOCCONS: return capable(CAP_SYS_ADMIN) ? -EBUSY : -EPERM; /* the log's place is fixed */
-        default: (void)f; return -ENOIOCTLCMD;
+        case TIOCCONS:
+                return capable(CAP_SYS_ADMIN) ? -EBUSY : -EPERM; /* the log's place is fixed */
+        default:
+                (void)f;
+                return -ENOIOCTLCMD;
         }
 }
 

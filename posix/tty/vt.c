@@ -18,7 +18,7 @@ static long put_bytes(struct call *c, uint64_t arg, const void *value, size_t le
 
 static long get_state(struct call *c, uint64_t arg)
 {
-        struct vt_stat s = { .v_active = (uint16_t)console_active(), .v_state = 1 };
+        struct vt_stat s = {.v_active = (uint16_t)console_active(), .v_state = 1};
 
         for (unsigned i = 1; i < 16; i++)
                 if (is_console(i) && (tty_state()->port[i]->nopen || i == console_active()))
@@ -99,7 +99,7 @@ long vt_ioctl(struct call *c, struct tty *t, unsigned cmd, uint64_t arg)
         case VT_GETSTATE:
                 return get_state(c, arg);
         case VT_GETMODE: {
-                struct vt_mode m = { .mode = VT_AUTO };
+                struct vt_mode m = {.mode = VT_AUTO};
 
                 return put_bytes(c, arg, &m, sizeof(m));
         }

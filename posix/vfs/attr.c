@@ -202,7 +202,8 @@ static long utimens_at(struct call *c, int dirfd, uint64_t path, int64_t atime, 
                         return -EFAULT;
                 return f ? change_times(c, f->inode, atime, mtime) : -EBADF;
         }
-        r = path_walk(c, dirfd, path, (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &w);
+        r = path_walk(c, dirfd, path,
+                      (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &w);
         return r ? r : change_times(c, w.inode, atime, mtime);
 }
 
@@ -239,7 +240,9 @@ long sys_utimensat(struct call *c)
 
 static long utimes_at(struct call *c, int dirfd, uint64_t path, uint64_t times)
 {
-        struct { int64_t sec, usec; } tv[2];
+        struct {
+                int64_t sec, usec;
+        } tv[2];
 
         if (!times)
                 return utimens_at(c, dirfd, path, TIME_NOW, TIME_NOW, 0);
@@ -247,7 +250,8 @@ static long utimes_at(struct call *c, int dirfd, uint64_t path, uint64_t times)
                 return user_fault(c);
         if (tv[0].usec < 0 || tv[0].usec > 999999 || tv[1].usec < 0 || tv[1].usec > 999999)
                 return -EINVAL;
-        return utimens_at(c, dirfd, path, seconds(tv[0].sec, tv[0].usec * 1000), seconds(tv[1].sec, tv[1].usec * 1000), 0);
+        return utimens_at(c, dirfd, path, seconds(tv[0].sec, tv[0].usec * 1000), seconds(tv[1].sec, tv[1].usec * 1000),
+                          0);
 }
 
 long sys_utimes(struct call *c)

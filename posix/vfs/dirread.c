@@ -6,17 +6,33 @@
 #include "kernel/lib/string.h"
 #include <linux/fs.h>
 
-struct linux_dirent64 { uint64_t d_ino; int64_t d_off; uint16_t d_reclen; uint8_t d_type; char d_name[]; };
-struct linux_dirent { uint64_t d_ino; uint64_t d_off; uint16_t d_reclen; char d_name[]; }; /* type in the last byte */
+struct linux_dirent64 {
+        uint64_t d_ino;
+        int64_t d_off;
+        uint16_t d_reclen;
+        uint8_t d_type;
+        char d_name[];
+};
+struct linux_dirent {
+        uint64_t d_ino;
+        uint64_t d_off;
+        uint16_t d_reclen;
+        char d_name[];
+}; /* type in the last byte */
 
 #define RECORD(type, len) ((unsigned)((offsetof(type, d_name) + (len) + 1 + 7) & ~7ul))
 
-struct emit { char *buf; size_t room, used; bool old; };
+struct emit {
+        char *buf;
+        size_t room, used;
+        bool old;
+};
 
 /* False: no room. */
 static bool emit(struct emit *e, uint64_t ino, uint64_t cookie, uint8_t type, const char *name, unsigned len)
 {
-        unsigned size = e->old ? (unsigned)((offsetof(struct linux_dirent, d_name) + len + 2 + 7) & ~7ul) : RECORD(struct linux_dirent64, len);
+        unsigned size = e->old ? (unsigned)((offsetof(struct linux_dirent, d_name) + len + 2 + 7) & ~7ul)
+                               : RECORD(struct linux_dirent64, len);
         char *at = e->buf + e->used, *n;
 
         if (size > e->room - e->used)
@@ -47,7 +63,9 @@ static bool emit(struct emit *e, uint64_t ino, uint64_t cookie, uint8_t type, co
 
 static struct inode *dotdot(struct inode *dir)
 {
-        struct inode *up = inode_ops(dir)->parent ? inode_ops(dir)->parent(dir) : dir->mount_point ? dir->mount_point->parent : dir->parent;
+        struct inode *up = inode_ops(dir)->parent ? inode_ops(dir)->parent(dir)
+                           : dir->mount_point     ? dir->mount_point->parent
+                                                  : dir->parent;
 
         return up ? up : dir;
 }
@@ -69,7 +87,7 @@ static long directory_read(struct call *c, struct file *f, size_t len, bool old)
                 lock(LOCK_INODE, dir);
         if (dir->kind == INODE_FS && !dir->nlink)
                 return -ENOENT;
-        e = (struct emit){ .buf = s->out, .room = MIN(len, (size_t)SCRATCH_OUT), .old = old };
+        e = (struct emit){.buf = s->out, .room = MIN(len, (size_t)SCRATCH_OUT), .old = old};
         if (pos == 0 && !(full = !emit(&e, dir->ino, 1, 4, ".", 1)))
                 pos = 1;
         if (pos == 1 && !(full = !emit(&e, dotdot(dir)->ino, 2, 4, "..", 2)))
@@ -146,5 +164,8 @@ static long directory_fsync(struct call *c, struct file *f, bool data_only)
 }
 
 const struct file_ops directory_file_ops = {
-        .name = "directory", .read = directory_io, .seek = directory_seek, .fsync = directory_fsync,
+        .name = "directory",
+        .read = directory_io,
+        .seek = directory_seek,
+        .fsync = directory_fsync,
 };

@@ -17,7 +17,8 @@ static long done(struct call *c, struct inode *i, long r)
 /* Pages exist from pos on: those missing of the next piece are made. */
 static long reserve_piece(struct call *c, struct inode *i, uint64_t end)
 {
-        uint64_t n = MIN(end - c->pos, PIECE_PAGES * PAGE_SIZE - (c->pos & (PAGE_SIZE - 1))), need = inode_write_room(i, c->pos, n);
+        uint64_t n = MIN(end - c->pos, PIECE_PAGES * PAGE_SIZE - (c->pos & (PAGE_SIZE - 1))),
+                 need = inode_write_room(i, c->pos, n);
 
         if (need && !space_room(need))
                 return -ENOSPC;

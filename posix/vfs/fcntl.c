@@ -62,12 +62,15 @@ long sys_fcntl(struct call *c)
         uint64_t fd = (uint32_t)c->arg[0], arg = c->arg[2];
         unsigned cmd = (unsigned)c->arg[1];
         struct file *f = c->stage ? c->file : fd_lookup(c, fd);
-        struct { int32_t type, pid; } owner;
+        struct {
+                int32_t type, pid;
+        } owner;
         long r;
 
         if (!f)
                 return -EBADF;
-        if (f->ops_type == FILE_PATH && cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC && cmd != F_GETFD && cmd != F_SETFD && cmd != F_GETFL)
+        if (f->ops_type == FILE_PATH && cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC && cmd != F_GETFD && cmd != F_SETFD &&
+            cmd != F_GETFL)
                 return -EBADF;
         switch (cmd) {
         case F_DUPFD:
@@ -75,7 +78,8 @@ long sys_fcntl(struct call *c)
                 if ((int32_t)arg < 0)
                         return -EINVAL;
                 return fd_dup(c, f, (uint32_t)arg, cmd == F_DUPFD_CLOEXEC);
-        case F_GETFD: return fdtable_cloexec(t, fd) ? FD_CLOEXEC : 0;
+        case F_GETFD:
+                return fdtable_cloexec(t, fd) ? FD_CLOEXEC : 0;
         case F_SETFD:
                 lock(LOCK_FDTABLE, t);
                 if (fdtable_get(t, fd) != f)
@@ -88,16 +92,22 @@ long sys_fcntl(struct call *c)
                 changes(c);
                 fdtable_set_cloexec(t, fd, arg & FD_CLOEXEC);
                 return 0;
-        case F_GETFL: return f->flags;
-        case F_SETFL: return set_flags(c, f, (uint32_t)arg);
+        case F_GETFL:
+                return f->flags;
+        case F_SETFL:
+                return set_flags(c, f, (uint32_t)arg);
         case F_GETLK:
         case F_SETLK:
         case F_SETLKW:
         case F_OFD_GETLK:
         case F_OFD_SETLK:
-        case F_OFD_SETLKW: return flock_fcntl(c, f, cmd, arg);
-        case F_SETOWN: return set_owner(c, f, (int32_t)arg < 0 ? F_OWNER_PGRP : F_OWNER_PID, (int32_t)arg < 0 ? -(int32_t)arg : (int32_t)arg);
-        case F_GETOWN: return f->owner_type == F_OWNER_PGRP ? -f->owner_pid : f->owner_pid;
+        case F_OFD_SETLKW:
+                return flock_fcntl(c, f, cmd, arg);
+        case F_SETOWN:
+                return set_owner(c, f, (int32_t)arg < 0 ? F_OWNER_PGRP : F_OWNER_PID,
+                                 (int32_t)arg < 0 ? -(int32_t)arg : (int32_t)arg);
+        case F_GETOWN:
+                return f->owner_type == F_OWNER_PGRP ? -f->owner_pid : f->owner_pid;
         case F_SETOWN_EX:
                 if (!copy_in(c, &owner, arg, sizeof(owner)))
                         return user_fault(c);
@@ -115,14 +125,21 @@ long sys_fcntl(struct call *c)
                 changes(c);
                 f->owner_signal = (int32_t)arg;
                 return 0;
-        case F_GETSIG: return f->owner_signal;
+        case F_GETSIG:
+                return f->owner_signal;
         case F_GETPIPE_SZ:
-        case F_SETPIPE_SZ: return pipe_fcntl(c, f, cmd, arg);
-        case F_ADD_SEALS: return add_seals(c, f, (uint32_t)arg);
-        case F_GET_SEALS: return f->inode->kind == INODE_SHM ? (long)f->inode->seals : -EINVAL;
-        case F_GETLEASE: return F_UNLCK;
-        case F_SETLEASE: return arg == F_UNLCK ? -EAGAIN : -EINVAL;
-        default: return -EINVAL;
+        case F_SETPIPE_SZ:
+                return pipe_fcntl(c, f, cmd, arg);
+        case F_ADD_SEALS:
+                return add_seals(c, f, (uint32_t)arg);
+        case F_GET_SEALS:
+                return f->inode->kind == INODE_SHM ? (long)f->inode->seals : -EINVAL;
+        case F_GETLEASE:
+                return F_UNLCK;
+        case F_SETLEASE:
+                return arg == F_UNLCK ? -EAGAIN : -EINVAL;
+        default:
+                return -EINVAL;
         }
 }
 
@@ -154,13 +171,16 @@ long sys_ioctl(struct call *c)
         case FIOASYNC:
                 if (!copy_in(c, &on, arg, sizeof(on)))
                         return user_fault(c);
-                return set_flags(c, f, on ? f->flags | (cmd == FIONBIO ? O_NONBLOCK : FASYNC) : f->flags & ~(uint32_t)(cmd == FIONBIO ? O_NONBLOCK : FASYNC));
+                return set_flags(c, f,
+                                 on ? f->flags | (cmd == FIONBIO ? O_NONBLOCK : FASYNC)
+                                    : f->flags & ~(uint32_t)(cmd == FIONBIO ? O_NONBLOCK : FASYNC));
         case FIGETBSZ:
                 on = PAGE_SIZE;
                 if (!S_ISREG(f->inode->mode) && !S_ISDIR(f->inode->mode))
                         break;
                 return copy_out(c, arg, &on, sizeof(on)) ? 0 : user_fault(c);
-        default: break;
+        default:
+                break;
         }
         if (!file_ops(f)->ioctl)
                 return -ENOTTY;

@@ -12,21 +12,21 @@
 #include <asm/ioctls.h>
 #include <linux/inotify.h>
 
-#define RING        (64u * 1024)
-#define EVENTS_MAX  1024u
-#define WATCHES_MAX 8192u
+#define RING          (64u * 1024)
+#define EVENTS_MAX    1024u
+#define WATCHES_MAX   8192u
 #define PARENT_EVENTS (IN_ACCESS | IN_MODIFY | IN_ATTRIB | IN_OPEN | IN_CLOSE)
 #define RELEASE_PIECE 24u
 
 struct inotify {
         struct object obj;
-        uint64_t head, tail;       /* bytes ever written and read; head's address is the wake key */
-        uint64_t last;             /* where the newest event begins; == head: none to compare with */
-        char *ring;                /* FIELD_OWN */
-        struct watch *watches;     /* FIELD_OWN list */
+        uint64_t head, tail;   /* bytes ever written and read; head's address is the wake key */
+        uint64_t last;         /* where the newest event begins; == head: none to compare with */
+        char *ring;            /* FIELD_OWN */
+        struct watch *watches; /* FIELD_OWN list */
         uint32_t nevents, nwatches;
         int32_t next_wd;
-        uint32_t overflowed;       /* the newest event is an IN_Q_OVERFLOW */
+        uint32_t overflowed; /* the newest event is an IN_Q_OVERFLOW */
 };
 
 struct watch {
@@ -38,8 +38,8 @@ struct watch {
         uint32_t mask;
 };
 
-const struct space_field inotify_fields[] = { { offsetof(struct inotify, ring), FIELD_OWN, 2 }, { 0, 0, 0 } };
-const struct space_field watch_fields[] = { { offsetof(struct watch, instance), FIELD_BORROW, 5 }, { 0, 0, 0 } };
+const struct space_field inotify_fields[] = {{offsetof(struct inotify, ring), FIELD_OWN, 2}, {0, 0, 0}};
+const struct space_field watch_fields[] = {{offsetof(struct watch, instance), FIELD_BORROW, 5}, {0, 0, 0}};
 _Static_assert(sizeof(struct inotify) == INOTIFY_BYTES && sizeof(struct watch) == WATCH_BYTES, "types.c");
 
 bool notify_active; /* [V] some watch exists or may exist */
@@ -89,14 +89,14 @@ static bool repeats(const struct inotify *in, const struct inotify_event *e, con
 static void queue(struct inotify *in, int32_t wd, uint32_t mask, uint32_t cookie, const char *name, unsigned len)
 {
         static const char zeros[16];
-        struct inotify_event e = { .wd = wd, .mask = mask, .cookie = cookie, .len = name ? ALIGN_UP(len + 1, 16u) : 0 };
+        struct inotify_event e = {.wd = wd, .mask = mask, .cookie = cookie, .len = name ? ALIGN_UP(len + 1, 16u) : 0};
 
         if (repeats(in, &e, name, len))
                 return;
         if (in->nevents >= EVENTS_MAX || in->head - in->tail + sizeof(e) + e.len > RING - sizeof(e)) {
                 if (in->overflowed)
                         return;
-                e = (struct inotify_event){ .wd = -1, .mask = IN_Q_OVERFLOW };
+                e = (struct inotify_event){.wd = -1, .mask = IN_Q_OVERFLOW};
                 in->overflowed = 1;
                 name = NULL;
         }
@@ -208,7 +208,8 @@ void watches_touch_self(struct inode *i)
                 struct inotify *in = w->instance;
 
                 (void)*(volatile char *)(in->ring + in->head % RING);
-                (void)*(volatile char *)(in->ring + (in->head + 2 * sizeof(struct inotify_event) + NAME_MAX_LEN) % RING);
+                (void)*(volatile char *)(in->ring +
+                                         (in->head + 2 * sizeof(struct inotify_event) + NAME_MAX_LEN) % RING);
                 if (in->last < in->head)
                         (void)*(volatile char *)(in->ring + in->last % RING);
                 if (w->next)
@@ -323,7 +324,11 @@ static int inotify_show(struct file *f, char *buf, size_t len)
 }
 
 const struct file_ops inotify_file_ops = {
-        .name = "inotify", .read = inotify_read, .poll = inotify_poll, .ioctl = inotify_ioctl, .show_path = inotify_show,
+        .name = "inotify",
+        .read = inotify_read,
+        .poll = inotify_poll,
+        .ioctl = inotify_ioctl,
+        .show_path = inotify_show,
 };
 
 static long init(struct call *c, uint64_t flags)
@@ -379,7 +384,8 @@ long sys_inotify_add_watch(struct call *c)
         if (f->ops_type != FILE_INOTIFY || (mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE))
                 return -EINVAL;
         in = instance_of(f);
-        r = path_walk(c, AT_FDCWD, c->arg[1], (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0), &walk);
+        r = path_walk(c, AT_FDCWD, c->arg[1],
+                      (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0), &walk);
         if (!r)
                 r = inode_permission(walk.inode, MAY_READ);
         if (r)

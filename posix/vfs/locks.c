@@ -13,17 +13,24 @@
 enum lock_kind { KIND_FLOCK, KIND_POSIX, KIND_OFD };
 
 struct lock_record {
-        const void *owner;       /* FIELD_BORROW: fdtable or file */
-        uint64_t start, end;     /* inclusive */
+        const void *owner;   /* FIELD_BORROW: fdtable or file */
+        uint64_t start, end; /* inclusive */
         int32_t pid;
-        uint8_t type, kind;      /* F_RDLCK, F_WRLCK; enum lock_kind */
+        uint8_t type, kind; /* F_RDLCK, F_WRLCK; enum lock_kind */
         uint16_t pad;
 };
-struct lock_set { uint32_t n, cap; struct lock_record rec[]; };
-#define RECORDS_MAX 2000u        /* 16 pages: what one section can copy */
+struct lock_set {
+        uint32_t n, cap;
+        struct lock_record rec[];
+};
+#define RECORDS_MAX    2000u /* 16 pages: what one section can copy */
 #define DEADLOCK_DEPTH 10
 
-struct lock_range { uint64_t start, end; int32_t type, kind; uint8_t wait; };
+struct lock_range {
+        uint64_t start, end;
+        int32_t type, kind;
+        uint8_t wait;
+};
 
 static bool same_space(unsigned a, unsigned b)
 {
@@ -38,7 +45,8 @@ static const struct lock_record *conflict(const struct lock_set *s, const void *
 
                 if (l->owner == owner && l->kind == r->kind)
                         continue;
-                if (same_space(l->kind, (unsigned)r->kind) && l->start <= r->end && r->start <= l->end && (l->type == F_WRLCK || r->type == F_WRLCK))
+                if (same_space(l->kind, (unsigned)r->kind) && l->start <= r->end && r->start <= l->end &&
+                    (l->type == F_WRLCK || r->type == F_WRLCK))
                         return l;
         }
         return NULL;
@@ -56,7 +64,8 @@ static long room(const struct lock_set *s)
 
         if (n + 2 > RECORDS_MAX)
                 return -ENOLCK;
-        return !s || n + 2 > s->cap ? space_room(1 + 2 * (n + 2) * sizeof(struct lock_record) / PAGE_SIZE) ? 0 : -ENOLCK : 0;
+        return !s || n + 2 > s->cap ? space_room(1 + 2 * (n + 2) * sizeof(struct lock_record) / PAGE_SIZE) ? 0 : -ENOLCK
+                                    : 0;
 }
 
 /* After changes(): the block with room for two more. */
@@ -133,7 +142,7 @@ static void apply(struct inode *i, const void *owner, struct lock_range r, int32
                 s->rec[old] = s->rec[--s->n];
         }
         if (r.type != F_UNLCK)
-                *append(s) = (struct lock_record){ owner, r.start, r.end, pid, (uint8_t)r.type, (uint8_t)r.kind, 0 };
+                *append(s) = (struct lock_record){owner, r.start, r.end, pid, (uint8_t)r.type, (uint8_t)r.kind, 0};
         shrink(i);
         wake(&i->locks);
 }
@@ -213,10 +222,17 @@ static long decode(struct call *c, struct file *f, uint64_t arg, struct flock *f
         if (!copy_in(c, fl, arg, sizeof(*fl)))
                 return user_fault(c);
         switch (fl->l_whence) {
-        case SEEK_SET: base = 0; break;
-        case SEEK_CUR: base = (int64_t)f->pos; break;
-        case SEEK_END: base = (int64_t)f->inode->size; break;
-        default: return -EINVAL;
+        case SEEK_SET:
+                base = 0;
+                break;
+        case SEEK_CUR:
+                base = (int64_t)f->pos;
+                break;
+        case SEEK_END:
+                base = (int64_t)f->inode->size;
+                break;
+        default:
+                return -EINVAL;
         }
         if (__builtin_add_overflow(base, fl->l_start, &start))
                 return -EOVERFLOW;
@@ -242,7 +258,8 @@ static long decode(struct call *c, struct file *f, uint64_t arg, struct flock *f
         return 0;
 }
 
-static long get_lock(struct call *c, struct file *f, const void *owner, uint64_t arg, struct flock *fl, const struct lock_range *r)
+static long get_lock(struct call *c, struct file *f, const void *owner, uint64_t arg, struct flock *fl,
+                     const struct lock_range *r)
 {
         const struct lock_record *l;
 
@@ -308,7 +325,8 @@ long flock_fcntl(struct call *c, struct file *f, unsigned cmd, uint64_t arg)
                 struct flock fl;
                 long x;
 
-                *r = (struct lock_range){ .kind = ofd ? KIND_OFD : KIND_POSIX, .wait = cmd == F_SETLKW || cmd == F_OFD_SETLKW };
+                *r = (struct lock_range){.kind = ofd ? KIND_OFD : KIND_POSIX,
+                                         .wait = cmd == F_SETLKW || cmd == F_OFD_SETLKW};
                 x = decode(c, f, arg, &fl, r);
                 if (x)
                         return x;
@@ -328,7 +346,7 @@ long flock_fcntl(struct call *c, struct file *f, unsigned cmd, uint64_t arg)
 
 long sys_flock(struct call *c)
 {
-        struct lock_range r = { .start = 0, .end = ~0ul, .kind = KIND_FLOCK };
+        struct lock_range r = {.start = 0, .end = ~0ul, .kind = KIND_FLOCK};
         uint64_t op = c->arg[1] & ~4ul;
         struct file *f = c->stage ? c->file : fd_lookup_io(c, c->arg[0]);
         const struct lock_record *l;
@@ -338,10 +356,17 @@ long sys_flock(struct call *c)
         if (!f)
                 return -EBADF;
         switch (op) {
-        case 1: r.type = F_RDLCK; break;
-        case 2: r.type = F_WRLCK; break;
-        case 8: r.type = F_UNLCK; break;
-        default: return -EINVAL;
+        case 1:
+                r.type = F_RDLCK;
+                break;
+        case 2:
+                r.type = F_WRLCK;
+                break;
+        case 8:
+                r.type = F_UNLCK;
+                break;
+        default:
+                return -EINVAL;
         }
         c->file = f;
         c->stage = 1;

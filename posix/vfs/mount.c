@@ -102,7 +102,9 @@ static void sum_flags(void)
         s->any_flags = any;
 }
 
-struct fs_options { uint32_t mode, uid, gid; };
+struct fs_options {
+        uint32_t mode, uid, gid;
+};
 
 /* "mode=1777,size=10m,..." */
 static long parse_options(char *text, struct fs_options *o)
@@ -123,8 +125,9 @@ static long parse_options(char *text, struct fs_options *o)
                         o->uid = (uint32_t)n;
                 else if (strcmp(text, "gid") == 0 && value && fmt_parse_u64(value, 10, &rest, &n))
                         o->gid = (uint32_t)n;
-                else if (*text && strcmp(text, "size") && strcmp(text, "nr_inodes") && strcmp(text, "nr_blocks") && strcmp(text, "ptmxmode") &&
-                         strcmp(text, "newinstance") && strcmp(text, "hidepid") && strcmp(text, "gid") && strcmp(text, "huge") && strcmp(text, "inode64"))
+                else if (*text && strcmp(text, "size") && strcmp(text, "nr_inodes") && strcmp(text, "nr_blocks") &&
+                         strcmp(text, "ptmxmode") && strcmp(text, "newinstance") && strcmp(text, "hidepid") &&
+                         strcmp(text, "gid") && strcmp(text, "huge") && strcmp(text, "inode64"))
                         return -EINVAL;
                 if (!end)
                         break;
@@ -133,9 +136,15 @@ static long parse_options(char *text, struct fs_options *o)
         return 0;
 }
 
-static const struct { const char *name; enum fs_type type; enum inode_kind kind; uint32_t mode; } kinds[] = {
-        { "tmpfs", FS_TMPFS, INODE_FS, 01777 },      { "ramfs", FS_TMPFS, INODE_FS, 0755 },  { "devtmpfs", FS_DEVTMPFS, INODE_FS, 0755 },
-        { "proc", FS_PROC, INODE_PROC, 0555 },       { "sysfs", FS_SYSFS, INODE_SYS, 0555 }, { "devpts", FS_DEVPTS, INODE_DEVPTS, 0755 },
+static const struct {
+        const char *name;
+        enum fs_type type;
+        enum inode_kind kind;
+        uint32_t mode;
+} kinds[] = {
+        {"tmpfs", FS_TMPFS, INODE_FS, 01777},      {"ramfs", FS_TMPFS, INODE_FS, 0755},
+        {"devtmpfs", FS_DEVTMPFS, INODE_FS, 0755}, {"proc", FS_PROC, INODE_PROC, 0555},
+        {"sysfs", FS_SYSFS, INODE_SYS, 0555},      {"devpts", FS_DEVPTS, INODE_DEVPTS, 0755},
 };
 
 /* A string argument; NULL gives "". */
@@ -165,7 +174,7 @@ static long remount(struct call *c, struct inode *root, uint64_t flags)
 long sys_mount(struct call *c)
 {
         uint64_t flags = (c->arg[3] & 0xffff0000ul) == 0xc0ed0000ul ? c->arg[3] & 0xffff : c->arg[3];
-        struct fs_options o = { 0 };
+        struct fs_options o = {0};
         char type[32], source[256], *data;
         struct inode *root;
         struct walk w;
@@ -196,7 +205,8 @@ long sys_mount(struct call *c)
                 ;
         if (k == ARRAY_SIZE(kinds))
                 return -ENODEV;
-        if (kinds[k].type == FS_DEVTMPFS && w.inode->mounted == NULL && mount_of(w.inode) && mount_of(w.inode)->type == FS_DEVTMPFS)
+        if (kinds[k].type == FS_DEVTMPFS && w.inode->mounted == NULL && mount_of(w.inode) &&
+            mount_of(w.inode)->type == FS_DEVTMPFS)
                 return -EBUSY; /* /dev is there already */
         o.mode = kinds[k].mode;
         r = parse_options(data, &o);
@@ -223,7 +233,10 @@ long sys_mount(struct call *c)
 
 /* ---- umount2 -------------------------------------------------------------------------------------------------------------- */
 
-struct use { uint32_t dev; bool found; };
+struct use {
+        uint32_t dev;
+        bool found;
+};
 
 static bool uses_dev(struct process *p, void *arg)
 {
@@ -244,7 +257,7 @@ static bool uses_dev(struct process *p, void *arg)
 
 long sys_umount2(struct call *c)
 {
-        struct use u = { 0 };
+        struct use u = {0};
         struct mount *m, **at;
         struct walk w;
         long r;

@@ -18,7 +18,8 @@ static long may_delete(struct inode *dir, struct inode *i)
 
         if (r)
                 return r;
-        if (dir->mode & S_ISVTX && i->uid != cred_current()->fsuid && dir->uid != cred_current()->fsuid && !capable(CAP_FOWNER))
+        if (dir->mode & S_ISVTX && i->uid != cred_current()->fsuid && dir->uid != cred_current()->fsuid &&
+            !capable(CAP_FOWNER))
                 return -EPERM;
         return 0;
 }
@@ -31,7 +32,11 @@ static long may_create(struct inode *dir)
         return inode_permission(dir, MAY_WRITE | MAY_EXEC);
 }
 
-struct new_node { uint32_t mode, rdev; const char *target; unsigned target_len; };
+struct new_node {
+        uint32_t mode, rdev;
+        const char *target;
+        unsigned target_len;
+};
 
 static long make(struct call *c, int dirfd, uint64_t path, const struct new_node *n)
 {
@@ -97,7 +102,7 @@ static uint32_t masked(uint64_t mode)
 
 static long mkdir_at(struct call *c, int dirfd, uint64_t path, uint64_t mode)
 {
-        return make(c, dirfd, path, &(struct new_node){ .mode = S_IFDIR | (masked(mode) & 01777) });
+        return make(c, dirfd, path, &(struct new_node){.mode = S_IFDIR | (masked(mode) & 01777)});
 }
 
 long sys_mkdir(struct call *c)
@@ -112,17 +117,24 @@ long sys_mkdirat(struct call *c)
 
 static long mknod_at(struct call *c, int dirfd, uint64_t path, uint64_t mode, uint64_t dev)
 {
-        struct new_node n = { .mode = masked(mode) | ((uint32_t)mode & S_IFMT) };
+        struct new_node n = {.mode = masked(mode) | ((uint32_t)mode & S_IFMT)};
 
         switch (n.mode & S_IFMT) {
-        case 0: n.mode |= S_IFREG; break;
+        case 0:
+                n.mode |= S_IFREG;
+                break;
         case S_IFREG:
         case S_IFIFO:
-        case S_IFSOCK: break;
+        case S_IFSOCK:
+                break;
         case S_IFCHR:
-        case S_IFBLK: n.rdev = (uint32_t)dev; break;
-        case S_IFDIR: return -EPERM;
-        default: return -EINVAL;
+        case S_IFBLK:
+                n.rdev = (uint32_t)dev;
+                break;
+        case S_IFDIR:
+                return -EPERM;
+        default:
+                return -EINVAL;
         }
         return make(c, dirfd, path, &n);
 }
@@ -139,7 +151,7 @@ long sys_mknodat(struct call *c)
 
 static long symlink_at(struct call *c, uint64_t target, int dirfd, uint64_t path)
 {
-        struct new_node n = { .mode = S_IFLNK | 0777 };
+        struct new_node n = {.mode = S_IFLNK | 0777};
         char *text;
         long r = path_copy(c, target, &text);
 
@@ -219,7 +231,8 @@ static long link_at(struct call *c, int from_fd, uint64_t from, int to_fd, uint6
                 return -EINVAL;
         if (flags & AT_EMPTY_PATH && !capable(CAP_DAC_READ_SEARCH))
                 return -ENOENT;
-        r = path_walk(c, from_fd, from, (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &w);
+        r = path_walk(c, from_fd, from,
+                      (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &w);
         if (r)
                 return r;
         i = w.inode;
@@ -391,7 +404,11 @@ long sys_unlinkat(struct call *c)
 
 /* ---- rename --------------------------------------------------------------------------------------------------------------- */
 
-struct rename { struct walk from, to; struct dir_place at, over; uint32_t flags; };
+struct rename {
+        struct walk from, to;
+        struct dir_place at, over;
+        uint32_t flags;
+};
 
 /* Is `above` on the way from dir to its root? LOCK_RENAME is held: nothing moves. */
 static bool is_ancestor(const struct inode *above, const struct inode *dir)
@@ -451,7 +468,8 @@ static long rename_check(struct rename *m)
 
 static void rename_change(struct rename *m)
 {
-        struct inode *od = m->from.dir, *nd = m->to.dir, *i = m->at.entry.inode, *over = m->over.found ? m->over.entry.inode : NULL;
+        struct inode *od = m->from.dir, *nd = m->to.dir, *i = m->at.entry.inode,
+                     *over = m->over.found ? m->over.entry.inode : NULL;
         bool dir = S_ISDIR(i->mode), over_dir = over && S_ISDIR(over->mode);
         int64_t now = (int64_t)time_now_coarse_ns();
         uint32_t cookie = 0, is_dir = dir ? IN_ISDIR : 0;
@@ -523,7 +541,8 @@ static long rename_at(struct call *c, int from_fd, uint64_t from, int to_fd, uin
         }
         dir_find(m.from.dir, m.from.last, m.from.last_len, &m.at);
         dir_find(m.to.dir, m.to.last, m.to.last_len, &m.over);
-        victim = m.over.found && S_ISDIR(m.over.entry.inode->mode) && !(flags & RENAME_EXCHANGE) ? m.over.entry.inode : NULL;
+        victim = m.over.found && S_ISDIR(m.over.entry.inode->mode) && !(flags & RENAME_EXCHANGE) ? m.over.entry.inode
+                                                                                                 : NULL;
         if (victim && victim != m.to.dir)
                 lock2(LOCK_CHILD, m.to.dir, victim);
         else

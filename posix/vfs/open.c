@@ -10,25 +10,35 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 
-#define OPEN_FLAGS (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | FASYNC | O_DIRECT | O_LARGEFILE | \
-                    O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | __O_TMPFILE)
-#define OPEN_ONCE  (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+#define OPEN_FLAGS                                                                                                     \
+        (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | FASYNC | O_DIRECT |      \
+         O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | __O_TMPFILE)
+#define OPEN_ONCE (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 
-struct open_args { int dirfd; uint64_t path; uint32_t flags, mode; unsigned walk; };
+struct open_args {
+        int dirfd;
+        uint64_t path;
+        uint32_t flags, mode;
+        unsigned walk;
+};
 
 static uint32_t file_mode_of(uint32_t flags)
 {
         switch (flags & O_ACCMODE) {
-        case O_RDONLY: return FMODE_READ;
-        case O_WRONLY: return FMODE_WRITE;
-        case O_RDWR: return FMODE_READ | FMODE_WRITE;
-        default: return 0; /* ioctl only */
+        case O_RDONLY:
+                return FMODE_READ;
+        case O_WRONLY:
+                return FMODE_WRITE;
+        case O_RDWR:
+                return FMODE_READ | FMODE_WRITE;
+        default:
+                return 0; /* ioctl only */
         }
 }
 
 static unsigned may_of(uint32_t flags)
 {
-        static const unsigned may[4] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE };
+        static const unsigned may[4] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE};
 
         return may[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
 }
@@ -42,7 +52,8 @@ void inode_creation(struct inode *dir, uint32_t *mode, uint32_t *gid)
         *gid = dir->gid;
         if (S_ISDIR(*mode))
                 *mode |= S_ISGID;
-        else if ((*mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !cred_in_group(cred_current(), dir->gid) && !capable(CAP_FSETID))
+        else if ((*mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !cred_in_group(cred_current(), dir->gid) &&
+                 !capable(CAP_FSETID))
                 *mode &= ~(uint32_t)S_ISGID;
 }
 
@@ -54,7 +65,8 @@ static long finish(struct call *c, int fd, struct file *f, uint32_t flags)
 }
 
 /* The name is not there: inode, name, file and number in one change. LOCK_INODE of dir is held. */
-static long create(struct call *c, int fd, struct inode *dir, struct walk *w, struct dir_place *p, const struct open_args *a)
+static long create(struct call *c, int fd, struct inode *dir, struct walk *w, struct dir_place *p,
+                   const struct open_args *a)
 {
         uint32_t mode = S_IFREG | (a->mode & 07777 & ~fs_current()->umask), gid;
         struct inode *i;
@@ -122,9 +134,13 @@ static enum file_type type_of(struct inode *i, uint32_t flags, long *error)
 
         *error = -ENXIO;
         switch (i->mode & S_IFMT) {
-        case S_IFREG: return inode_ops(i)->regular_type;
-        case S_IFDIR: return inode_ops(i)->directory_type;
-        case S_IFLNK: *error = -ELOOP; return FILE_NONE;
+        case S_IFREG:
+                return inode_ops(i)->regular_type;
+        case S_IFDIR:
+                return inode_ops(i)->directory_type;
+        case S_IFLNK:
+                *error = -ELOOP;
+                return FILE_NONE;
         case S_IFCHR:
         case S_IFBLK:
                 m = fs_state()->any_flags & MS_NODEV ? mount_of(i) : NULL;
@@ -136,8 +152,10 @@ static enum file_type type_of(struct inode *i, uint32_t flags, long *error)
                 if (type == FILE_BLOCK)
                         *error = block_open_check(i->rdev, flags);
                 return type == FILE_BLOCK && *error ? FILE_NONE : type;
-        case 0: return (enum file_type)i->proc_key[0]; /* an anonymous inode through /proc/self/fd */
-        default: return FILE_NONE;
+        case 0:
+                return (enum file_type)i->proc_key[0]; /* an anonymous inode through /proc/self/fd */
+        default:
+                return FILE_NONE;
         }
 }
 
@@ -201,7 +219,9 @@ static long open_existing(struct call *c, int fd, struct walk *w, const struct o
         changes(c);
         if (truncate)
                 inode_truncate_now(i, 0);
-        f = file_new(type, mode | (S_ISREG(i->mode) || S_ISDIR(i->mode) || type == FILE_BLOCK ? FMODE_PREAD : device_seekable(type)),
+        f = file_new(type,
+                     mode | (S_ISREG(i->mode) || S_ISDIR(i->mode) || type == FILE_BLOCK ? FMODE_PREAD
+                                                                                        : device_seekable(type)),
                      flags & ~OPEN_ONCE, i, NULL);
         if (mode & FMODE_WRITE && S_ISREG(i->mode))
                 __atomic_fetch_add(&i->writers, 1, __ATOMIC_RELAXED);
@@ -275,28 +295,28 @@ static long open_at(struct call *c, struct open_args *a)
 
 long sys_open(struct call *c)
 {
-        struct open_args a = { AT_FDCWD, c->arg[0], (uint32_t)c->arg[1] & OPEN_FLAGS, (uint32_t)c->arg[2], 0 };
+        struct open_args a = {AT_FDCWD, c->arg[0], (uint32_t)c->arg[1] & OPEN_FLAGS, (uint32_t)c->arg[2], 0};
 
         return unlikely(c->stage >= STAGE_SPECIAL_OPEN) ? special_open_more(c) : open_at(c, &a);
 }
 
 long sys_creat(struct call *c)
 {
-        struct open_args a = { AT_FDCWD, c->arg[0], O_CREAT | O_WRONLY | O_TRUNC, (uint32_t)c->arg[1], 0 };
+        struct open_args a = {AT_FDCWD, c->arg[0], O_CREAT | O_WRONLY | O_TRUNC, (uint32_t)c->arg[1], 0};
 
         return unlikely(c->stage >= STAGE_SPECIAL_OPEN) ? special_open_more(c) : open_at(c, &a);
 }
 
 long sys_openat(struct call *c)
 {
-        struct open_args a = { (int)c->arg[0], c->arg[1], (uint32_t)c->arg[2] & OPEN_FLAGS, (uint32_t)c->arg[3], 0 };
+        struct open_args a = {(int)c->arg[0], c->arg[1], (uint32_t)c->arg[2] & OPEN_FLAGS, (uint32_t)c->arg[3], 0};
 
         return unlikely(c->stage >= STAGE_SPECIAL_OPEN) ? special_open_more(c) : open_at(c, &a);
 }
 
 long sys_openat2(struct call *c)
 {
-        struct open_how how = { 0 };
+        struct open_how how = {0};
         struct open_args a;
         long r;
 
@@ -319,7 +339,7 @@ long sys_openat2(struct call *c)
                 return -EINVAL;
         if (how.resolve & RESOLVE_CACHED && how.flags & (O_TRUNC | O_CREAT | __O_TMPFILE))
                 return -EAGAIN;
-        a = (struct open_args){ (int)c->arg[0], c->arg[1], (uint32_t)how.flags, (uint32_t)how.mode, 0 };
+        a = (struct open_args){(int)c->arg[0], c->arg[1], (uint32_t)how.flags, (uint32_t)how.mode, 0};
         if (how.resolve & RESOLVE_NO_XDEV)
                 a.walk |= WALK_NO_XDEV;
         if (how.resolve & RESOLVE_NO_MAGICLINKS)

@@ -186,7 +186,7 @@ long sys_lseek(struct call *c)
 
 void send_sigxfsz(void)
 {
-        siginfo_t info = { .si_signo = SIGXFSZ, .si_code = SI_KERNEL };
+        siginfo_t info = {.si_signo = SIGXFSZ, .si_code = SI_KERNEL};
 
         signal_send_thread(thread_current(), SIGXFSZ, &info);
 }

@@ -20,11 +20,11 @@ enum source { FROM_FILE, FROM_PIPE };
 
 struct pump {
         uint64_t left, total;
-        uint64_t in_pos, out_pos;        /* POS_CURRENT: the file's own */
-        uint64_t in_user, out_user;      /* where positions go in the end; 0: to the file, or nowhere */
+        uint64_t in_pos, out_pos;   /* POS_CURRENT: the file's own */
+        uint64_t in_user, out_user; /* where positions go in the end; 0: to the file, or nowhere */
         uint8_t source, move_in_pos;
         uint8_t nonblock;
-        int32_t result;                  /* of the end: an error, when nothing was moved */
+        int32_t result; /* of the end: an error, when nothing was moved */
 };
 
 static long pump_end(struct call *c, struct pump *st)
@@ -82,14 +82,14 @@ static bool lend_file(struct call *c, struct pump *st)
 
         lock(LOCK_INODE, i);
         left = pos < i->size ? MIN(st->left, i->size - pos) : 0;
-        *io = (struct user_io){ .kernel = 1 };
+        *io = (struct user_io){.kernel = 1};
         while (left && io->nvec < IO_INLINE) {
                 size_t in_page = pos & (PAGE_SIZE - 1), n = MIN(left, PAGE_SIZE - in_page);
                 ppn_t page = ptree_lookup(&i->data, pos >> PAGE_SHIFT);
                 const char *base = page ? space_page(page) : zero_page;
 
                 (void)*(const volatile char *)base;
-                io->vec[io->nvec++] = (struct user_vec){ (uint64_t)base + in_page, n };
+                io->vec[io->nvec++] = (struct user_vec){(uint64_t)base + in_page, n};
                 io->len += n;
                 pos += n;
                 left -= n;
@@ -105,14 +105,14 @@ static void lend_pipe(struct call *c, struct pump *st)
         struct user_io *io = &c->io;
         size_t left = st->left;
 
-        *io = (struct user_io){ .kernel = 1 };
+        *io = (struct user_io){.kernel = 1};
         for (uint32_t k = 0; left && k < p->count && io->nvec < IO_INLINE; k++) {
                 struct pipe_slot *s = pipe_slot(p, k);
                 size_t n = MIN((size_t)s->len, left);
                 const char *base = (char *)space_page(s->page) + s->off;
 
                 (void)*(const volatile char *)base;
-                io->vec[io->nvec++] = (struct user_vec){ (uint64_t)base, n };
+                io->vec[io->nvec++] = (struct user_vec){(uint64_t)base, n};
                 io->len += n;
                 left -= n;
         }
@@ -142,7 +142,8 @@ static long finish(struct call *c, struct pump *st, long error)
 {
         st->result = (int32_t)error;
         owners_release(c, c->file2, c->file2->inode);
-        if (st->total && (st->in_user || st->out_user)) { /* the end may meet a user fault: what was done must not be done again */
+        if (st->total &&
+            (st->in_user || st->out_user)) { /* the end may meet a user fault: what was done must not be done again */
                 c->stage = PUMP_END;
                 c->io.done = 0;
                 call_save(c);
@@ -187,7 +188,8 @@ static long pipe_to_regular(struct call *c, struct pump *st)
         if (p->count == 0)
                 return wait_for_data(c, st);
         lend_pipe(c, st);
-        r = regular_write_locked(c, out, st->out_pos != POS_CURRENT, st->out_pos == POS_CURRENT ? out->pos : st->out_pos);
+        r = regular_write_locked(c, out, st->out_pos != POS_CURRENT,
+                                 st->out_pos == POS_CURRENT ? out->pos : st->out_pos);
         if (r > 0)
                 pump_account(c, st);
         return r;
@@ -212,7 +214,9 @@ static long pump_run(struct call *c)
                 if (out->ops_type == FILE_PIPE || out->ops_type == FILE_FIFO) {
                         r = pipe_target(c, st, out, &room);
                         if (r)
-                                return r == 1 ? finish(c, st, 0) : r == CALL_WAIT || r == CALL_RETRY ? r : finish(c, st, r);
+                                return r == 1                              ? finish(c, st, 0)
+                                       : r == CALL_WAIT || r == CALL_RETRY ? r
+                                                                           : finish(c, st, r);
                 }
                 if (st->source == FROM_PIPE) {
                         struct pipe *p = file_pipe(c->file);
@@ -261,7 +265,10 @@ long sys_sendfile(struct call *c)
         out = fd_lookup_io(c, c->arg[0]);
         if (!in || !out || !(in->mode & FMODE_READ) || !(out->mode & FMODE_WRITE))
                 return -EBADF;
-        *st = (struct pump){ .left = MIN(c->arg[3], MAX_RW_COUNT), .out_pos = POS_CURRENT, .in_user = c->arg[2], .source = FROM_FILE };
+        *st = (struct pump){.left = MIN(c->arg[3], MAX_RW_COUNT),
+                            .out_pos = POS_CURRENT,
+                            .in_user = c->arg[2],
+                            .source = FROM_FILE};
         if ((int64_t)c->arg[3] < 0 || in->ops_type != FILE_REGULAR || out->flags & O_APPEND)
                 return -EINVAL;
         if (st->in_user) {
@@ -302,7 +309,11 @@ long sys_copy_file_range(struct call *c)
         out = fd_lookup_io(c, c->arg[2]);
         if (!in || !out)
                 return -EBADF;
-        *st = (struct pump){ .left = MIN(c->arg[4], MAX_RW_COUNT), .in_user = c->arg[1], .out_user = c->arg[3], .source = FROM_FILE, .move_in_pos = !c->arg[1] };
+        *st = (struct pump){.left = MIN(c->arg[4], MAX_RW_COUNT),
+                            .in_user = c->arg[1],
+                            .out_user = c->arg[3],
+                            .source = FROM_FILE,
+                            .move_in_pos = !c->arg[1]};
         r = read_offset(c, c->arg[1], in, &st->in_pos);
         if (!r)
                 r = read_offset(c, c->arg[3], out, &out_pos);
@@ -388,7 +399,8 @@ static long pipe_to_pipe(struct call *c, struct file *in, struct file *out, size
 
 long sys_tee(struct call *c)
 {
-        struct file *in = c->saved ? c->file : fd_lookup_io(c, c->arg[0]), *out = c->saved ? c->file2 : fd_lookup_io(c, c->arg[1]);
+        struct file *in = c->saved ? c->file : fd_lookup_io(c, c->arg[0]),
+                    *out = c->saved ? c->file2 : fd_lookup_io(c, c->arg[1]);
 
         if (c->arg[3] & ~(uint64_t)SPLICE_F_ALL)
                 return -EINVAL;
@@ -421,7 +433,9 @@ long sys_splice(struct call *c)
                 return pipe_to_pipe(c, in, out, MIN(c->arg[4], MAX_RW_COUNT), (unsigned)c->arg[5], false);
         if (!is_pipe(in) && !is_pipe(out))
                 return -EINVAL;
-        *st = (struct pump){ .left = MIN(c->arg[4], MAX_RW_COUNT), .out_pos = POS_CURRENT, .nonblock = !!(c->arg[5] & SPLICE_F_NONBLOCK) };
+        *st = (struct pump){.left = MIN(c->arg[4], MAX_RW_COUNT),
+                            .out_pos = POS_CURRENT,
+                            .nonblock = !!(c->arg[5] & SPLICE_F_NONBLOCK)};
         if (is_pipe(in)) {
                 st->source = FROM_PIPE;
                 if (c->arg[3]) {

@@ -86,7 +86,7 @@ long sys_newfstatat(struct call *c)
 
 static struct statx_timestamp stamp(int64_t ns)
 {
-        return (struct statx_timestamp){ .tv_sec = ns / 1000000000, .tv_nsec = (uint32_t)(ns % 1000000000) };
+        return (struct statx_timestamp){.tv_sec = ns / 1000000000, .tv_nsec = (uint32_t)(ns % 1000000000)};
 }
 
 long sys_statx(struct call *c)
@@ -99,7 +99,8 @@ long sys_statx(struct call *c)
 
         if (c->arg[3] & STATX__RESERVED)
                 return -EINVAL;
-        if (c->arg[2] & ~(uint64_t)(AT_STAT_FLAGS | AT_STATX_SYNC_TYPE) || (c->arg[2] & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
+        if (c->arg[2] & ~(uint64_t)(AT_STAT_FLAGS | AT_STATX_SYNC_TYPE) ||
+            (c->arg[2] & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
                 return -EINVAL;
         r = path_walk(c, (int)c->arg[0], c->arg[1], walk_flags(c->arg[2]), &w);
         if (r)

@@ -53,7 +53,8 @@ long sys_sync_file_range(struct call *c)
 
         if (!f)
                 return -EBADF;
-        if (c->arg[3] & ~7ul || (int64_t)c->arg[1] < 0 || (int64_t)c->arg[2] < 0 || (int64_t)(c->arg[1] + c->arg[2]) < 0)
+        if (c->arg[3] & ~7ul || (int64_t)c->arg[1] < 0 || (int64_t)c->arg[2] < 0 ||
+            (int64_t)(c->arg[1] + c->arg[2]) < 0)
                 return -EINVAL;
         return S_ISREG(f->inode->mode) || S_ISBLK(f->inode->mode) || S_ISDIR(f->inode->mode) ? 0 : -ESPIPE;
 }
@@ -83,7 +84,8 @@ void statfs_fill(struct inode *i, struct statfs *s)
         struct mount *m = mount_of(i);
         struct space_stats stats;
 
-        *s = (struct statfs){ .f_bsize = PAGE_SIZE, .f_frsize = PAGE_SIZE, .f_namelen = NAME_MAX_LEN, .f_flags = 0x20 /* ST_VALID */ };
+        *s = (struct statfs){
+                .f_bsize = PAGE_SIZE, .f_frsize = PAGE_SIZE, .f_namelen = NAME_MAX_LEN, .f_flags = 0x20 /* ST_VALID */};
         s->f_fsid.val[0] = (int)i->dev;
         if (!m) {
                 s->f_type = 0x09041934; /* ANON_INODE_FS_MAGIC */
@@ -91,11 +93,21 @@ void statfs_fill(struct inode *i, struct statfs *s)
         }
         s->f_flags |= (long)(m->flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME));
         switch (m->type) {
-        case FS_PROC: s->f_type = PROC_SUPER_MAGIC; return;
-        case FS_SYSFS: s->f_type = SYSFS_MAGIC; return;
-        case FS_DEVPTS: s->f_type = DEVPTS_SUPER_MAGIC; return;
-        case FS_ROOT: s->f_type = PHANTOM_SUPER_MAGIC; break;
-        default: s->f_type = TMPFS_MAGIC; break;
+        case FS_PROC:
+                s->f_type = PROC_SUPER_MAGIC;
+                return;
+        case FS_SYSFS:
+                s->f_type = SYSFS_MAGIC;
+                return;
+        case FS_DEVPTS:
+                s->f_type = DEVPTS_SUPER_MAGIC;
+                return;
+        case FS_ROOT:
+                s->f_type = PHANTOM_SUPER_MAGIC;
+                break;
+        default:
+                s->f_type = TMPFS_MAGIC;
+                break;
         }
         space_stats(&stats);
         s->f_bfree = (long)(frames_free() + stats.pages[PAGE_FREE]);
@@ -130,8 +142,12 @@ long sys_fstatfs(struct call *c)
 
 long sys_ustat(struct call *c)
 {
-        struct { int32_t free; uint64_t inodes; char name[6], pack[6]; } u = { 0 };
-        struct inode probe = { .dev = (uint32_t)c->arg[0] };
+        struct {
+                int32_t free;
+                uint64_t inodes;
+                char name[6], pack[6];
+        } u = {0};
+        struct inode probe = {.dev = (uint32_t)c->arg[0]};
         struct statfs s;
 
         if (!mount_of(&probe))

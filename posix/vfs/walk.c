@@ -42,7 +42,8 @@ int inode_permission_as(const struct cred *cr, struct inode *i, unsigned may)
                 mode >>= 6;
         else if ((mode >> 3 & 7) != (mode & 7) && cred_in_group(cr, i->gid))
                 mode >>= 3;
-        if (may & MAY_WRITE && unlikely(inode_read_only(i)) && (S_ISREG(i->mode) || S_ISDIR(i->mode) || S_ISLNK(i->mode)))
+        if (may & MAY_WRITE && unlikely(inode_read_only(i)) &&
+            (S_ISREG(i->mode) || S_ISDIR(i->mode) || S_ISLNK(i->mode)))
                 return -EROFS;
         if (likely((mode & may) == may))
                 return 0;
@@ -224,7 +225,8 @@ static long walk_path(struct inode *start, const char *p, unsigned flags, const 
                                 break;
                         continue;
                 }
-                if (last && !(flags & WALK_FOLLOW) && flags & WALK_PARENT) { /* names that end in '/' are the caller's to judge */
+                if (last && !(flags & WALK_FOLLOW) &&
+                    flags & WALK_PARENT) { /* names that end in '/' are the caller's to judge */
                         dir = i;
                         i = next;
                         break;
@@ -243,7 +245,8 @@ static long walk_path(struct inode *start, const char *p, unsigned flags, const 
                         if (jump) {
                                 if (flags & WALK_NO_MAGIC)
                                         return -ELOOP;
-                                if (flags & (WALK_BENEATH | WALK_IN_ROOT) || (flags & WALK_NO_XDEV && jump->dev != i->dev))
+                                if (flags & (WALK_BENEATH | WALK_IN_ROOT) ||
+                                    (flags & WALK_NO_XDEV && jump->dev != i->dev))
                                         return -EXDEV;
                                 dir = i;
                                 i = jump;
@@ -329,7 +332,7 @@ long path_walk(struct call *c, int dirfd, uint64_t user_path, unsigned flags, st
                 if (r)
                         return r;
                 f = dirfd == AT_FDCWD ? NULL : fd_lookup(c, (uint64_t)(uint32_t)dirfd);
-                *w = (struct walk){ .inode = start, .dir = start->parent, .magic = f, .last_type = LAST_ROOT };
+                *w = (struct walk){.inode = start, .dir = start->parent, .magic = f, .last_type = LAST_ROOT};
                 return flags & WALK_DIRECTORY && !S_ISDIR(start->mode) ? -ENOTDIR : 0;
         }
         if (likely(dirfd == AT_FDCWD) || (*path == '/' && !(flags & (WALK_IN_ROOT | WALK_BENEATH)))) {

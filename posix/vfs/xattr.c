@@ -8,8 +8,14 @@
 #include <linux/limits.h>
 #include <linux/xattr.h>
 
-struct xattr_entry { uint32_t name_len, value_len; char bytes[]; }; /* name, then value; padded to 8 */
-struct xattr_block { uint32_t used, n; char entries[]; };
+struct xattr_entry {
+        uint32_t name_len, value_len;
+        char bytes[];
+}; /* name, then value; padded to 8 */
+struct xattr_block {
+        uint32_t used, n;
+        char entries[];
+};
 #define BLOCK_MAX (64u * 1024)
 
 static size_t entry_size(size_t name_len, size_t value_len)
@@ -199,7 +205,8 @@ static long list(struct call *c, struct inode *i, uint64_t out, size_t size)
                 if (size) {
                         if (total + e->name_len + 1 > size)
                                 return -ERANGE;
-                        if (!copy_out(c, out + total, e->bytes, e->name_len) || !copy_out(c, out + total + e->name_len, "", 1))
+                        if (!copy_out(c, out + total, e->bytes, e->name_len) ||
+                            !copy_out(c, out + total + e->name_len, "", 1))
                                 return user_fault(c);
                 }
                 total += e->name_len + 1u;
@@ -228,36 +235,36 @@ static long by_fd(struct call *c, unsigned unused, struct inode **i)
         return 0;
 }
 
-#define XATTR_CALLS(prefix, find_inode, walk)                                                                     \
-        long sys_##prefix##setxattr(struct call *c)                                                               \
-        {                                                                                                         \
-                struct inode *i;                                                                                  \
-                long r = find_inode(c, walk, &i);                                                                 \
-                                                                                                                  \
-                if (r)                                                                                            \
-                        return r;                                                                                 \
-                return c->arg[3] == ~0ul ? -E2BIG : set(c, i, c->arg[1], c->arg[2], c->arg[3], c->arg[4]);        \
-        }                                                                                                         \
-        long sys_##prefix##getxattr(struct call *c)                                                               \
-        {                                                                                                         \
-                struct inode *i;                                                                                  \
-                long r = find_inode(c, walk, &i);                                                                 \
-                                                                                                                  \
-                return r ? r : get(c, i, c->arg[1], c->arg[2], c->arg[3]);                                        \
-        }                                                                                                         \
-        long sys_##prefix##listxattr(struct call *c)                                                              \
-        {                                                                                                         \
-                struct inode *i;                                                                                  \
-                long r = find_inode(c, walk, &i);                                                                 \
-                                                                                                                  \
-                return r ? r : list(c, i, c->arg[1], c->arg[2]);                                                  \
-        }                                                                                                         \
-        long sys_##prefix##removexattr(struct call *c)                                                            \
-        {                                                                                                         \
-                struct inode *i;                                                                                  \
-                long r = find_inode(c, walk, &i);                                                                 \
-                                                                                                                  \
-                return r ? r : set(c, i, c->arg[1], 0, ~0ul, 0);                                                  \
+#define XATTR_CALLS(prefix, find_inode, walk)                                                                          \
+        long sys_##prefix##setxattr(struct call *c)                                                                    \
+        {                                                                                                              \
+                struct inode *i;                                                                                       \
+                long r = find_inode(c, walk, &i);                                                                      \
+                                                                                                                       \
+                if (r)                                                                                                 \
+                        return r;                                                                                      \
+                return c->arg[3] == ~0ul ? -E2BIG : set(c, i, c->arg[1], c->arg[2], c->arg[3], c->arg[4]);             \
+        }                                                                                                              \
+        long sys_##prefix##getxattr(struct call *c)                                                                    \
+        {                                                                                                              \
+                struct inode *i;                                                                                       \
+                long r = find_inode(c, walk, &i);                                                                      \
+                                                                                                                       \
+                return r ? r : get(c, i, c->arg[1], c->arg[2], c->arg[3]);                                             \
+        }                                                                                                              \
+        long sys_##prefix##listxattr(struct call *c)                                                                   \
+        {                                                                                                              \
+                struct inode *i;                                                                                       \
+                long r = find_inode(c, walk, &i);                                                                      \
+                                                                                                                       \
+                return r ? r : list(c, i, c->arg[1], c->arg[2]);                                                       \
+        }                                                                                                              \
+        long sys_##prefix##removexattr(struct call *c)                                                                 \
+        {                                                                                                              \
+                struct inode *i;                                                                                       \
+                long r = find_inode(c, walk, &i);                                                                      \
+                                                                                                                       \
+                return r ? r : set(c, i, c->arg[1], 0, ~0ul, 0);                                                       \
         }
 
 XATTR_CALLS(, by_path, WALK_FOLLOW)

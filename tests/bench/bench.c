@@ -93,7 +93,7 @@ static void b_fork(int n)
 
 static void b_fork_exec(int n)
 {
-        char *argv[] = { (char *)self, "--nothing", NULL }, *envp[] = { NULL };
+        char *argv[] = {(char *)self, "--nothing", NULL}, *envp[] = {NULL};
 
         while (n--) {
                 pid_t p = fork();
@@ -108,7 +108,7 @@ static void b_fork_exec(int n)
 
 static void b_vfork_exec(int n)
 {
-        char *argv[] = { (char *)self, "--nothing", NULL }, *envp[] = { NULL };
+        char *argv[] = {(char *)self, "--nothing", NULL}, *envp[] = {NULL};
 
         while (n--) {
                 pid_t p = vfork();
@@ -417,7 +417,7 @@ int main(int argc, char **argv)
         if (pipe(p))
                 die("pipe");
         for (int i = 0; i < 10; i++)
-                fds[i] = (struct pollfd){ .fd = p[0], .events = POLLIN };
+                fds[i] = (struct pollfd){.fd = p[0], .events = POLLIN};
         row("poll_10", b_poll, 100);
         unlink(scratch);
         row("create_write_unlink", b_create, 20);

@@ -17,10 +17,10 @@
 #include "persist/host/simdisk.h"
 #include "persist/store/store.h"
 
-#define PAGES     400u  /* pages of the model */
-#define HISTORY   400u  /* epochs it remembers */
-#define KEPT      64u
-#define NEVER     SIZE_MAX
+#define PAGES   400u /* pages of the model */
+#define HISTORY 400u /* epochs it remembers */
+#define KEPT    64u
+#define NEVER   SIZE_MAX
 
 static uint64_t rng, run_seed;
 static bool verbose, check_all;
@@ -45,14 +45,17 @@ static uint64_t pick(uint64_t n)
 
 struct state {
         uint64_t epoch;
-        size_t acked;          /* number of disk operations when the commit was acknowledged */
-        uint32_t seed[PAGES];  /* 0: no such page */
+        size_t acked;         /* number of disk operations when the commit was acknowledged */
+        uint32_t seed[PAGES]; /* 0: no such page */
 };
 
 struct model {
-        struct state *state;   /* [0] is the empty store */
+        struct state *state; /* [0] is the empty store */
         unsigned n;
-        struct { uint64_t epoch; size_t kept, drop_begun, dropped; } kept[KEPT];
+        struct {
+                uint64_t epoch;
+                size_t kept, drop_begun, dropped;
+        } kept[KEPT];
         unsigned nkept;
         struct state next;
 };
@@ -60,7 +63,7 @@ struct model {
 static ppn_t ppn_of(unsigned i)
 {
         /* near together and far apart, in a few places */
-        static const ppn_t region[4] = { 1, 4096, 1ul << 24, 0xfffff000 }, step[4] = { 1, 17, 300, 3 };
+        static const ppn_t region[4] = {1, 4096, 1ul << 24, 0xfffff000}, step[4] = {1, 17, 300, 3};
 
         return region[i % 4] + i / 4 * step[i % 4];
 }
@@ -105,7 +108,8 @@ static void compare(struct store *s, const struct state *want, uint64_t kept, co
                 int r = kept ? store_read_at(s, kept, ppn_of(i), got) : store_read(s, ppn_of(i), got);
 
                 if (r && !(r == -ENOENT && !want->seed[i]))
-                        fail("%s: page %u of epoch %lu: error %d, expected seed %u", when, i, want->epoch, r, want->seed[i]);
+                        fail("%s: page %u of epoch %lu: error %d, expected seed %u", when, i, want->epoch, r,
+                             want->seed[i]);
                 if (memcmp(got, page_of(want->seed[i]), sizeof(got)))
                         fail("%s: page %u of epoch %lu is not what it was", when, i, want->epoch);
         }
@@ -181,17 +185,18 @@ static void remember(struct world *w, uint64_t epoch)
 
 static void commit(struct world *w)
 {
-        struct store_clock clock = { 1, 2 };
+        struct store_clock clock = {1, 2};
         struct model *m = &w->model;
         unsigned n = pick(3) ? (unsigned)pick(12) : (unsigned)pick(90);
-        bool done[PAGES] = { false };
+        bool done[PAGES] = {false};
         uint64_t epoch;
 
         if (!store_room(w->store, n, n))
                 return;
         expect_ok(store_commit_begin(w->store, n, &clock), "commit_begin");
         m->next = m->state[m->n - 1];
-        for (unsigned k = 0, i = (unsigned)pick(PAGES); k < n; k++, i = (i + 1 + (pick(4) ? 0 : (unsigned)pick(9))) % PAGES) {
+        for (unsigned k = 0, i = (unsigned)pick(PAGES); k < n;
+             k++, i = (i + 1 + (pick(4) ? 0 : (unsigned)pick(9))) % PAGES) {
                 uint32_t seed = pick(6) ? (uint32_t)pick(1000000) : 0;
 
                 if (pick(10) == 0)
@@ -239,7 +244,7 @@ static void keep(struct world *w)
         store_info(w->store, &info);
         remember_same(w, epoch);
         remember_same(w, info.epoch);
-        m->kept[m->nkept++] = (typeof(m->kept[0])){ epoch, w->disk.nops, NEVER, NEVER };
+        m->kept[m->nkept++] = (typeof(m->kept[0])){epoch, w->disk.nops, NEVER, NEVER};
 }
 
 static void drop(struct world *w)
@@ -341,7 +346,7 @@ static void inherit(struct world *to, const struct world *from, unsigned state, 
                 to->model.n++;
         }
         for (unsigned j = 0; j < n; j++)
-                to->model.kept[to->model.nkept++] = (typeof(to->model.kept[0])){ kept[j].epoch, 0, NEVER, NEVER };
+                to->model.kept[to->model.nkept++] = (typeof(to->model.kept[0])){kept[j].epoch, 0, NEVER, NEVER};
         (void)at;
 }
 

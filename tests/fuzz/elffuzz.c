@@ -28,8 +28,17 @@ static uint64_t next(void)
 
 static void mutate(unsigned char *image, size_t len)
 {
-        static const uint64_t edges[] = { 0, 1, 0x1000, 0xfff, 0x7fffffffffff, 0x800000000000, 0xffff900000000000, 0xffffffff80000000, (uint64_t)-1, 0x7fffffffffffffff,
-                                          0x8000000000000000 };
+        static const uint64_t edges[] = {0,
+                                         1,
+                                         0x1000,
+                                         0xfff,
+                                         0x7fffffffffff,
+                                         0x800000000000,
+                                         0xffff900000000000,
+                                         0xffffffff80000000,
+                                         (uint64_t)-1,
+                                         0x7fffffffffffffff,
+                                         0x8000000000000000};
         int n = 1 + (int)(next() % 6);
 
         while (n--) {
@@ -111,8 +120,8 @@ int main(int argc, char **argv)
                 close(fd);
                 p = fork();
                 if (p == 0) {
-                        char *av[] = { "/tmp/elf.fuzz", "--nothing", NULL }, *ev[] = { NULL };
-                        struct rlimit few = { 40, 40 }, cpu = { 2, 2 }, space = { 512 << 20, 512 << 20 }, core = { 0, 0 };
+                        char *av[] = {"/tmp/elf.fuzz", "--nothing", NULL}, *ev[] = {NULL};
+                        struct rlimit few = {40, 40}, cpu = {2, 2}, space = {512 << 20, 512 << 20}, core = {0, 0};
 
                         setrlimit(RLIMIT_CPU, &cpu);
                         setrlimit(RLIMIT_AS, &space);

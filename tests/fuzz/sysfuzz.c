@@ -25,7 +25,7 @@
 
 enum { MAX_NR = 451, ROUND_CALLS = 4000 };
 
-static char *area;            /* read-write, then a page without access */
+static char *area; /* read-write, then a page without access */
 static char *readonly;
 static volatile int stop;
 
@@ -40,11 +40,39 @@ static uint64_t next(uint64_t *s)
 /* Calls that would end the machine or the run itself, or reach outside. */
 static int excluded(long nr)
 {
-        static const short list[] = { SYS_reboot, SYS_kexec_load, SYS_kexec_file_load, SYS_init_module, SYS_finit_module, SYS_delete_module,
-                                      SYS_swapon, SYS_swapoff, SYS_iopl, SYS_ioperm, SYS_pause, SYS_rt_sigsuspend, SYS_vhangup, SYS_setsid, SYS_setpgid,
-                                      SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_send_signal, SYS_ptrace,
-                                      SYS_exit_group, SYS_exit, SYS_rt_sigreturn, SYS_alarm, SYS_setitimer, SYS_timer_settime, SYS_setrlimit, SYS_prlimit64,
-                                      SYS_process_vm_writev, SYS_clock_settime, SYS_settimeofday };
+        static const short list[] = {SYS_reboot,
+                                     SYS_kexec_load,
+                                     SYS_kexec_file_load,
+                                     SYS_init_module,
+                                     SYS_finit_module,
+                                     SYS_delete_module,
+                                     SYS_swapon,
+                                     SYS_swapoff,
+                                     SYS_iopl,
+                                     SYS_ioperm,
+                                     SYS_pause,
+                                     SYS_rt_sigsuspend,
+                                     SYS_vhangup,
+                                     SYS_setsid,
+                                     SYS_setpgid,
+                                     SYS_kill,
+                                     SYS_tkill,
+                                     SYS_tgkill,
+                                     SYS_rt_sigqueueinfo,
+                                     SYS_rt_tgsigqueueinfo,
+                                     SYS_pidfd_send_signal,
+                                     SYS_ptrace,
+                                     SYS_exit_group,
+                                     SYS_exit,
+                                     SYS_rt_sigreturn,
+                                     SYS_alarm,
+                                     SYS_setitimer,
+                                     SYS_timer_settime,
+                                     SYS_setrlimit,
+                                     SYS_prlimit64,
+                                     SYS_process_vm_writev,
+                                     SYS_clock_settime,
+                                     SYS_settimeofday};
 
         for (unsigned i = 0; i < sizeof(list) / sizeof(list[0]); i++)
                 if (list[i] == nr)
@@ -54,21 +82,54 @@ static int excluded(long nr)
 
 static uint64_t argument(uint64_t *s)
 {
-        static const uint64_t edges[] = { 0, 1, 2, 3, 4, 7, 8, 16, 100, 511, 512, 4095, 4096, 4097, 65536, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff,
-                                          0x8000000000000000, 0x00007ffffffff000, 0x0000800000000000, 0xffff800000000000, 0xffff900000000000,
-                                          0xffffffff80200000, (uint64_t)-1, (uint64_t)-2, (uint64_t)-100, (uint64_t)-4096, 0x1000, 0xfff };
+        static const uint64_t edges[] = {0,
+                                         1,
+                                         2,
+                                         3,
+                                         4,
+                                         7,
+                                         8,
+                                         16,
+                                         100,
+                                         511,
+                                         512,
+                                         4095,
+                                         4096,
+                                         4097,
+                                         65536,
+                                         0x7fffffff,
+                                         0x80000000,
+                                         0xffffffff,
+                                         0x7fffffffffffffff,
+                                         0x8000000000000000,
+                                         0x00007ffffffff000,
+                                         0x0000800000000000,
+                                         0xffff800000000000,
+                                         0xffff900000000000,
+                                         0xffffffff80200000,
+                                         (uint64_t)-1,
+                                         (uint64_t)-2,
+                                         (uint64_t)-100,
+                                         (uint64_t)-4096,
+                                         0x1000,
+                                         0xfff};
         uint64_t r = next(s);
 
         switch (r % 12) {
-        case 0: case 1: case 2:
-                return r >> 32 & 31;                                             /* descriptors, small numbers */
-        case 3: case 4: case 5:
+        case 0:
+        case 1:
+        case 2:
+                return r >> 32 & 31; /* descriptors, small numbers */
+        case 3:
+        case 4:
+        case 5:
                 return (uint64_t)area + (r >> 20) % 65536;
         case 6:
-                return (uint64_t)area + 65536 - (r >> 20) % 64;                  /* across the edge */
+                return (uint64_t)area + 65536 - (r >> 20) % 64; /* across the edge */
         case 7:
                 return (uint64_t)readonly + (r >> 20) % 4096;
-        case 8: case 9:
+        case 8:
+        case 9:
                 return edges[(r >> 8) % (sizeof(edges) / sizeof(edges[0]))];
         case 10:
                 return 1ul << (r >> 8) % 64;
@@ -99,8 +160,10 @@ static void *hammer(void *arg)
                         continue;
                 }
                 /* Ones that may wait for ever get a chance to, bounded by the round's alarm. Keep our own memory. */
-                if ((nr == SYS_munmap || nr == SYS_mremap || nr == SYS_mprotect || nr == SYS_madvise || nr == SYS_mmap || nr == SYS_remap_file_pages ||
-                     nr == SYS_pkey_mprotect || nr == SYS_brk || nr == SYS_shmat) && (a[0] < (uint64_t)area || a[0] > (uint64_t)area + 61440))
+                if ((nr == SYS_munmap || nr == SYS_mremap || nr == SYS_mprotect || nr == SYS_madvise ||
+                     nr == SYS_mmap || nr == SYS_remap_file_pages || nr == SYS_pkey_mprotect || nr == SYS_brk ||
+                     nr == SYS_shmat) &&
+                    (a[0] < (uint64_t)area || a[0] > (uint64_t)area + 61440))
                         a[0] = (uint64_t)area;
                 if (nr == SYS_execve || nr == SYS_execveat)
                         a[1] = 1;
@@ -117,7 +180,8 @@ static void open_things(void)
                 close(fd);
         if (open("f", O_RDWR | O_CREAT, 0600) < 0 || open(".", O_RDONLY | O_DIRECTORY) < 0)
                 _exit(9);
-        if (pipe(sv) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv) || socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sv))
+        if (pipe(sv) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv) ||
+            socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sv))
                 _exit(9);
         syscall(SYS_eventfd2, 0, O_NONBLOCK);
         syscall(SYS_epoll_create1, 0);
@@ -131,7 +195,8 @@ static void open_things(void)
 
 static void round_child(uint64_t seed, int threads)
 {
-        struct rlimit few = { 60, 60 }, files = { 128, 128 }, size = { 1 << 20, 1 << 20 }, space = { 256 << 20, 256 << 20 }, core = { 0, 0 };
+        struct rlimit few = {60, 60}, files = {128, 128}, size = {1 << 20, 1 << 20}, space = {256 << 20, 256 << 20},
+                      core = {0, 0};
         pthread_t t[16];
 
         if (chdir("/tmp/fuzz"))
@@ -179,7 +244,8 @@ static long mem_free_kb(void)
 
 static void clean(void)
 {
-        (void)!system("rm -rf /tmp/fuzz; for i in $(ipcs -m 2>/dev/null | awk '$2 ~ /^[0-9]+$/ {print $2}'); do ipcrm -m $i; done;"
+        (void)!system("rm -rf /tmp/fuzz; for i in $(ipcs -m 2>/dev/null | awk '$2 ~ /^[0-9]+$/ {print $2}'); do ipcrm "
+                      "-m $i; done;"
                       "for i in $(ipcs -s 2>/dev/null | awk '$2 ~ /^[0-9]+$/ {print $2}'); do ipcrm -s $i; done;"
                       "for i in $(ipcs -q 2>/dev/null | awk '$2 ~ /^[0-9]+$/ {print $2}'); do ipcrm -q $i; done");
 }

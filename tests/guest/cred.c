@@ -27,17 +27,19 @@ static void ids(uid_t r, uid_t e, uid_t s)
 }
 static uint64_t caps(int which)
 {
-        struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+        struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
         struct __user_cap_data_struct d[2];
 
         CHECK(syscall(SYS_capget, &h, d) == 0);
-        return which == 0 ? d[0].effective | (uint64_t)d[1].effective << 32 : which == 1 ? d[0].permitted | (uint64_t)d[1].permitted << 32 :
-               d[0].inheritable | (uint64_t)d[1].inheritable << 32;
+        return which == 0   ? d[0].effective | (uint64_t)d[1].effective << 32
+               : which == 1 ? d[0].permitted | (uint64_t)d[1].permitted << 32
+                            : d[0].inheritable | (uint64_t)d[1].inheritable << 32;
 }
 static long capset(uint64_t e, uint64_t p, uint64_t i)
 {
-        struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
-        struct __user_cap_data_struct d[2] = { { (uint32_t)e, (uint32_t)p, (uint32_t)i }, { (uint32_t)(e >> 32), (uint32_t)(p >> 32), (uint32_t)(i >> 32) } };
+        struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+        struct __user_cap_data_struct d[2] = {{(uint32_t)e, (uint32_t)p, (uint32_t)i},
+                                              {(uint32_t)(e >> 32), (uint32_t)(p >> 32), (uint32_t)(i >> 32)}};
 
         return syscall(SYS_capset, &h, d);
 }
@@ -96,7 +98,7 @@ TEST(gids)
 
 TEST(groups)
 {
-        gid_t in[5] = { 50, 40, 30, 20, 10 }, out[10];
+        gid_t in[5] = {50, 40, 30, 20, 10}, out[10];
 
         need_root();
         CHECK(setgroups(5, in) == 0);
@@ -147,7 +149,7 @@ TEST(fsuid)
 
 TEST(capability_calls)
 {
-        struct __user_cap_header_struct h = { 0x12345678, 0 };
+        struct __user_cap_header_struct h = {0x12345678, 0};
         struct __user_cap_data_struct d[2];
         uint64_t all;
 
@@ -187,7 +189,7 @@ TEST(exec_and_capabilities)
         need_root();
         int s;
         if (fork() == 0) {
-                char *argv[] = { "sh", "-c", "test `id -u` = 1000 && chown 0 /tmp 2>/dev/null && exit 1; exit 0", 0 };
+                char *argv[] = {"sh", "-c", "test `id -u` = 1000 && chown 0 /tmp 2>/dev/null && exit 1; exit 0", 0};
 
                 if (prctl(PR_SET_KEEPCAPS, 1) || setuid(1000))
                         _exit(9);
@@ -207,7 +209,7 @@ TEST(setuid_programs)
         fd = mkstemp(name);
         snprintf(cmd, sizeof(cmd), "cat /proc/self/exe > %s", name);
         close(fd);
-        char *argv[] = { name, "-ids", 0 };
+        char *argv[] = {name, "-ids", 0};
         int in = open("/proc/self/exe", O_RDONLY), n;
         char buf[4096];
         fd = open(name, O_WRONLY | O_TRUNC);
@@ -288,13 +290,13 @@ TEST(priority_permission)
         CHECK(setpriority(PRIO_PROCESS, 0, 3) == 0);
         CHECK_ERR(setpriority(PRIO_PROCESS, 0, 0), EACCES);
         CHECK_ERR(setpriority(PRIO_PROCESS, 1, 10), EPERM);
-        struct sched_param p = { .sched_priority = 1 };
+        struct sched_param p = {.sched_priority = 1};
         CHECK_ERR(syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &p), EPERM);
 }
 
 TEST(limit_permission)
 {
-        struct rlimit r = { 5, 5 };
+        struct rlimit r = {5, 5};
 
         need_root();
         CHECK(setrlimit(RLIMIT_NOFILE, &r) == 0);
@@ -310,7 +312,7 @@ TEST(limit_permission)
 
 TEST(process_limit)
 {
-        struct rlimit r = { 3, 3 };
+        struct rlimit r = {3, 3};
         int n = 0, s;
 
         need_root();
@@ -356,6 +358,8 @@ TEST(reboot_magic)
 int main(int argc, char **argv)
 {
         if (argc == 2 && !strcmp(argv[1], "-ids"))
-                return geteuid() == 1234 && getegid() == 1235 && getuid() == 1000 ? 11 : geteuid() == 1000 && getegid() == 1000 ? 10 : 12;
+                return geteuid() == 1234 && getegid() == 1235 && getuid() == 1000 ? 11
+                       : geteuid() == 1000 && getegid() == 1000                   ? 10
+                                                                                  : 12;
         return test_main(argc, argv);
 }

@@ -122,7 +122,8 @@ TEST(create_mode)
         CHECK(mkdir("g/d", 0755) == 0 && stat("g/d", &st) == 0 && st.st_gid == 55 && (st.st_mode & S_ISGID));
         CHECK(mknod("fifo", S_IFIFO | 0600, 0) == 0 && stat("fifo", &st) == 0 && S_ISFIFO(st.st_mode));
         CHECK(mknod("plain", 0600, 0) == 0 && stat("plain", &st) == 0 && S_ISREG(st.st_mode));
-        CHECK(mknod("null", S_IFCHR | 0666, makedev(1, 3)) == 0 && stat("null", &st) == 0 && st.st_rdev == makedev(1, 3));
+        CHECK(mknod("null", S_IFCHR | 0666, makedev(1, 3)) == 0 && stat("null", &st) == 0 &&
+              st.st_rdev == makedev(1, 3));
         CHECK_ERR(mknod("x", S_IFDIR | 0755, 0), EPERM);
         CHECK_ERR(mkdir("d", 0755), EEXIST);
         CHECK_ERR(mkdir("d/.", 0755), EEXIST);
@@ -150,7 +151,7 @@ TEST(read_write_positions)
         struct stat st;
         CHECK(fstat(fd, &st) == 0 && st.st_size == 100001 && st.st_blocks < 100);
         CHECK(pread(fd, b, 10, 50000) == 10 && b[0] == 0 && b[9] == 0);
-        struct iovec v[3] = { { b, 2 }, { b + 10, 3 }, { b + 20, 4 } };
+        struct iovec v[3] = {{b, 2}, {b + 10, 3}, {b + 20, 4}};
         CHECK(preadv(fd, v, 3, 0) == 9 && b[0] == 'J' && b[10] == 'l' && b[20] == ' ');
         CHECK(pwritev(fd, v, 3, 200) == 9);
         CHECK_ERR(pread(fd, (void *)16, 10, 0), EFAULT);
@@ -186,7 +187,7 @@ TEST(append_atomic)
         for (int k = 0; k < 4; k++)
                 CHECK(wait(&st) > 0 && st == 0);
         char buf[8192];
-        int next[4] = { 0 };
+        int next[4] = {0};
         CHECK(pread(fd, buf, sizeof(buf), 0) == 4 * 200 * 9);
         for (int at = 0; at < 4 * 200 * 9; at += 9) {
                 int k = buf[at] - '0';
@@ -208,7 +209,8 @@ TEST(big_write_and_read)
         fd = open("f", O_CREAT | O_RDWR, 0600);
         CHECK(write(fd, a, n) == (ssize_t)n);
         CHECK(lseek(fd, 0, SEEK_SET) == 0 && read(fd, b, n + 100) == (ssize_t)n && memcmp(a, b, n) == 0);
-        CHECK(pwrite(fd, a, 100000, 4095) == 100000 && pread(fd, b, 100000, 4095) == 100000 && memcmp(a, b, 100000) == 0);
+        CHECK(pwrite(fd, a, 100000, 4095) == 100000 && pread(fd, b, 100000, 4095) == 100000 &&
+              memcmp(a, b, 100000) == 0);
         /* A bad page in the middle: what came before counts. */
         char *m = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         CHECK(munmap(m + 4096, 4096) == 0);
@@ -265,7 +267,7 @@ TEST(seek_data_hole)
 
 TEST(fallocate_modes)
 {
-        char b[8192], z[8192] = { 0 };
+        char b[8192], z[8192] = {0};
         struct stat st;
         int fd;
 
@@ -290,7 +292,7 @@ TEST(fallocate_modes)
 
 TEST(fsize_limit)
 {
-        struct rlimit l = { 1000, 1000 };
+        struct rlimit l = {1000, 1000};
         char b[600];
         int fd;
 
@@ -333,7 +335,8 @@ TEST(links_and_unlink)
         CHECK(rmdir("d/..") == -1 && (errno == ENOTEMPTY || errno == EBUSY));
         CHECK(unlink("d/x") == 0 && rmdir("d") == 0);
         CHECK(symlink("f", "s") == 0 && link("s", "t") == 0 && lstat("t", &st) == 0 && S_ISLNK(st.st_mode));
-        CHECK(linkat(AT_FDCWD, "s", AT_FDCWD, "u", AT_SYMLINK_FOLLOW) == 0 && lstat("u", &st) == 0 && S_ISREG(st.st_mode));
+        CHECK(linkat(AT_FDCWD, "s", AT_FDCWD, "u", AT_SYMLINK_FOLLOW) == 0 && lstat("u", &st) == 0 &&
+              S_ISREG(st.st_mode));
 }
 
 TEST(symlinks)
@@ -402,7 +405,8 @@ TEST(rename_rules)
         CHECK(syscall(SYS_renameat2, AT_FDCWD, "x", AT_FDCWD, "nothing", 2) == -1 && errno == ENOENT);
         CHECK(syscall(SYS_renameat2, AT_FDCWD, "x", AT_FDCWD, "y", 3) == -1 && errno == EINVAL);
         CHECK(mkdir("p", 0755) == 0 && mkdir("p/q", 0755) == 0 && mkdir("r", 0755) == 0);
-        CHECK(rename("p/q", "r/q") == 0 && stat("p", &a) == 0 && a.st_nlink == 2 && stat("r", &a) == 0 && a.st_nlink == 3);
+        CHECK(rename("p/q", "r/q") == 0 && stat("p", &a) == 0 && a.st_nlink == 2 && stat("r", &a) == 0 &&
+              a.st_nlink == 3);
 }
 
 TEST(tmpfile)
@@ -460,7 +464,7 @@ static void permissions_user(void)
         CHECK_ERR(open("secret", O_RDONLY | O_NOATIME), EACCES);
         CHECK_ERR(open("ro", O_RDONLY | O_NOATIME), EPERM);
         CHECK_ERR(utimensat(AT_FDCWD, "ro", NULL, 0), EACCES);
-        struct timespec ts[2] = { { 1, 0 }, { 1, 0 } };
+        struct timespec ts[2] = {{1, 0}, {1, 0}};
         CHECK_ERR(utimensat(AT_FDCWD, "ro", ts, 0), EPERM);
         CHECK_ERR(truncate("ro", 0), EACCES);
         CHECK_ERR(chroot("/"), EPERM);
@@ -492,21 +496,23 @@ TEST(chown_clears_setid)
         close(make("f", ""));
         CHECK(chmod("f", 06755) == 0 && chown("f", 1, 1) == 0 && stat("f", &st) == 0 && (st.st_mode & 07777) == 0755);
         CHECK(chmod("f", 02644) == 0 && chown("f", 1, 1) == 0 && stat("f", &st) == 0 && (st.st_mode & 07777) == 02644);
-        CHECK(symlink("f", "l") == 0 && lchown("l", 5, 6) == 0 && lstat("l", &st) == 0 && st.st_uid == 5 && st.st_gid == 6);
+        CHECK(symlink("f", "l") == 0 && lchown("l", 5, 6) == 0 && lstat("l", &st) == 0 && st.st_uid == 5 &&
+              st.st_gid == 6);
         CHECK(stat("f", &st) == 0 && st.st_uid == 1);
         CHECK(fchownat(AT_FDCWD, "l", 9, 9, AT_SYMLINK_NOFOLLOW) == 0 && lstat("l", &st) == 0 && st.st_uid == 9);
 }
 
 TEST(times)
 {
-        struct timespec ts[2] = { { 1000, 5 }, { 2000, 7 } };
+        struct timespec ts[2] = {{1000, 5}, {2000, 7}};
         struct stat st, s2;
         int fd;
 
         fresh();
         fd = make("f", "x");
         CHECK(utimensat(AT_FDCWD, "f", ts, 0) == 0 && stat("f", &st) == 0);
-        CHECK(st.st_atim.tv_sec == 1000 && st.st_atim.tv_nsec == 5 && st.st_mtim.tv_sec == 2000 && st.st_mtim.tv_nsec == 7);
+        CHECK(st.st_atim.tv_sec == 1000 && st.st_atim.tv_nsec == 5 && st.st_mtim.tv_sec == 2000 &&
+              st.st_mtim.tv_nsec == 7);
         ts[0].tv_nsec = UTIME_OMIT;
         ts[1].tv_nsec = UTIME_NOW;
         CHECK(futimens(fd, ts) == 0 && fstat(fd, &st) == 0 && st.st_atim.tv_sec == 1000 && st.st_mtim.tv_sec > 1000000);
@@ -520,9 +526,10 @@ TEST(times)
         CHECK(stat(".", &st) == 0);
         usleep(20000);
         close(make("g", ""));
-        CHECK(stat(".", &s2) == 0 && (s2.st_mtim.tv_sec > st.st_mtim.tv_sec || s2.st_mtim.tv_nsec > st.st_mtim.tv_nsec));
+        CHECK(stat(".", &s2) == 0 &&
+              (s2.st_mtim.tv_sec > st.st_mtim.tv_sec || s2.st_mtim.tv_nsec > st.st_mtim.tv_nsec));
         CHECK(symlink("f", "l") == 0);
-        struct timespec t2[2] = { { 7, 0 }, { 8, 0 } };
+        struct timespec t2[2] = {{7, 0}, {8, 0}};
         CHECK(utimensat(AT_FDCWD, "l", t2, AT_SYMLINK_NOFOLLOW) == 0 && lstat("l", &st) == 0 && st.st_mtim.tv_sec == 8);
         CHECK_ERR(utimensat(AT_FDCWD, "no", t2, 0), ENOENT);
 }
@@ -691,7 +698,8 @@ TEST(descriptors)
         CHECK(fcntl(b, F_DUPFD_CLOEXEC, 100) == 101 && fcntl(101, F_GETFD) == FD_CLOEXEC);
         CHECK(fcntl(c, F_GETFD) == 0 && fcntl(c, F_SETFD, FD_CLOEXEC) == 0 && fcntl(c, F_GETFD) == FD_CLOEXEC);
         CHECK((fcntl(b, F_GETFL) & O_ACCMODE) == O_RDWR);
-        CHECK(fcntl(b, F_SETFL, O_APPEND | O_NONBLOCK) == 0 && (fcntl(b, F_GETFL) & (O_APPEND | O_NONBLOCK)) == (O_APPEND | O_NONBLOCK));
+        CHECK(fcntl(b, F_SETFL, O_APPEND | O_NONBLOCK) == 0 &&
+              (fcntl(b, F_GETFL) & (O_APPEND | O_NONBLOCK)) == (O_APPEND | O_NONBLOCK));
         CHECK(write(b, "d", 1) == 1 && lseek(b, 0, SEEK_CUR) == 4);
         CHECK_ERR(fcntl(b, F_DUPFD, 1 << 30), EINVAL);
         CHECK_ERR(fcntl(b, 9999), EINVAL);
@@ -761,7 +769,9 @@ TEST(o_path)
 
 TEST(openat2_resolve)
 {
-        struct how { uint64_t flags, mode, resolve; } how = { O_RDONLY, 0, 0 };
+        struct how {
+                uint64_t flags, mode, resolve;
+        } how = {O_RDONLY, 0, 0};
         int d;
 
         fresh();
@@ -799,7 +809,8 @@ TEST(statx_fields)
         fresh();
         close(make("f", "12345"));
         CHECK(syscall(SYS_statx, AT_FDCWD, "f", 0, STATX_BASIC_STATS | STATX_BTIME, &sx) == 0);
-        CHECK(stat("f", &st) == 0 && sx.stx_ino == st.st_ino && sx.stx_size == 5 && sx.stx_nlink == 1 && (sx.stx_mode & S_IFMT) == S_IFREG);
+        CHECK(stat("f", &st) == 0 && sx.stx_ino == st.st_ino && sx.stx_size == 5 && sx.stx_nlink == 1 &&
+              (sx.stx_mode & S_IFMT) == S_IFREG);
         CHECK(makedev(sx.stx_dev_major, sx.stx_dev_minor) == st.st_dev);
         CHECK_ERR(syscall(SYS_statx, AT_FDCWD, "f", 0, 0x80000000u, &sx), EINVAL);
         CHECK_ERR(syscall(SYS_statx, AT_FDCWD, "f", 0x40000, 0, &sx), EINVAL);
@@ -822,7 +833,7 @@ TEST(text_busy)
         close(make("prog", "#!/no\n"));
         CHECK(chmod("prog", 0755) == 0);
         fd = open("prog", O_WRONLY);
-        char *argv[] = { exe, NULL };
+        char *argv[] = {exe, NULL};
         CHECK_ERR(execv(exe, argv), ETXTBSY);
         close(fd);
 }
@@ -831,7 +842,7 @@ TEST(text_busy)
 
 static int locked_elsewhere(int fd, short type, off_t start, off_t len)
 {
-        struct flock fl = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+        struct flock fl = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
         int st;
         pid_t p = fork();
 
@@ -847,7 +858,7 @@ static int locked_elsewhere(int fd, short type, off_t start, off_t len)
 
 static int setlk(int fd, int cmd, short type, off_t start, off_t len)
 {
-        struct flock fl = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+        struct flock fl = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
 
         return fcntl(fd, cmd, &fl);
 }
@@ -861,7 +872,8 @@ TEST(posix_locks)
         CHECK(setlk(fd, F_SETLK, F_WRLCK, 0, 10) == 0);
         CHECK(locked_elsewhere(fd, F_RDLCK, 5, 1) && !locked_elsewhere(fd, F_WRLCK, 10, 0));
         CHECK(setlk(fd, F_SETLK, F_UNLCK, 3, 4) == 0); /* splits */
-        CHECK(locked_elsewhere(fd, F_RDLCK, 0, 3) && !locked_elsewhere(fd, F_WRLCK, 3, 4) && locked_elsewhere(fd, F_RDLCK, 7, 1));
+        CHECK(locked_elsewhere(fd, F_RDLCK, 0, 3) && !locked_elsewhere(fd, F_WRLCK, 3, 4) &&
+              locked_elsewhere(fd, F_RDLCK, 7, 1));
         CHECK(setlk(fd, F_SETLK, F_RDLCK, 0, 0) == 0);
         CHECK(!locked_elsewhere(fd, F_RDLCK, 0, 0) && locked_elsewhere(fd, F_WRLCK, 100, 1));
         pid_t p = fork();
@@ -905,7 +917,10 @@ TEST(posix_lock_waits)
         CHECK(waitpid(k, &st, 0) == k && st == 0);
 }
 
-static void on_alarm(int s) { (void)s; }
+static void on_alarm(int s)
+{
+        (void)s;
+}
 
 TEST(posix_deadlock)
 {
@@ -934,7 +949,7 @@ TEST(posix_deadlock)
                 _exit(0);
         }
         CHECK(read(go[0], &c, 1) == 1);
-        struct sigaction sa = { .sa_handler = on_alarm };
+        struct sigaction sa = {.sa_handler = on_alarm};
         sigaction(SIGALRM, &sa, NULL);
         ualarm(50000, 0);
         CHECK_ERR(setlk(fd, F_SETLKW, F_WRLCK, 0, 1), EINTR);
@@ -1051,11 +1066,12 @@ TEST(splice_pipes)
         off = 4000;
         CHECK(splice(p[0], NULL, g, &off, 6000, 0) == 6000 && off == 10000);
         CHECK(pread(g, b, sizeof(b), 0) == 10000 && memcmp(b, a + 5, 10000) == 0);
-        CHECK(write(p[1], "hello", 5) == 5 && splice(p[0], NULL, q[1], NULL, 100, 0) == 5 && read(q[0], b, 100) == 5 && memcmp(b, "hello", 5) == 0);
+        CHECK(write(p[1], "hello", 5) == 5 && splice(p[0], NULL, q[1], NULL, 100, 0) == 5 && read(q[0], b, 100) == 5 &&
+              memcmp(b, "hello", 5) == 0);
         CHECK_ERR(splice(p[0], NULL, q[1], NULL, 100, SPLICE_F_NONBLOCK), EAGAIN);
         CHECK_ERR(splice(f, NULL, g, NULL, 10, 0), EINVAL);
         CHECK_ERR(splice(p[0], &off, g, NULL, 10, 0), ESPIPE);
-        struct iovec v = { a, 100 };
+        struct iovec v = {a, 100};
         CHECK(vmsplice(p[1], &v, 1, 0) == 100 && read(p[0], b, 200) == 100 && memcmp(a, b, 100) == 0);
         close(p[1]);
         CHECK(splice(p[0], NULL, g, NULL, 10, 0) == 0);
@@ -1080,7 +1096,8 @@ TEST(xattrs)
         CHECK_ERR(getxattr("f", "user.b", b, 2), ERANGE);
         CHECK_ERR(getxattr("f", "user.no", b, 2), ENODATA);
         CHECK(listxattr("f", NULL, 0) == 14 && listxattr("f", b, sizeof(b)) == 14);
-        CHECK(fsetxattr(fd, "user.b", "longer value", 12, XATTR_REPLACE) == 0 && fgetxattr(fd, "user.b", b, sizeof(b)) == 12);
+        CHECK(fsetxattr(fd, "user.b", "longer value", 12, XATTR_REPLACE) == 0 &&
+              fgetxattr(fd, "user.b", b, sizeof(b)) == 12);
         CHECK(removexattr("f", "user.a") == 0);
         CHECK_ERR(removexattr("f", "user.a"), ENODATA);
         CHECK(listxattr("f", b, sizeof(b)) == 7);
@@ -1094,7 +1111,8 @@ static void expect_event(int fd, char **at, int wd, uint32_t mask, const char *n
 
         (void)fd;
         if (e->wd != wd || e->mask != mask || (name ? strcmp(e->name, name) != 0 : e->len != 0))
-                test_fail("event wd %d mask %x name %s, not wd %d mask %x %s", e->wd, e->mask, e->len ? e->name : "-", wd, mask, name ? name : "-");
+                test_fail("event wd %d mask %x name %s, not wd %d mask %x %s", e->wd, e->mask, e->len ? e->name : "-",
+                          wd, mask, name ? name : "-");
         *at += sizeof(*e) + e->len;
 }
 
@@ -1179,7 +1197,7 @@ TEST(memfd)
 
 TEST(devices)
 {
-        char b[4096], z[4096] = { 0 };
+        char b[4096], z[4096] = {0};
         int fd;
 
         CHECK((fd = open("/dev/null", O_RDWR)) >= 0 && read(fd, b, 10) == 0 && write(fd, b, 4096) == 4096);
@@ -1228,14 +1246,16 @@ TEST(proc_self)
         CHECK((fd = open("/proc/self/maps", O_RDONLY)) >= 0 && (n = (int)read(fd, b, sizeof(b) - 1)) > 0);
         b[n] = 0;
         CHECK(strstr(b, "[stack]") && strstr(b, " r-xp "));
-        CHECK((fd = open("/proc/self/cmdline", O_RDONLY)) >= 0 && (n = (int)read(fd, b, sizeof(b))) > 0 && b[n - 1] == 0);
+        CHECK((fd = open("/proc/self/cmdline", O_RDONLY)) >= 0 && (n = (int)read(fd, b, sizeof(b))) > 0 &&
+              b[n - 1] == 0);
         CHECK((fd = open("/proc/self/status", O_RDONLY)) >= 0 && (n = (int)read(fd, b, sizeof(b) - 1)) > 0);
         b[n] = 0;
         CHECK(strstr(b, "\nPid:\t") && strstr(b, "\nVmRSS:\t") && strstr(b, "\nThreads:\t1\n"));
         CHECK_ERR(open("/proc/999999", O_RDONLY), ENOENT);
-        CHECK_ERR(open("/proc/new", O_CREAT | O_RDWR, 0600) , ENOENT);
+        CHECK_ERR(open("/proc/new", O_CREAT | O_RDWR, 0600), ENOENT);
         static char mark[] = "a mark in memory";
-        CHECK((fd = open("/proc/self/mem", O_RDWR)) >= 0 && pread(fd, b, 16, (off_t)(uintptr_t)mark) == 16 && memcmp(b, mark, 16) == 0);
+        CHECK((fd = open("/proc/self/mem", O_RDWR)) >= 0 && pread(fd, b, 16, (off_t)(uintptr_t)mark) == 16 &&
+              memcmp(b, mark, 16) == 0);
         CHECK(pwrite(fd, "A", 1, (off_t)(uintptr_t)mark) == 1 && mark[0] == 'A');
         DIR *d = opendir("/proc/self/task");
         struct dirent *e;
@@ -1247,9 +1267,24 @@ TEST(proc_self)
 
 TEST(proc_system)
 {
-        static const char *const files[] = { "meminfo", "stat", "loadavg", "uptime", "cpuinfo", "version", "mounts", "filesystems", "partitions", "cmdline",
-                                             "sys/kernel/hostname", "sys/kernel/osrelease", "sys/kernel/pid_max", "sys/kernel/ngroups_max",
-                                             "sys/vm/overcommit_memory", "self/mountinfo", "self/limits", "self/cgroup" };
+        static const char *const files[] = {"meminfo",
+                                            "stat",
+                                            "loadavg",
+                                            "uptime",
+                                            "cpuinfo",
+                                            "version",
+                                            "mounts",
+                                            "filesystems",
+                                            "partitions",
+                                            "cmdline",
+                                            "sys/kernel/hostname",
+                                            "sys/kernel/osrelease",
+                                            "sys/kernel/pid_max",
+                                            "sys/kernel/ngroups_max",
+                                            "sys/vm/overcommit_memory",
+                                            "self/mountinfo",
+                                            "self/limits",
+                                            "self/cgroup"};
         char path[64], b[4096];
 
         for (size_t k = 0; k < sizeof(files) / sizeof(*files); k++) {
@@ -1364,12 +1399,26 @@ TEST(names_race)
                                 seed = seed * 1103515245 + 12345;
                                 snprintf(y, sizeof(y), "%c/%u", 'a' + (seed >> 16 & 1), seed >> 17 & 7);
                                 switch (seed >> 24 & 7) {
-                                case 0: case 1: close(open(x, O_CREAT | O_RDWR, 0600)); break;
-                                case 2: mkdir(x, 0700); break;
-                                case 3: unlink(x); break;
-                                case 4: rmdir(x); break;
-                                case 5: case 6: rename(x, y); break;
-                                case 7: link(x, y); break;
+                                case 0:
+                                case 1:
+                                        close(open(x, O_CREAT | O_RDWR, 0600));
+                                        break;
+                                case 2:
+                                        mkdir(x, 0700);
+                                        break;
+                                case 3:
+                                        unlink(x);
+                                        break;
+                                case 4:
+                                        rmdir(x);
+                                        break;
+                                case 5:
+                                case 6:
+                                        rename(x, y);
+                                        break;
+                                case 7:
+                                        link(x, y);
+                                        break;
                                 }
                         }
                         _exit(0);
@@ -1378,7 +1427,7 @@ TEST(names_race)
         for (int k = 0; k < 4; k++)
                 CHECK(wait(&st) > 0 && st == 0);
         for (char *p = "ab"; *p; p++) {
-                char name[2] = { *p, 0 };
+                char name[2] = {*p, 0};
                 int subdirs = 0;
                 struct stat s;
 

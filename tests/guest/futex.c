@@ -16,7 +16,7 @@ static long futex(void *a, int op, unsigned val, const void *timeout, void *a2, 
 }
 static void msleep(int ms)
 {
-        struct timespec t = { ms / 1000, ms % 1000 * 1000000l };
+        struct timespec t = {ms / 1000, ms % 1000 * 1000000l};
 
         nanosleep(&t, 0);
 }
@@ -34,7 +34,7 @@ static struct timespec in_ms(int clock, int ms)
 TEST(errors)
 {
         uint32_t w = 1;
-        struct timespec bad = { 0, 1000000000 }, t = { 0, 1000 };
+        struct timespec bad = {0, 1000000000}, t = {0, 1000};
 
         CHECK_ERR(futex(&w, FUTEX_WAIT, 2, 0, 0, 0), EAGAIN);
         CHECK_ERR(futex((char *)&w + 1, FUTEX_WAIT, 1, 0, 0, 0), EINVAL);
@@ -52,7 +52,10 @@ TEST(errors)
 
 static uint32_t word, other;
 static int woken[8];
-struct arg { int i; unsigned bits; };
+struct arg {
+        int i;
+        unsigned bits;
+};
 static void *waiter(void *p)
 {
         struct arg *a = p;
@@ -72,7 +75,7 @@ static int sum(void)
 static void start(pthread_t *t, struct arg *a, int n, unsigned bits)
 {
         for (int i = 0; i < n; i++) {
-                a[i] = (struct arg){ i, bits ? bits << i : ~0u };
+                a[i] = (struct arg){i, bits ? bits << i : ~0u};
                 CHECK(pthread_create(&t[i], 0, waiter, &a[i]) == 0);
         }
         msleep(50);
@@ -136,21 +139,25 @@ TEST(wake_op)
         start(t, a, 3, 0);
         other = 5;
         /* other += 3; wake 1 on word; the old value was not > 9: nothing on other */
-        CHECK(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_GT, 9)) == 1);
+        CHECK(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other,
+                    FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_GT, 9)) == 1);
         CHECK(other == 8);
-        CHECK(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, (void *)10, &word, FUTEX_OP(FUTEX_OP_OR, 1, FUTEX_OP_CMP_EQ, 0)) == 2);
+        CHECK(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, (void *)10, &word,
+                    FUTEX_OP(FUTEX_OP_OR, 1, FUTEX_OP_CMP_EQ, 0)) == 2);
         CHECK(word == 1);
         expect_sum(3);
-        CHECK(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other, FUTEX_OP(FUTEX_OP_XOR, 0xfff, FUTEX_OP_CMP_LT, 0)) == 0);
+        CHECK(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other,
+                    FUTEX_OP(FUTEX_OP_XOR, 0xfff, FUTEX_OP_CMP_LT, 0)) == 0);
         CHECK(other == (8u ^ 0xffffffffu));
-        CHECK(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other, FUTEX_OP((FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT), 4, FUTEX_OP_CMP_LT, 0)) == 0);
+        CHECK(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other,
+                    FUTEX_OP((FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT), 4, FUTEX_OP_CMP_LT, 0)) == 0);
         CHECK(other == 16);
         CHECK_ERR(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other, FUTEX_OP(7, 0, 0, 0)), ENOSYS);
 }
 
 TEST(timeouts)
 {
-        struct timespec t = { 0, 30000000 }, a, b;
+        struct timespec t = {0, 30000000}, a, b;
         uint32_t w = 0;
 
         clock_gettime(CLOCK_MONOTONIC, &a);
@@ -174,8 +181,8 @@ static void on_signal(int n)
 
 TEST(signals)
 {
-        struct sigaction a = { .sa_handler = on_signal };
-        struct timespec t = { 5, 0 };
+        struct sigaction a = {.sa_handler = on_signal};
+        struct timespec t = {5, 0};
         uint32_t w = 0;
         pid_t me = getpid();
 
@@ -196,7 +203,7 @@ TEST(signals)
         /* A stop in a timed wait: it goes on to the same deadline. */
         pid_t pid = fork();
         if (pid == 0) {
-                t = (struct timespec){ 0, 150000000 };
+                t = (struct timespec){0, 150000000};
                 _exit(futex(&w, FUTEX_WAIT, 0, &t, 0, 0) == -1 && errno == ETIMEDOUT ? 0 : 1);
         }
         for (int i = 0; i < 4; i++) {
@@ -332,7 +339,8 @@ TEST(barrier_and_rwlock)
 
         CHECK(pthread_barrier_init(&b, 0, 1) == 0);
         CHECK(pthread_barrier_wait(&b) == PTHREAD_BARRIER_SERIAL_THREAD);
-        CHECK(pthread_rwlock_rdlock(&l) == 0 && pthread_rwlock_tryrdlock(&l) == 0 && pthread_rwlock_trywrlock(&l) == EBUSY);
+        CHECK(pthread_rwlock_rdlock(&l) == 0 && pthread_rwlock_tryrdlock(&l) == 0 &&
+              pthread_rwlock_trywrlock(&l) == EBUSY);
 }
 
 /* ---- owner dies ---- */
@@ -386,7 +394,10 @@ TEST(robust_nonsense_is_harmless)
                 if (fork() == 0) {
                         uint64_t *head = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-                        head[0] = k == 0 ? 8 : k == 1 ? (uint64_t)(head + 8) : k == 2 ? 0xffff800000001000ul : (uint64_t)head | 1;
+                        head[0] = k == 0   ? 8
+                                  : k == 1 ? (uint64_t)(head + 8)
+                                  : k == 2 ? 0xffff800000001000ul
+                                           : (uint64_t)head | 1;
                         head[8] = (uint64_t)(head + 8); /* a circle */
                         head[1] = k == 3 ? 3 : 0;
                         head[2] = k == 3 ? 0x123 : 0;
@@ -406,12 +417,14 @@ static void *pi_waiter(void *p)
 {
         uint32_t tid = (uint32_t)syscall(SYS_gettid), zero = 0;
 
-        if (!__atomic_compare_exchange_n(&pi, &zero, tid, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) && futex(&pi, FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0))
+        if (!__atomic_compare_exchange_n(&pi, &zero, tid, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+            futex(&pi, FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0))
                 return (void *)1;
         if ((__atomic_load_n(&pi, __ATOMIC_SEQ_CST) & FUTEX_TID_MASK) != tid)
                 return (void *)2;
         pi_order[pi_n++] = (int)(long)p;
-        if (!__atomic_compare_exchange_n(&pi, &tid, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) && futex(&pi, FUTEX_UNLOCK_PI_PRIVATE, 0, 0, 0, 0))
+        if (!__atomic_compare_exchange_n(&pi, &tid, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+            futex(&pi, FUTEX_UNLOCK_PI_PRIVATE, 0, 0, 0, 0))
                 return (void *)3;
         return 0;
 }

@@ -10,11 +10,16 @@
 #include <sys/shm.h>
 #include <time.h>
 
-union semun { int val; struct semid_ds *buf; unsigned short *array; struct seminfo *info; };
+union semun {
+        int val;
+        struct semid_ds *buf;
+        unsigned short *array;
+        struct seminfo *info;
+};
 
 static void nap(int ms)
 {
-        struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+        struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
 
         nanosleep(&ts, NULL);
 }
@@ -32,7 +37,7 @@ static void on_info(int s, siginfo_t *si, void *uc)
 }
 static void handle(int s, int flags)
 {
-        struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
+        struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
 
         sigaction(s, &sa, NULL);
 }
@@ -110,27 +115,27 @@ TEST(shm_exit_detaches)
 TEST(sem_basic)
 {
         int id = semget(IPC_PRIVATE, 3, IPC_CREAT | 0600);
-        unsigned short vals[3] = { 5, 0, 2 }, out[3];
-        struct sembuf op[3] = { { 0, -2, 0 }, { 2, 1, 0 }, { 1, 0, 0 } };
+        unsigned short vals[3] = {5, 0, 2}, out[3];
+        struct sembuf op[3] = {{0, -2, 0}, {2, 1, 0}, {1, 0, 0}};
         struct semid_ds ds;
 
         CHECK(id >= 0);
-        CHECK(semctl(id, 0, SETALL, (union semun){ .array = vals }) == 0);
+        CHECK(semctl(id, 0, SETALL, (union semun){.array = vals}) == 0);
         CHECK(semop(id, op, 3) == 0);
-        CHECK(semctl(id, 0, GETALL, (union semun){ .array = out }) == 0 && out[0] == 3 && out[1] == 0 && out[2] == 3);
+        CHECK(semctl(id, 0, GETALL, (union semun){.array = out}) == 0 && out[0] == 3 && out[1] == 0 && out[2] == 3);
         CHECK(semctl(id, 0, GETVAL) == 3 && semctl(id, 0, GETPID) == getpid());
-        CHECK(semctl(id, 1, SETVAL, (union semun){ .val = 7 }) == 0 && semctl(id, 1, GETVAL) == 7);
-        op[0] = (struct sembuf){ 0, -4, IPC_NOWAIT };
+        CHECK(semctl(id, 1, SETVAL, (union semun){.val = 7}) == 0 && semctl(id, 1, GETVAL) == 7);
+        op[0] = (struct sembuf){0, -4, IPC_NOWAIT};
         CHECK_ERR(semop(id, op, 1), EAGAIN);
-        op[0] = (struct sembuf){ 3, 1, 0 };
+        op[0] = (struct sembuf){3, 1, 0};
         CHECK_ERR(semop(id, op, 1), EFBIG);
-        op[0] = (struct sembuf){ 0, 32767, 0 };
+        op[0] = (struct sembuf){0, 32767, 0};
         CHECK_ERR(semop(id, op, 1), ERANGE);
         CHECK_ERR(semop(id, op, 0), EINVAL);
         CHECK_ERR(semop(id, op, 1000), E2BIG);
-        CHECK_ERR(semctl(id, 0, SETVAL, (union semun){ .val = 40000 }), ERANGE);
+        CHECK_ERR(semctl(id, 0, SETVAL, (union semun){.val = 40000}), ERANGE);
         CHECK_ERR(semctl(id, 9, GETVAL), EINVAL);
-        CHECK(semctl(id, 0, IPC_STAT, (union semun){ .buf = &ds }) == 0 && ds.sem_nsems == 3);
+        CHECK(semctl(id, 0, IPC_STAT, (union semun){.buf = &ds}) == 0 && ds.sem_nsems == 3);
         CHECK(semctl(id, 0, IPC_RMID) == 0);
         CHECK_ERR(semop(id, op, 1), EINVAL);
         CHECK_ERR(semget(IPC_PRIVATE, 0, IPC_CREAT), EINVAL);
@@ -144,27 +149,27 @@ TEST(sem_wakes)
 
         for (int i = 0; i < 3; i++)
                 if (fork() == 0) {
-                        op[0] = (struct sembuf){ 0, -1, 0 };
-                        op[1] = (struct sembuf){ 1, 1, 0 };
+                        op[0] = (struct sembuf){0, -1, 0};
+                        op[1] = (struct sembuf){1, 1, 0};
                         _exit(semop(id, op, 2) != 0);
                 }
         while (semctl(id, 0, GETNCNT) != 3)
                 nap(5);
-        op[0] = (struct sembuf){ 0, 2, 0 };
+        op[0] = (struct sembuf){0, 2, 0};
         CHECK(semop(id, op, 1) == 0);
         CHECK(wait(&st) > 0 && st == 0 && wait(&st) > 0 && st == 0);
         CHECK(semctl(id, 1, GETVAL) == 2 && semctl(id, 0, GETVAL) == 0 && semctl(id, 0, GETNCNT) == 1);
-        CHECK(semctl(id, 0, SETVAL, (union semun){ .val = 1 }) == 0);
+        CHECK(semctl(id, 0, SETVAL, (union semun){.val = 1}) == 0);
         CHECK(wait(&st) > 0 && st == 0);
         /* wait for zero */
-        CHECK(semctl(id, 0, SETVAL, (union semun){ .val = 1 }) == 0);
+        CHECK(semctl(id, 0, SETVAL, (union semun){.val = 1}) == 0);
         if (fork() == 0) {
-                op[0] = (struct sembuf){ 0, 0, 0 };
+                op[0] = (struct sembuf){0, 0, 0};
                 _exit(semop(id, op, 1) != 0);
         }
         while (semctl(id, 0, GETZCNT) != 1)
                 nap(5);
-        op[0] = (struct sembuf){ 0, -1, 0 };
+        op[0] = (struct sembuf){0, -1, 0};
         CHECK(semop(id, op, 1) == 0);
         CHECK(wait(&st) > 0 && st == 0);
         semctl(id, 0, IPC_RMID);
@@ -175,7 +180,7 @@ TEST(sem_removed)
         int id = semget(IPC_PRIVATE, 1, IPC_CREAT | 0600), st;
 
         if (fork() == 0) {
-                struct sembuf op = { 0, -1, 0 };
+                struct sembuf op = {0, -1, 0};
                 _exit(semop(id, &op, 1) == -1 && errno == EIDRM ? 0 : 1);
         }
         while (semctl(id, 0, GETNCNT) != 1)
@@ -188,8 +193,8 @@ TEST(sem_removed)
 TEST(sem_timeout_and_signal)
 {
         int id = semget(IPC_PRIVATE, 1, IPC_CREAT | 0600);
-        struct sembuf op = { 0, -1, 0 };
-        struct timespec ts = { 0, 50000000 };
+        struct sembuf op = {0, -1, 0};
+        struct timespec ts = {0, 50000000};
 
         CHECK_ERR(semtimedop(id, &op, 1, &ts), EAGAIN);
         handle(SIGALRM, SA_RESTART);
@@ -203,9 +208,9 @@ TEST(sem_undo)
 {
         int id = semget(IPC_PRIVATE, 2, IPC_CREAT | 0600), st;
 
-        CHECK(semctl(id, 0, SETVAL, (union semun){ .val = 3 }) == 0);
+        CHECK(semctl(id, 0, SETVAL, (union semun){.val = 3}) == 0);
         if (fork() == 0) {
-                struct sembuf op[2] = { { 0, -2, SEM_UNDO }, { 1, 4, SEM_UNDO } };
+                struct sembuf op[2] = {{0, -2, SEM_UNDO}, {1, 4, SEM_UNDO}};
                 CHECK(semop(id, op, 2) == 0);
                 CHECK(semctl(id, 0, GETVAL) == 1 && semctl(id, 1, GETVAL) == 4);
                 _exit(0);
@@ -214,10 +219,10 @@ TEST(sem_undo)
         CHECK(st == 0);
         CHECK(semctl(id, 0, GETVAL) == 3 && semctl(id, 1, GETVAL) == 0);
         /* an undo lets a sleeper go on */
-        CHECK(semctl(id, 0, SETVAL, (union semun){ .val = 1 }) == 0);
+        CHECK(semctl(id, 0, SETVAL, (union semun){.val = 1}) == 0);
         pid_t a = fork();
         if (a == 0) {
-                struct sembuf op = { 0, -1, SEM_UNDO };
+                struct sembuf op = {0, -1, SEM_UNDO};
                 semop(id, &op, 1);
                 pause();
         }
@@ -225,7 +230,7 @@ TEST(sem_undo)
                 nap(5);
         pid_t b = fork();
         if (b == 0) {
-                struct sembuf op = { 0, -1, 0 };
+                struct sembuf op = {0, -1, 0};
                 _exit(semop(id, &op, 1) != 0);
         }
         while (semctl(id, 0, GETNCNT) != 1)
@@ -242,12 +247,12 @@ TEST(sem_many_ops)
 
         if (fork() == 0) {
                 for (int i = 0; i < 100; i++)
-                        op[i] = (struct sembuf){ (unsigned short)i, -1, 0 };
+                        op[i] = (struct sembuf){(unsigned short)i, -1, 0};
                 _exit(semop(id, op, 100) != 0);
         }
         nap(50);
         for (int i = 0; i < 100; i++) {
-                op[0] = (struct sembuf){ (unsigned short)i, 1, 0 };
+                op[0] = (struct sembuf){(unsigned short)i, 1, 0};
                 CHECK(semop(id, op, 1) == 0);
         }
         wait(&st);
@@ -257,12 +262,15 @@ TEST(sem_many_ops)
         semctl(id, 0, IPC_RMID);
 }
 
-struct text { long type; char body[100]; };
+struct text {
+        long type;
+        char body[100];
+};
 
 TEST(msg_types)
 {
         int id = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
-        struct text m = { 0 };
+        struct text m = {0};
         struct msqid_ds ds;
 
         CHECK(id >= 0);
@@ -288,7 +296,10 @@ TEST(msg_types)
 
 TEST(msg_blocks)
 {
-        static struct { long type; char body[8192]; } big = { .type = 1 };
+        static struct {
+                long type;
+                char body[8192];
+        } big = {.type = 1};
         int id = msgget(IPC_PRIVATE, IPC_CREAT | 0600), st;
 
         CHECK(msgsnd(id, &big, 8192, 0) == 0 && msgsnd(id, &big, 8192, 0) == 0);
@@ -329,7 +340,7 @@ TEST(permissions)
 
 TEST(mq_basic)
 {
-        struct mq_attr a = { .mq_maxmsg = 3, .mq_msgsize = 50 }, b;
+        struct mq_attr a = {.mq_maxmsg = 3, .mq_msgsize = 50}, b;
         char buf[50];
         unsigned prio;
         mqd_t q;
@@ -345,11 +356,12 @@ TEST(mq_basic)
         CHECK_ERR(mq_send(q, "x", 1, 1), EAGAIN);
         CHECK_ERR(mq_send(q, buf, 51, 1), EMSGSIZE);
         CHECK_ERR(mq_send(q, buf, 1, 40000), EINVAL);
-        CHECK(mq_getattr(q, &b) == 0 && b.mq_maxmsg == 3 && b.mq_msgsize == 50 && b.mq_curmsgs == 3 && b.mq_flags == O_NONBLOCK);
+        CHECK(mq_getattr(q, &b) == 0 && b.mq_maxmsg == 3 && b.mq_msgsize == 50 && b.mq_curmsgs == 3 &&
+              b.mq_flags == O_NONBLOCK);
         CHECK(mq_receive(q, buf, 50, &prio) == 4 && prio == 9 && !memcmp(buf, "high", 4));
         CHECK(mq_receive(q, buf, 50, &prio) == 3 && prio == 1 && !memcmp(buf, "low", 3));
         CHECK(mq_receive(q, buf, 50, &prio) == 4 && !memcmp(buf, "low2", 4));
-        struct pollfd f = { q, POLLIN | POLLOUT, 0 };
+        struct pollfd f = {q, POLLIN | POLLOUT, 0};
         CHECK(poll(&f, 1, 0) == 1 && f.revents == POLLOUT);
         CHECK(mq_unlink("/t.mq") == 0);
         CHECK_ERR(mq_unlink("/t.mq"), ENOENT);
@@ -359,7 +371,7 @@ TEST(mq_basic)
 
 TEST(mq_blocks)
 {
-        struct mq_attr a = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+        struct mq_attr a = {.mq_maxmsg = 1, .mq_msgsize = 8};
         struct timespec ts;
         char buf[8];
         mqd_t q;
@@ -387,9 +399,9 @@ TEST(mq_blocks)
 
 TEST(mq_notify_signal)
 {
-        struct sigaction sa = { .sa_sigaction = on_info, .sa_flags = SA_SIGINFO };
-        struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 77 };
-        struct mq_attr a = { .mq_maxmsg = 4, .mq_msgsize = 8 };
+        struct sigaction sa = {.sa_sigaction = on_info, .sa_flags = SA_SIGINFO};
+        struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 77};
+        struct mq_attr a = {.mq_maxmsg = 4, .mq_msgsize = 8};
         char buf[8];
         mqd_t q;
 

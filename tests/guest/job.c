@@ -10,7 +10,7 @@
 
 static void msleep(int ms)
 {
-        struct timespec t = { ms / 1000, ms % 1000 * 1000000l };
+        struct timespec t = {ms / 1000, ms % 1000 * 1000000l};
 
         nanosleep(&t, 0);
 }
@@ -302,7 +302,7 @@ static void winch(int tty)
 
 TEST(window_size_signal)
 {
-        struct winsize w = { 33, 99, 0, 0 };
+        struct winsize w = {33, 99, 0, 0};
         pid_t pid;
 
         make_pty();

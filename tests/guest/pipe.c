@@ -11,7 +11,7 @@
 
 static void nap(int ms)
 {
-        struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+        struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
 
         nanosleep(&ts, NULL);
 }
@@ -24,7 +24,7 @@ static void on_signal(int s)
 
 static void handle(int s, int flags)
 {
-        struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
+        struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
 
         sigaction(s, &sa, NULL);
 }
@@ -74,7 +74,7 @@ TEST(capacity)
                 n++, total += r;
         CHECK(errno == EAGAIN && n == 16 && total == 65536);
         CHECK(ioctl(p[0], FIONREAD, &left) == 0 && left == 65536);
-        struct pollfd f = { p[1], POLLOUT, 0 };
+        struct pollfd f = {p[1], POLLOUT, 0};
         CHECK(poll(&f, 1, 0) == 0);
         CHECK(read(p[0], buf, 1) == 1);
         CHECK(read(p[0], buf, 4095) == 4095);
@@ -121,7 +121,7 @@ TEST(sigpipe)
         handle(SIGPIPE, 0);
         CHECK_ERR(write(p[1], "x", 1), EPIPE);
         CHECK(got == SIGPIPE);
-        struct pollfd f = { p[1], POLLOUT, 0 };
+        struct pollfd f = {p[1], POLLOUT, 0};
         CHECK(poll(&f, 1, 0) == 1 && f.revents == (POLLOUT | POLLERR));
         signal(SIGPIPE, SIG_DFL);
         if (fork() == 0) {
@@ -173,14 +173,15 @@ TEST(big_transfer)
 TEST(vectors)
 {
         char a[3], b[100], c[9000], out[9103];
-        struct iovec v[3] = { { a, 3 }, { b, 100 }, { c, 9000 } }, w[1] = { { out, sizeof(out) } };
+        struct iovec v[3] = {{a, 3}, {b, 100}, {c, 9000}}, w[1] = {{out, sizeof(out)}};
         int p[2];
 
         memset(a, 'a', 3), memset(b, 'b', 100), memset(c, 'c', 9000);
         CHECK(pipe(p) == 0);
         CHECK(writev(p[1], v, 3) == 9103);
         CHECK(readv(p[0], w, 1) == 9103);
-        CHECK(out[0] == 'a' && out[2] == 'a' && out[3] == 'b' && out[102] == 'b' && out[103] == 'c' && out[9102] == 'c');
+        CHECK(out[0] == 'a' && out[2] == 'a' && out[3] == 'b' && out[102] == 'b' && out[103] == 'c' &&
+              out[9102] == 'c');
         CHECK(write(p[1], out, 9103) == 9103);
         CHECK(readv(p[0], v, 3) == 9103 && a[2] == 'a' && b[0] == 'b' && c[8999] == 'c');
 }
@@ -272,7 +273,7 @@ TEST(hangup_poll)
         int p[2];
 
         CHECK(pipe(p) == 0);
-        struct pollfd f = { p[0], POLLIN, 0 };
+        struct pollfd f = {p[0], POLLIN, 0};
         CHECK(poll(&f, 1, 0) == 0);
         close(p[1]);
         CHECK(poll(&f, 1, -1) == 1 && f.revents == POLLHUP);
@@ -326,7 +327,7 @@ TEST(fifo_nonblocking_reader)
         r = open(name, O_RDONLY | O_NONBLOCK);
         CHECK(r >= 0);
         CHECK(read(r, &c, 1) == 0);
-        struct pollfd f = { r, POLLIN, 0 };
+        struct pollfd f = {r, POLLIN, 0};
         CHECK(poll(&f, 1, 0) == 0);
         w = open(name, O_WRONLY | O_NONBLOCK);
         CHECK(w >= 0);
@@ -378,8 +379,11 @@ TEST(ping_pong)
 TEST(many_writers)
 {
         int p[2];
-        struct { int who, seq; char pad[56]; } m;
-        int seen[8] = { 0 };
+        struct {
+                int who, seq;
+                char pad[56];
+        } m;
+        int seen[8] = {0};
 
         CHECK(pipe(p) == 0);
         for (int w = 0; w < 8; w++)

@@ -17,7 +17,7 @@
 
 static void nap(int ms)
 {
-        struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+        struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
 
         nanosleep(&ts, NULL);
 }
@@ -35,7 +35,7 @@ static void on_signal(int s)
 }
 static void handle(int s, int flags)
 {
-        struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
+        struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
 
         sigaction(s, &sa, NULL);
 }
@@ -46,10 +46,10 @@ TEST(poll_basic)
         struct pollfd f[4];
 
         CHECK(pipe(p) == 0);
-        f[0] = (struct pollfd){ p[0], POLLIN, -1 };
-        f[1] = (struct pollfd){ p[1], POLLOUT, -1 };
-        f[2] = (struct pollfd){ -1, POLLIN, -1 };
-        f[3] = (struct pollfd){ 77, POLLIN, -1 };
+        f[0] = (struct pollfd){p[0], POLLIN, -1};
+        f[1] = (struct pollfd){p[1], POLLOUT, -1};
+        f[2] = (struct pollfd){-1, POLLIN, -1};
+        f[3] = (struct pollfd){77, POLLIN, -1};
         CHECK(poll(f, 4, 0) == 2);
         CHECK(f[0].revents == 0 && f[1].revents == POLLOUT && f[2].revents == 0 && f[3].revents == POLLNVAL);
         CHECK(write(p[1], "x", 1) == 1);
@@ -65,7 +65,7 @@ TEST(poll_timeout)
         double t = now();
 
         CHECK(pipe(p) == 0);
-        struct pollfd f = { p[0], POLLIN, 0 };
+        struct pollfd f = {p[0], POLLIN, 0};
         CHECK(poll(&f, 1, 100) == 0);
         t = now() - t;
         CHECK(t >= 0.099 && t < 2);
@@ -79,7 +79,7 @@ TEST(poll_many_wakes)
 
         for (int i = 0; i < N; i++) {
                 CHECK(pipe(p[i]) == 0);
-                f[i] = (struct pollfd){ p[i][0], POLLIN, 0 };
+                f[i] = (struct pollfd){p[i][0], POLLIN, 0};
         }
         for (int k = 0; k < N; k += 13) {
                 char c;
@@ -110,7 +110,7 @@ TEST(poll_survives_stop)
         CHECK(pipe(p) == 0);
         pid_t pid = fork();
         if (pid == 0) {
-                struct pollfd f = { p[0], POLLIN, 0 };
+                struct pollfd f = {p[0], POLLIN, 0};
                 _exit(poll(&f, 1, 400) != 0);
         }
         nap(50);
@@ -125,7 +125,7 @@ TEST(poll_survives_stop)
 TEST(ppoll_mask)
 {
         sigset_t block, none;
-        struct timespec ts = { 5, 0 };
+        struct timespec ts = {5, 0};
 
         sigemptyset(&none);
         sigemptyset(&block);
@@ -153,7 +153,7 @@ TEST(ppoll_mask)
         got = 0;
         int p[2];
         CHECK(pipe(p) == 0);
-        struct pollfd f = { p[1], POLLOUT, 0 };
+        struct pollfd f = {p[1], POLLOUT, 0};
         raise(SIGUSR1);
         CHECK(ppoll(&f, 1, &ts, &none) == 1 && got == 0);
         sigset_t pend;
@@ -165,11 +165,15 @@ TEST(select_basic)
 {
         int p[2];
         fd_set r, w, x;
-        struct timeval tv = { 0, 50000 };
+        struct timeval tv = {0, 50000};
 
         CHECK(pipe(p) == 0);
-        FD_ZERO(&r); FD_ZERO(&w); FD_ZERO(&x);
-        FD_SET(p[0], &r); FD_SET(p[1], &w); FD_SET(p[0], &x);
+        FD_ZERO(&r);
+        FD_ZERO(&w);
+        FD_ZERO(&x);
+        FD_SET(p[0], &r);
+        FD_SET(p[1], &w);
+        FD_SET(p[0], &x);
         CHECK(select(p[1] + 1, &r, &w, &x, NULL) == 1);
         CHECK(!FD_ISSET(p[0], &r) && FD_ISSET(p[1], &w) && !FD_ISSET(p[0], &x));
         FD_SET(p[0], &r);
@@ -180,7 +184,8 @@ TEST(select_basic)
         CHECK_ERR(select(-1, NULL, NULL, NULL, &tv), EINVAL);
         int hi = dup2(p[0], 700);
         CHECK(hi == 700);
-        FD_ZERO(&r); FD_SET(hi, &r);
+        FD_ZERO(&r);
+        FD_SET(hi, &r);
         CHECK(write(p[1], "x", 1) == 1);
         CHECK(select(hi + 1, &r, NULL, NULL, NULL) == 1 && FD_ISSET(hi, &r));
 }
@@ -189,7 +194,7 @@ TEST(select_remaining)
 {
         int p[2];
         fd_set r;
-        struct timeval tv = { 5, 0 };
+        struct timeval tv = {5, 0};
 
         CHECK(pipe(p) == 0);
         if (fork() == 0) {
@@ -197,7 +202,8 @@ TEST(select_remaining)
                 write(p[1], "x", 1);
                 _exit(0);
         }
-        FD_ZERO(&r); FD_SET(p[0], &r);
+        FD_ZERO(&r);
+        FD_SET(p[0], &r);
         CHECK(syscall(SYS_select, p[0] + 1, &r, NULL, NULL, &tv) == 1);
         CHECK(tv.tv_sec == 4);
 }
@@ -205,14 +211,14 @@ TEST(select_remaining)
 TEST(pselect_mask)
 {
         sigset_t block, none;
-        struct timespec ts = { 5, 0 };
+        struct timespec ts = {5, 0};
 
         sigemptyset(&none);
         sigemptyset(&block);
         sigaddset(&block, SIGALRM);
         sigprocmask(SIG_BLOCK, &block, NULL);
         handle(SIGALRM, 0);
-        struct itimerval it = { .it_value = { 0, 50000 } };
+        struct itimerval it = {.it_value = {0, 50000}};
         setitimer(ITIMER_REAL, &it, NULL);
         CHECK_ERR(pselect(0, NULL, NULL, NULL, &ts, &none), EINTR);
         CHECK(got == SIGALRM && ts.tv_sec == 5);
@@ -220,7 +226,7 @@ TEST(pselect_mask)
 
 static int ep_add(int ep, int fd, uint32_t events, uint64_t data)
 {
-        struct epoll_event ev = { .events = events, .data.u64 = data };
+        struct epoll_event ev = {.events = events, .data.u64 = data};
 
         return epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
 }
@@ -278,7 +284,7 @@ TEST(epoll_oneshot)
         CHECK(epoll_wait(ep, ev, 4, 0) == 0);
         CHECK(write(p[1], "a", 1) == 1);
         CHECK(epoll_wait(ep, ev, 4, 0) == 0);
-        ev[0] = (struct epoll_event){ .events = EPOLLIN | EPOLLONESHOT, .data.u64 = 9 };
+        ev[0] = (struct epoll_event){.events = EPOLLIN | EPOLLONESHOT, .data.u64 = 9};
         CHECK(epoll_ctl(ep, EPOLL_CTL_MOD, p[0], ev) == 0);
         CHECK(epoll_wait(ep, ev, 4, 0) == 1 && ev[0].data.u64 == 9);
 }
@@ -343,7 +349,7 @@ TEST(epoll_nested)
                 _exit(write(p[1], "x", 1) != 1);
         }
         CHECK(epoll_wait(outer, ev, 4, 5000) == 1 && ev[0].data.u64 == 8);
-        struct pollfd f = { inner, POLLIN, 0 };
+        struct pollfd f = {inner, POLLIN, 0};
         CHECK(poll(&f, 1, 0) == 1 && f.revents == POLLIN);
         CHECK(epoll_wait(inner, ev, 4, 0) == 1 && ev[0].data.u64 == 7);
         CHECK(read(p[0], &c, 1) == 1);
@@ -356,7 +362,7 @@ TEST(epoll_many)
         enum { N = 300 };
         static int p[N][2];
         struct epoll_event ev[64];
-        int ep = epoll_create1(0), seen[N] = { 0 }, total = 0;
+        int ep = epoll_create1(0), seen[N] = {0}, total = 0;
 
         for (int i = 0; i < N; i++) {
                 CHECK(pipe(p[i]) == 0);
@@ -434,7 +440,7 @@ TEST(eventfd_counter)
         CHECK_ERR(read(e, &v, 4), EINVAL);
         v = 5;
         CHECK(write(e, &v, 8) == 8 && write(e, &v, 8) == 8);
-        struct pollfd f = { e, POLLIN | POLLOUT, 0 };
+        struct pollfd f = {e, POLLIN | POLLOUT, 0};
         CHECK(poll(&f, 1, 0) == 1 && f.revents == (POLLIN | POLLOUT));
         CHECK(read(e, &v, 8) == 8 && v == 10);
         v = ~0ull;
@@ -474,14 +480,15 @@ TEST(eventfd_blocks)
 TEST(timerfd_oneshot)
 {
         int t = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-        struct itimerspec its = { .it_value = { 0, 50000000 } }, cur;
+        struct itimerspec its = {.it_value = {0, 50000000}}, cur;
         uint64_t v;
 
         CHECK(t >= 0);
         CHECK_ERR(read(t, &v, 8), EAGAIN);
         CHECK(timerfd_settime(t, 0, &its, NULL) == 0);
-        CHECK(timerfd_gettime(t, &cur) == 0 && cur.it_value.tv_sec == 0 && cur.it_value.tv_nsec > 0 && cur.it_value.tv_nsec <= 50000000);
-        struct pollfd f = { t, POLLIN, 0 };
+        CHECK(timerfd_gettime(t, &cur) == 0 && cur.it_value.tv_sec == 0 && cur.it_value.tv_nsec > 0 &&
+              cur.it_value.tv_nsec <= 50000000);
+        struct pollfd f = {t, POLLIN, 0};
         double b = now();
         CHECK(poll(&f, 1, 5000) == 1 && now() - b >= 0.04);
         CHECK(read(t, &v, 8) == 8 && v == 1);
@@ -496,7 +503,7 @@ TEST(timerfd_oneshot)
 TEST(timerfd_periodic)
 {
         int t = timerfd_create(CLOCK_REALTIME, 0);
-        struct itimerspec its = { .it_value = { 0, 20000000 }, .it_interval = { 0, 20000000 } };
+        struct itimerspec its = {.it_value = {0, 20000000}, .it_interval = {0, 20000000}};
         uint64_t v, sum = 0;
 
         CHECK(timerfd_settime(t, 0, &its, NULL) == 0);
@@ -512,7 +519,7 @@ TEST(timerfd_periodic)
 TEST(timerfd_absolute)
 {
         int t = timerfd_create(CLOCK_MONOTONIC, 0);
-        struct itimerspec its = { 0 };
+        struct itimerspec its = {0};
         uint64_t v;
 
         clock_gettime(CLOCK_MONOTONIC, &its.it_value);
@@ -523,7 +530,7 @@ TEST(timerfd_absolute)
 TEST(timerfd_epoll)
 {
         int t = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK), ep = epoll_create1(0);
-        struct itimerspec its = { .it_value = { 0, 10000000 }, .it_interval = { 0, 10000000 } };
+        struct itimerspec its = {.it_value = {0, 10000000}, .it_interval = {0, 10000000}};
         struct epoll_event ev[2];
         uint64_t v;
 
@@ -548,10 +555,10 @@ TEST(signalfd_reads)
         CHECK(s >= 0);
         CHECK_ERR(read(s, si, sizeof(si)), EAGAIN);
         CHECK_ERR(read(s, si, 100), EINVAL);
-        struct pollfd f = { s, POLLIN, 0 };
+        struct pollfd f = {s, POLLIN, 0};
         CHECK(poll(&f, 1, 0) == 0);
         kill(getpid(), SIGUSR1);
-        union sigval sv = { .sival_int = 1234 };
+        union sigval sv = {.sival_int = 1234};
         sigqueue(getpid(), SIGUSR2, sv);
         CHECK(poll(&f, 1, 0) == 1 && f.revents == POLLIN);
         CHECK(read(s, si, sizeof(si)) == 2 * sizeof(si[0]));

@@ -22,7 +22,7 @@
 
 static void msleep(int ms)
 {
-        struct timespec t = { ms / 1000, ms % 1000 * 1000000l };
+        struct timespec t = {ms / 1000, ms % 1000 * 1000000l};
 
         nanosleep(&t, 0);
 }
@@ -86,7 +86,8 @@ TEST(wait_stopped_continued)
         CHECK(waitpid(pid, &s, WCONTINUED | WNOHANG) == 0);
         kill(pid, SIGSTOP);
         memset(&i, 0, sizeof(i));
-        CHECK(waitid(P_PID, pid, &i, WSTOPPED) == 0 && i.si_pid == pid && i.si_code == CLD_STOPPED && i.si_status == SIGSTOP);
+        CHECK(waitid(P_PID, pid, &i, WSTOPPED) == 0 && i.si_pid == pid && i.si_code == CLD_STOPPED &&
+              i.si_status == SIGSTOP);
         kill(pid, SIGKILL);
         CHECK(waitpid(pid, &s, 0) == pid && WTERMSIG(s) == SIGKILL);
 }
@@ -131,7 +132,8 @@ TEST(wait_bad_status_pointer)
 
         if (pid == 0)
                 _exit(3);
-        CHECK_ERR(syscall(SYS_wait4, pid, (void *)8, 0, 0), EFAULT); /* whether the child is still there then is not said */
+        CHECK_ERR(syscall(SYS_wait4, pid, (void *)8, 0, 0),
+                  EFAULT); /* whether the child is still there then is not said */
 }
 
 TEST(wait_rusage)
@@ -163,7 +165,7 @@ TEST(sigchld_ignored_reaps)
 
 TEST(nocldwait_reaps)
 {
-        struct sigaction a = { .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT };
+        struct sigaction a = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT};
         int s;
 
         sigaction(SIGCHLD, &a, 0);
@@ -187,7 +189,7 @@ static void on_info(int n, siginfo_t *i, void *u)
 
 TEST(sigchld_info)
 {
-        struct sigaction a = { .sa_sigaction = on_info, .sa_flags = SA_SIGINFO };
+        struct sigaction a = {.sa_sigaction = on_info, .sa_flags = SA_SIGINFO};
         sigset_t set, old;
         pid_t pid;
 
@@ -200,7 +202,8 @@ TEST(sigchld_info)
                 _exit(9);
         while (!got)
                 sigsuspend(&old);
-        CHECK(got == SIGCHLD && got_info.si_pid == pid && got_info.si_code == CLD_EXITED && got_info.si_status == 9 && got_info.si_uid == getuid());
+        CHECK(got == SIGCHLD && got_info.si_pid == pid && got_info.si_code == CLD_EXITED && got_info.si_status == 9 &&
+              got_info.si_uid == getuid());
         CHECK(waitpid(pid, 0, 0) == pid);
 }
 
@@ -222,7 +225,7 @@ TEST(vfork_shares_and_suspends)
 
 TEST(vfork_exec)
 {
-        char *argv[] = { "true", 0 };
+        char *argv[] = {"true", 0};
         int s;
         pid_t pid = vfork();
 
@@ -426,7 +429,7 @@ TEST(orphaned_group_gets_hup)
         }
         close(p[1]);
         /* The subreaper is in the same session and another group: not orphaned, nothing comes. */
-        struct pollfd pf = { p[0], POLLIN, 0 };
+        struct pollfd pf = {p[0], POLLIN, 0};
         CHECK(poll(&pf, 1, 100) == 0);
         wait(0);
         kill(-1 * 0, 0);
@@ -455,13 +458,17 @@ TEST(clone_errors)
         CHECK_ERR(syscall(SYS_clone3, (void *)8, 5000), E2BIG);
 }
 
-struct clone_args_ { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup; };
+struct clone_args_ {
+        uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+                cgroup;
+};
 
 TEST(clone3_pidfd_tids)
 {
         int pidfd = -1, s;
         pid_t ptid = 0, ctid = 0, pid;
-        struct clone_args_ a = { .flags = CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID, .exit_signal = SIGCHLD };
+        struct clone_args_ a = {.flags = CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID,
+                                .exit_signal = SIGCHLD};
         siginfo_t i;
 
         a.pidfd = (uint64_t)&pidfd;
@@ -474,7 +481,7 @@ TEST(clone3_pidfd_tids)
         }
         CHECK(pid > 0);
         CHECK(ptid == pid && ctid == 0 && pidfd >= 0);
-        struct pollfd p = { pidfd, POLLIN, 0 };
+        struct pollfd p = {pidfd, POLLIN, 0};
         CHECK(poll(&p, 1, 0) == 0);
         CHECK(syscall(SYS_pidfd_send_signal, pidfd, 0, 0, 0) == 0);
         CHECK(poll(&p, 1, -1) == 1 && p.revents == POLLIN);
@@ -616,7 +623,7 @@ TEST(kill_ends_all_threads)
 
 static void *exec_true(void *arg)
 {
-        char *argv[] = { "sh", "-c", "test $$ = $0 && exit 21", arg, 0 };
+        char *argv[] = {"sh", "-c", "test $$ = $0 && exit 21", arg, 0};
 
         execv("/bin/sh", argv);
         _exit(98);
@@ -658,7 +665,7 @@ TEST(priorities)
 
 TEST(scheduling_policies)
 {
-        struct sched_param p = { .sched_priority = 0 };
+        struct sched_param p = {.sched_priority = 0};
         struct timespec t;
 
         CHECK(sched_get_priority_max(SCHED_FIFO) == 99 && sched_get_priority_min(SCHED_RR) == 1);
@@ -679,7 +686,7 @@ TEST(scheduling_policies)
 
 TEST(affinity)
 {
-        uint64_t mask[16] = { 0 }, one = 1;
+        uint64_t mask[16] = {0}, one = 1;
 
         CHECK(syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask) >= 8);
         CHECK(mask[0]);
@@ -716,7 +723,7 @@ TEST(limits)
 
 TEST(cpu_limit_kills)
 {
-        struct rlimit r = { 1, 2 };
+        struct rlimit r = {1, 2};
         int s;
 
         if (fork() == 0) {
@@ -744,7 +751,7 @@ TEST(usage_and_times)
 
 TEST(prctl_words)
 {
-        char name[16] = { 0 };
+        char name[16] = {0};
         int v = 0;
 
         CHECK(prctl(PR_SET_NAME, "a-name-that-is-too-long") == 0);
@@ -819,7 +826,8 @@ TEST(large_group)
                                 pause();
                 CHECK(pid[i] > 0 && setpgid(pid[i], pid[0]) == 0);
         }
-        CHECK(setpriority(PRIO_PGRP, pid[0], 3) == 0 && getpriority(PRIO_PROCESS, pid[N - 1]) == 3 && getpriority(PRIO_PGRP, pid[0]) == 3);
+        CHECK(setpriority(PRIO_PGRP, pid[0], 3) == 0 && getpriority(PRIO_PROCESS, pid[N - 1]) == 3 &&
+              getpriority(PRIO_PGRP, pid[0]) == 3);
         for (int round = 0; round < 2; round++) {
                 CHECK(kill(-pid[0], SIGSTOP) == 0);
                 for (int i = 0; i < N; i++)
@@ -883,7 +891,7 @@ TEST(many_threads_stop_and_continue)
 
 TEST(many_threads_exec)
 {
-        char *argv[] = { "sh", "-c", "exit 23", 0 };
+        char *argv[] = {"sh", "-c", "exit 23", 0};
         int s;
         pid_t pid = fork();
 

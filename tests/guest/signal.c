@@ -34,19 +34,19 @@ static void info_handler(int n, siginfo_t *i, void *u)
 }
 static void install(int n, void (*fn)(int), int flags)
 {
-        struct sigaction a = { .sa_handler = fn, .sa_flags = flags };
+        struct sigaction a = {.sa_handler = fn, .sa_flags = flags};
 
         CHECK(sigaction(n, &a, 0) == 0);
 }
 static void install_info(int n, int flags)
 {
-        struct sigaction a = { .sa_sigaction = info_handler, .sa_flags = SA_SIGINFO | flags };
+        struct sigaction a = {.sa_sigaction = info_handler, .sa_flags = SA_SIGINFO | flags};
 
         CHECK(sigaction(n, &a, 0) == 0);
 }
 static void msleep(int ms)
 {
-        struct timespec t = { ms / 1000, ms % 1000 * 1000000l };
+        struct timespec t = {ms / 1000, ms % 1000 * 1000000l};
 
         nanosleep(&t, 0);
 }
@@ -81,14 +81,15 @@ TEST(info_of_kill)
 {
         install_info(SIGUSR1, 0);
         kill(getpid(), SIGUSR1);
-        CHECK(info.si_signo == SIGUSR1 && info.si_code == SI_USER && info.si_pid == getpid() && info.si_uid == getuid());
+        CHECK(info.si_signo == SIGUSR1 && info.si_code == SI_USER && info.si_pid == getpid() &&
+              info.si_uid == getuid());
         syscall(SYS_tgkill, getpid(), getpid(), SIGUSR1);
         CHECK(info.si_code == SI_TKILL && count == 2);
 }
 
 TEST(sigaction_errors)
 {
-        struct sigaction a = { .sa_handler = handler };
+        struct sigaction a = {.sa_handler = handler};
 
         CHECK_ERR(sigaction(SIGKILL, &a, 0), EINVAL);
         CHECK_ERR(sigaction(SIGSTOP, &a, 0), EINVAL);
@@ -136,7 +137,7 @@ TEST(ignored_goes_away)
 TEST(mask_during_handler)
 {
         sigset_t s;
-        struct sigaction a = { .sa_sigaction = info_handler, .sa_flags = SA_SIGINFO };
+        struct sigaction a = {.sa_sigaction = info_handler, .sa_flags = SA_SIGINFO};
 
         sigaddset(&a.sa_mask, SIGUSR2);
         sigaction(SIGUSR1, &a, 0);
@@ -176,7 +177,7 @@ TEST(realtime_queue_in_order)
         union sigval v;
         sigset_t s;
         siginfo_t i;
-        struct timespec zero = { 0, 0 };
+        struct timespec zero = {0, 0};
 
         sigemptyset(&s);
         for (int n = SIGRTMIN; n < SIGRTMIN + 3; n++)
@@ -197,8 +198,8 @@ TEST(realtime_queue_in_order)
 
 TEST(queue_limit)
 {
-        struct rlimit r = { 5, 5 };
-        union sigval v = { 0 };
+        struct rlimit r = {5, 5};
+        union sigval v = {0};
         int n = 0;
 
         if (geteuid() == 0 && setuid(12345))
@@ -213,7 +214,7 @@ TEST(queue_limit)
 
 TEST(sigqueueinfo_rules)
 {
-        siginfo_t i = { .si_signo = SIGUSR1, .si_code = SI_QUEUE };
+        siginfo_t i = {.si_signo = SIGUSR1, .si_code = SI_QUEUE};
         pid_t pid = fork();
 
         if (pid == 0)
@@ -257,7 +258,8 @@ TEST(alternate_stack)
         CHECK(sigaltstack(0, &s) == 0 && s.ss_flags == 0 && s.ss_sp == alt.ss_sp && s.ss_size == 65536);
         install(SIGUSR1, alt_handler, SA_ONSTACK);
         raise(SIGUSR1);
-        CHECK((char *)handler_sp > (char *)alt.ss_sp && (char *)handler_sp < (char *)alt.ss_sp + 65536 && alt_flags == SS_ONSTACK);
+        CHECK((char *)handler_sp > (char *)alt.ss_sp && (char *)handler_sp < (char *)alt.ss_sp + 65536 &&
+              alt_flags == SS_ONSTACK);
         install(SIGUSR1, handler, 0);
         raise(SIGUSR1);
         CHECK(!((char *)handler_sp > (char *)alt.ss_sp && (char *)handler_sp < (char *)alt.ss_sp + 65536));
@@ -288,7 +290,7 @@ static int recurse(volatile char *p)
 
 TEST(stack_overflow_on_alternate_stack)
 {
-        struct sigaction a = { .sa_sigaction = jump_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+        struct sigaction a = {.sa_sigaction = jump_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
         char x = 0;
 
         alt.ss_sp = malloc(65536);
@@ -303,7 +305,7 @@ TEST(stack_overflow_on_alternate_stack)
 
 TEST(fault_information)
 {
-        struct sigaction a = { .sa_sigaction = jump_handler, .sa_flags = SA_SIGINFO };
+        struct sigaction a = {.sa_sigaction = jump_handler, .sa_flags = SA_SIGINFO};
         volatile char *p = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         sigaction(SIGSEGV, &a, 0);
@@ -339,7 +341,7 @@ TEST(fault_information)
 
 TEST(bus_error_past_end_of_file)
 {
-        struct sigaction a = { .sa_sigaction = jump_handler, .sa_flags = SA_SIGINFO };
+        struct sigaction a = {.sa_sigaction = jump_handler, .sa_flags = SA_SIGINFO};
         char name[] = "/tmp/busXXXXXX";
         int fd = mkstemp(name);
         volatile char *p;
@@ -388,7 +390,7 @@ static void change_registers(int n, siginfo_t *i, void *u)
 
 TEST(handler_changes_registers)
 {
-        struct sigaction a = { .sa_sigaction = change_registers, .sa_flags = SA_SIGINFO };
+        struct sigaction a = {.sa_sigaction = change_registers, .sa_flags = SA_SIGINFO};
         uint64_t rbx = 0, flags = 0;
 
         sigaction(SIGILL, &a, 0);
@@ -403,8 +405,9 @@ TEST(registers_survive_handler)
         install(SIGUSR1, handler, 0);
         __asm__ volatile("mov $1, %%r12; mov $2, %%r13; mov $3, %%r14; mov $4, %%r15; mov $5, %%rbx; mov $6, %%r10\n"
                          "mov %1, %%eax; mov %2, %%edi; mov %3, %%esi; syscall\n"
-                         "mov %%r12, (%0); mov %%r13, 8(%0); mov %%r14, 16(%0); mov %%r15, 24(%0); mov %%rbx, 32(%0); mov %%r10, 40(%0)\n"
-                         ::"r"(out), "i"(SYS_kill), "r"(getpid()), "i"(SIGUSR1)
+                         "mov %%r12, (%0); mov %%r13, 8(%0); mov %%r14, 16(%0); mov %%r15, 24(%0); mov %%rbx, 32(%0); "
+                         "mov %%r10, 40(%0)\n" ::"r"(out),
+                         "i"(SYS_kill), "r"(getpid()), "i"(SIGUSR1)
                          : "rax", "rdi", "rsi", "rcx", "r11", "r12", "r13", "r14", "r15", "rbx", "r10", "memory");
         CHECK(count == 1);
         for (unsigned i = 0; i < 6; i++)
@@ -416,14 +419,15 @@ TEST(red_zone_survives)
         uint64_t ok = 0;
 
         install(SIGALRM, handler, 0);
-        struct itimerval it = { { 0, 1000 }, { 0, 1000 } };
+        struct itimerval it = {{0, 1000}, {0, 1000}};
         setitimer(ITIMER_REAL, &it, 0);
         __asm__ volatile("mov $0x5555aaaa, %%rax; mov $0, %%rcx\n"
                          "1: mov %%rax, -8(%%rsp); mov %%rax, -120(%%rsp); mov $200, %%rdx\n"
                          "2: dec %%rdx; jnz 2b\n"
                          "cmp %%rax, -8(%%rsp); jne 3f; cmp %%rax, -120(%%rsp); jne 3f\n"
                          "inc %%rcx; cmp $300000, %%rcx; jne 1b; mov $1, %0\n"
-                         "3:" : "+r"(ok)::"rax", "rcx", "rdx", "cc", "memory");
+                         "3:"
+                         : "+r"(ok)::"rax", "rcx", "rdx", "cc", "memory");
         CHECK(ok == 1 && count > 0);
 }
 
@@ -442,8 +446,10 @@ TEST(fpu_survives_handler)
         uint64_t a = 0x1122334455667788, b = 0xaabbccdd, x, y;
 
         install(SIGUSR1, fpu_handler, 0);
-        __asm__ volatile("movq %2, %%xmm5; movq %3, %%xmm9; mov %4, %%eax; mov %5, %%edi; mov %6, %%esi; syscall; movq %%xmm5, %0; movq %%xmm9, %1"
-                         : "=&r"(x), "=&r"(y) : "r"(a), "r"(b), "i"(SYS_kill), "r"(getpid()), "i"(SIGUSR1)
+        __asm__ volatile("movq %2, %%xmm5; movq %3, %%xmm9; mov %4, %%eax; mov %5, %%edi; mov %6, %%esi; syscall; movq "
+                         "%%xmm5, %0; movq %%xmm9, %1"
+                         : "=&r"(x), "=&r"(y)
+                         : "r"(a), "r"(b), "i"(SYS_kill), "r"(getpid()), "i"(SIGUSR1)
                          : "rax", "rdi", "rsi", "rcx", "r11", "xmm5", "xmm9", "memory");
         CHECK(count == 1 && x == a && y == b);
 }
@@ -469,7 +475,7 @@ static void look_at_fpstate(int n, siginfo_t *i, void *u)
 
 TEST(frame_has_xsave_state)
 {
-        struct sigaction a = { .sa_sigaction = look_at_fpstate, .sa_flags = SA_SIGINFO };
+        struct sigaction a = {.sa_sigaction = look_at_fpstate, .sa_flags = SA_SIGINFO};
         uint32_t mxcsr = 0x3f80, after;
 
         sigaction(SIGUSR1, &a, 0);
@@ -508,7 +514,8 @@ static void spoil_frame(int n, siginfo_t *i, void *u)
                         c->uc_mcontext.fpregs = (void *)8;
                 break;
         case 5:
-                c->uc_mcontext.gregs[REG_CSGSFS] = (c->uc_mcontext.gregs[REG_CSGSFS] & ~0xffffll) | 0x10; /* the kernel's code segment */
+                c->uc_mcontext.gregs[REG_CSGSFS] =
+                        (c->uc_mcontext.gregs[REG_CSGSFS] & ~0xffffll) | 0x10; /* the kernel's code segment */
                 break;
         }
         handler(n);
@@ -520,7 +527,7 @@ TEST(bad_frames_are_sigsegv)
 
         for (int k = 0; k < 6; k++) {
                 if (fork() == 0) {
-                        struct sigaction a = { .sa_sigaction = spoil_frame, .sa_flags = SA_SIGINFO };
+                        struct sigaction a = {.sa_sigaction = spoil_frame, .sa_flags = SA_SIGINFO};
 
                         last = k;
                         sigaction(SIGUSR1, &a, 0);
@@ -545,7 +552,9 @@ TEST(no_stack_for_handler)
 
         if (fork() == 0) {
                 install(SIGUSR1, handler, 0);
-                __asm__ volatile("mov $39, %%eax; syscall; mov %%eax, %%edi; mov $10, %%esi; mov $62, %%eax; mov $128, %%rsp; syscall; ud2" ::: "rax", "memory");
+                __asm__ volatile("mov $39, %%eax; syscall; mov %%eax, %%edi; mov $10, %%esi; mov $62, %%eax; mov $128, "
+                                 "%%rsp; syscall; ud2" ::
+                                         : "rax", "memory");
         }
         wait(&s);
         CHECK(WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV);
@@ -584,8 +593,8 @@ TEST(stop_does_not_end_calls)
         CHECK(pipe(p) == 0);
         pid = fork();
         if (pid == 0) {
-                struct timespec t = { 0, 150000000 };
-                struct pollfd f = { p[0], POLLIN, 0 };
+                struct timespec t = {0, 150000000};
+                struct pollfd f = {p[0], POLLIN, 0};
 
                 if (nanosleep(&t, 0))
                         _exit(1);
@@ -612,7 +621,7 @@ TEST(stop_does_not_end_calls)
 
 TEST(sleep_interrupted_tells_rest)
 {
-        struct timespec t = { 10, 0 }, left = { 0, 0 };
+        struct timespec t = {10, 0}, left = {0, 0};
 
         install(SIGUSR1, handler, SA_RESTART);
         later(50, SIGUSR1);
@@ -622,8 +631,8 @@ TEST(sleep_interrupted_tells_rest)
 
 TEST(poll_not_restarted)
 {
-        struct timespec t = { 5, 0 };
-        struct pollfd f = { -1, 0, 0 };
+        struct timespec t = {5, 0};
+        struct pollfd f = {-1, 0, 0};
 
         install(SIGUSR1, handler, SA_RESTART);
         later(30, SIGUSR1);
@@ -635,7 +644,7 @@ TEST(poll_not_restarted)
 TEST(ppoll_mask)
 {
         sigset_t none, s;
-        struct timespec zero = { 0, 0 }, t = { 5, 0 };
+        struct timespec zero = {0, 0}, t = {5, 0};
 
         install(SIGUSR1, handler, 0);
         block(SIG_BLOCK, SIGUSR1);
@@ -678,7 +687,7 @@ TEST(sigwait_family)
         sigset_t s;
         siginfo_t i;
         int n;
-        struct timespec t = { 0, 50000000 }, bad = { 0, -1 };
+        struct timespec t = {0, 50000000}, bad = {0, -1};
 
         block(SIG_BLOCK, SIGUSR1);
         block(SIG_BLOCK, SIGUSR2);
@@ -707,7 +716,7 @@ TEST(sigwait_family)
 
 TEST(alarm_and_itimer)
 {
-        struct itimerval it = { { 0, 20000 }, { 0, 20000 } }, old;
+        struct itimerval it = {{0, 20000}, {0, 20000}}, old;
 
         install(SIGALRM, handler, 0);
         CHECK(alarm(10) > 0); /* the frame's own */
@@ -725,7 +734,7 @@ TEST(alarm_and_itimer)
 
 TEST(cpu_timers)
 {
-        struct itimerval it = { { 0, 0 }, { 0, 50000 } };
+        struct itimerval it = {{0, 0}, {0, 50000}};
 
         install(SIGVTALRM, handler, 0);
         install(SIGPROF, handler, 0);
@@ -823,7 +832,7 @@ TEST(child_inherits_mask_and_handlers)
 
 TEST(exec_keeps_ignored_resets_caught)
 {
-        char *argv[] = { "sh", "-c", "kill -USR2 $$; kill -USR1 $$; exit 5", 0 };
+        char *argv[] = {"sh", "-c", "kill -USR2 $$; kill -USR1 $$; exit 5", 0};
         int s;
 
         if (fork() == 0) {

@@ -14,7 +14,7 @@
 
 static void nap(int ms)
 {
-        struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+        struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
 
         nanosleep(&ts, NULL);
 }
@@ -25,7 +25,7 @@ static void on_signal(int s)
 }
 static void handle(int s, int flags)
 {
-        struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
+        struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
 
         sigaction(s, &sa, NULL);
 }
@@ -84,8 +84,8 @@ TEST(pair_dgram)
 {
         int s[2];
         char buf[10];
-        struct iovec v = { buf, 3 };
-        struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+        struct iovec v = {buf, 3};
+        struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
 
         CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
         CHECK(send(s[0], "first", 5, 0) == 5 && send(s[0], "", 0, 0) == 0 && send(s[0], "third", 5, 0) == 5);
@@ -165,7 +165,8 @@ TEST(abstract_names)
 {
         struct sockaddr_un un, got_name;
         socklen_t len = name_abstract(&un, "phantom.test"), gl = sizeof(got_name);
-        int l = socket(AF_UNIX, SOCK_STREAM, 0), l2 = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
+        int l = socket(AF_UNIX, SOCK_STREAM, 0), l2 = socket(AF_UNIX, SOCK_STREAM, 0),
+            c = socket(AF_UNIX, SOCK_STREAM, 0);
 
         CHECK(bind(l, SA(un), len) == 0);
         CHECK_ERR(bind(l2, SA(un), len), EADDRINUSE);
@@ -200,7 +201,7 @@ TEST(dgram_named)
         CHECK(connect(b, SA(a_un), al) == 0);
         CHECK_ERR(sendto(x, "no", 2, 0, SA(b_un), bl), EPERM);
         fl = sizeof(from);
-        struct sockaddr un = { AF_UNSPEC };
+        struct sockaddr un = {AF_UNSPEC};
         CHECK(connect(b, &un, sizeof(un)) == 0);
         CHECK(sendto(x, "yes", 3, 0, SA(b_un), bl) == 3);
         CHECK(recvfrom(b, buf, 20, 0, SA(from), &fl) == 3 && fl == 0);
@@ -222,7 +223,7 @@ TEST(dgram_queue_limit)
         while (send(s[0], "x", 1, MSG_DONTWAIT) == 1)
                 n++;
         CHECK(errno == EAGAIN && n >= 10);
-        struct pollfd f = { s[0], POLLOUT, 0 };
+        struct pollfd f = {s[0], POLLOUT, 0};
         CHECK(poll(&f, 1, 0) == 0);
         if (fork() == 0) {
                 nap(50);
@@ -237,8 +238,11 @@ TEST(dgram_queue_limit)
 static int send_fds(int s, const int *fds, int n, const char *data, size_t len)
 {
         char ctl[CMSG_SPACE(sizeof(int) * 250)] __attribute__((aligned(8)));
-        struct iovec v = { (void *)(uintptr_t)data, len };
-        struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n) };
+        struct iovec v = {(void *)(uintptr_t)data, len};
+        struct msghdr m = {.msg_iov = &v,
+                           .msg_iovlen = 1,
+                           .msg_control = ctl,
+                           .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n)};
         struct cmsghdr *h;
 
         memset(ctl, 0, sizeof(ctl));
@@ -253,8 +257,11 @@ static int send_fds(int s, const int *fds, int n, const char *data, size_t len)
 static int recv_fds(int s, int *fds, int max, char *data, size_t len, int flags, int *mflags)
 {
         char ctl[CMSG_SPACE(sizeof(int) * 250)] __attribute__((aligned(8)));
-        struct iovec v = { data, len };
-        struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = max ? CMSG_SPACE(sizeof(int) * (size_t)max) : 0 };
+        struct iovec v = {data, len};
+        struct msghdr m = {.msg_iov = &v,
+                           .msg_iovlen = 1,
+                           .msg_control = ctl,
+                           .msg_controllen = max ? CMSG_SPACE(sizeof(int) * (size_t)max) : 0};
         struct cmsghdr *h;
         int n = 0;
 
@@ -325,12 +332,12 @@ TEST(rights_cycle)
 
         /* a socket pair that carries itself and a pipe's end: only the collector frees the pipe */
         CHECK(pipe(p) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
-        int all[3] = { s[0], s[1], p[1] };
+        int all[3] = {s[0], s[1], p[1]};
         CHECK(send_fds(s[0], all, 3, "x", 1) == 1);
         close(p[1]);
         close(s[0]);
         close(s[1]);
-        struct pollfd f = { p[0], POLLIN, 0 };
+        struct pollfd f = {p[0], POLLIN, 0};
         for (int i = 0; i < 50 && poll(&f, 1, 100) == 0; i++)
                 close(socket(AF_UNIX, SOCK_STREAM, 0));
         CHECK(poll(&f, 1, 0) == 1 && f.revents == POLLHUP);
@@ -341,8 +348,8 @@ TEST(credentials)
 {
         int s[2], on = 1;
         char buf[4], ctl[CMSG_SPACE(sizeof(struct ucred))] __attribute__((aligned(8)));
-        struct iovec v = { buf, 4 };
-        struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+        struct iovec v = {buf, 4};
+        struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)};
         struct cmsghdr *h;
         struct ucred cr;
 
@@ -371,7 +378,7 @@ TEST(shutdown_half)
         CHECK(read(s[1], &c, 1) == 1 && read(s[1], &c, 1) == 0);
         CHECK_ERR(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
         CHECK(write(s[1], "b", 1) == 1 && read(s[0], &c, 1) == 1 && c == 'b');
-        struct pollfd f = { s[1], POLLIN | POLLRDHUP, 0 };
+        struct pollfd f = {s[1], POLLIN | POLLRDHUP, 0};
         CHECK(poll(&f, 1, 0) == 1 && f.revents == (POLLIN | POLLRDHUP));
         shutdown(s[0], SHUT_RD);
         CHECK(poll(&f, 1, 0) == 1 && f.revents == (POLLIN | POLLRDHUP | POLLHUP));
@@ -419,7 +426,7 @@ TEST(waitall)
 TEST(timeouts)
 {
         int s[2];
-        struct timeval tv = { 0, 100000 }, back;
+        struct timeval tv = {0, 100000}, back;
         socklen_t len = sizeof(back);
         char c;
 
@@ -484,7 +491,7 @@ TEST(backlog_and_close)
                         CHECK(errno == EAGAIN);
         }
         CHECK(n == 3);
-        struct pollfd f = { l, POLLIN, 0 };
+        struct pollfd f = {l, POLLIN, 0};
         CHECK(poll(&f, 1, 0) == 1 && f.revents == POLLIN);
         close(l);
         CHECK_ERR(read(c[0], &b, 1), ECONNRESET);
@@ -513,7 +520,7 @@ TEST(connect_waits)
 TEST(mmsg)
 {
         int s[2];
-        char a[3][8] = { "one", "two", "three" }, b[4][8];
+        char a[3][8] = {"one", "two", "three"}, b[4][8];
         struct iovec iv[3], ov[4];
         struct mmsghdr in[3], out[4];
 
@@ -521,12 +528,12 @@ TEST(mmsg)
         memset(in, 0, sizeof(in));
         memset(out, 0, sizeof(out));
         for (int i = 0; i < 3; i++) {
-                iv[i] = (struct iovec){ a[i], strlen(a[i]) };
+                iv[i] = (struct iovec){a[i], strlen(a[i])};
                 in[i].msg_hdr.msg_iov = &iv[i];
                 in[i].msg_hdr.msg_iovlen = 1;
         }
         for (int i = 0; i < 4; i++) {
-                ov[i] = (struct iovec){ b[i], 8 };
+                ov[i] = (struct iovec){b[i], 8};
                 out[i].msg_hdr.msg_iov = &ov[i];
                 out[i].msg_hdr.msg_iovlen = 1;
         }
@@ -539,7 +546,7 @@ TEST(mmsg)
 TEST(epoll_edge)
 {
         int s[2], ep = epoll_create1(0);
-        struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET }, out[2];
+        struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET}, out[2];
         char c;
 
         CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s) == 0);

@@ -22,12 +22,13 @@ static struct timespec after(clockid_t c, int64_t d)
 {
         int64_t n = now(c) + d;
 
-        return (struct timespec){ n / 1000000000, n % 1000000000 };
+        return (struct timespec){n / 1000000000, n % 1000000000};
 }
 
 TEST(clocks_run)
 {
-        static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME, CLOCK_TAI };
+        static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME,
+                                           CLOCK_TAI};
         struct timespec r;
 
         for (unsigned i = 0; i < 5; i++) {
@@ -82,9 +83,9 @@ TEST(cpu_clocks)
 
 TEST(setting_clocks)
 {
-        struct timespec t = { 0, -1 };
+        struct timespec t = {0, -1};
 
-        CHECK_ERR(clock_settime(CLOCK_MONOTONIC, &(struct timespec){ 5, 0 }), EINVAL);
+        CHECK_ERR(clock_settime(CLOCK_MONOTONIC, &(struct timespec){5, 0}), EINVAL);
         CHECK_ERR(clock_settime(CLOCK_REALTIME, &t), EINVAL);
         CHECK_ERR(clock_settime(99, &t), EINVAL);
         if (fork() == 0) {
@@ -109,7 +110,7 @@ TEST(adjtimex_reads)
 TEST(nanosleep_sleeps)
 {
         int64_t a = now(CLOCK_MONOTONIC);
-        struct timespec t = { 0, 20000000 };
+        struct timespec t = {0, 20000000};
 
         CHECK(nanosleep(&t, 0) == 0);
         CHECK(now(CLOCK_MONOTONIC) - a >= 20000000);
@@ -130,7 +131,7 @@ TEST(clock_nanosleep_kinds)
         CHECK(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, 0) == 0);
         t = after(CLOCK_REALTIME, 20000000);
         CHECK(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, 0) == 0 && now(CLOCK_REALTIME) >= ns(t));
-        t = (struct timespec){ 0, 10000000 };
+        t = (struct timespec){0, 10000000};
         CHECK(clock_nanosleep(CLOCK_BOOTTIME, 0, &t, 0) == 0);
         CHECK(clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &t, 0) == EINVAL);
         CHECK(clock_nanosleep(77, 0, &t, 0) == EINVAL);
@@ -150,15 +151,15 @@ static void handler(int n, siginfo_t *i, void *u)
 }
 static void install(int n)
 {
-        struct sigaction a = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+        struct sigaction a = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
 
         sigaction(n, &a, 0);
 }
 
 TEST(sleep_again_after_handler)
 {
-        struct timespec t = { 0, 300000000 }, left = { 0, 0 };
-        struct itimerval it = { { 0, 0 }, { 0, 50000 } };
+        struct timespec t = {0, 300000000}, left = {0, 0};
+        struct itimerval it = {{0, 0}, {0, 50000}};
 
         install(SIGALRM);
         setitimer(ITIMER_REAL, &it, 0);
@@ -172,8 +173,8 @@ TEST(sleep_again_after_handler)
 
 TEST(timer_one_shot_and_periodic)
 {
-        struct sigevent e = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 1234 };
-        struct itimerspec s = { { 0, 0 }, { 0, 20000000 } }, old;
+        struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 1234};
+        struct itimerspec s = {{0, 0}, {0, 20000000}}, old;
         timer_t t;
 
         install(SIGUSR1);
@@ -199,8 +200,8 @@ TEST(timer_one_shot_and_periodic)
 
 TEST(timer_overrun)
 {
-        struct sigevent e = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
-        struct itimerspec s = { { 0, 5000000 }, { 0, 5000000 } };
+        struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+        struct itimerspec s = {{0, 5000000}, {0, 5000000}};
         sigset_t set;
         siginfo_t i;
         timer_t t;
@@ -219,8 +220,8 @@ TEST(timer_overrun)
 
 TEST(timer_absolute_and_none)
 {
-        struct sigevent e = { .sigev_notify = SIGEV_NONE };
-        struct itimerspec s = { { 0, 0 }, { 0, 0 } }, now_;
+        struct sigevent e = {.sigev_notify = SIGEV_NONE};
+        struct itimerspec s = {{0, 0}, {0, 0}}, now_;
         timer_t t;
 
         CHECK(timer_create(CLOCK_REALTIME, &e, &t) == 0);
@@ -243,8 +244,8 @@ TEST(timer_absolute_and_none)
 
 TEST(timer_errors)
 {
-        struct sigevent e = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = 99 };
-        struct itimerspec s = { { 0, 0 }, { 0, 1000000000 } };
+        struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = 99};
+        struct itimerspec s = {{0, 0}, {0, 1000000000}};
         int id;
 
         CHECK_ERR(syscall(SYS_timer_create, CLOCK_MONOTONIC, &e, &id), EINVAL);
@@ -267,8 +268,9 @@ static void notify(union sigval v)
 TEST(timer_thread)
 {
         static int n;
-        struct sigevent e = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = notify, .sigev_value.sival_ptr = &n };
-        struct itimerspec s = { { 0, 10000000 }, { 0, 10000000 } };
+        struct sigevent e = {
+                .sigev_notify = SIGEV_THREAD, .sigev_notify_function = notify, .sigev_value.sival_ptr = &n};
+        struct itimerspec s = {{0, 10000000}, {0, 10000000}};
         timer_t t;
 
         CHECK(timer_create(CLOCK_MONOTONIC, &e, &t) == 0);
@@ -281,8 +283,8 @@ TEST(timer_thread)
 
 TEST(timer_on_cpu_clock)
 {
-        struct sigevent e = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
-        struct itimerspec s = { { 0, 0 }, { 0, 50000000 } };
+        struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+        struct itimerspec s = {{0, 0}, {0, 50000000}};
         timer_t t;
 
         install(SIGUSR1);
@@ -297,7 +299,7 @@ TEST(timer_on_cpu_clock)
 
 TEST(timers_not_inherited)
 {
-        struct itimerval it = { { 0, 0 }, { 5, 0 } };
+        struct itimerval it = {{0, 0}, {5, 0}};
         struct itimerspec s;
         int st, id;
 

@@ -9,7 +9,7 @@
 
 static void nap(int ms)
 {
-        struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+        struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
 
         nanosleep(&ts, NULL);
 }
@@ -27,7 +27,7 @@ static void on_signal(int s)
 }
 static void handle(int s, int flags)
 {
-        struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
+        struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
 
         sigaction(s, &sa, NULL);
 }
@@ -74,11 +74,11 @@ static const char *line(void)
         buf[n] = 0;
         return buf;
 }
-#define IS(a, b)                                                                                     \
-        do {                                                                                         \
-                const char *a_ = (a);                                                                \
-                if (strcmp(a_, b))                                                                   \
-                        test_fail("%s:%d: %s is \"%s\" not \"%s\"", __FILE__, __LINE__, #a, a_, b);  \
+#define IS(a, b)                                                                                                       \
+        do {                                                                                                           \
+                const char *a_ = (a);                                                                                  \
+                if (strcmp(a_, b))                                                                                     \
+                        test_fail("%s:%d: %s is \"%s\" not \"%s\"", __FILE__, __LINE__, #a, a_, b);                    \
         } while (0)
 
 TEST(canonical)
@@ -104,7 +104,7 @@ TEST(canonical)
 
 TEST(partial_line)
 {
-        char b[10] = { 0 };
+        char b[10] = {0};
 
         make();
         type("abcdef\n");
@@ -118,7 +118,8 @@ TEST(partial_line)
 TEST(erase)
 {
         make();
-        type("abx\x7f" "c\r");
+        type("abx\x7f"
+             "c\r");
         IS(shown(), "abx\b \bc\r\n");
         IS(line(), "abc\n");
         type("one two\x17three\r");
@@ -144,7 +145,8 @@ TEST(erase_utf8)
         make();
         tio.c_iflag |= IUTF8;
         set();
-        type("a\xc3\xa9\x7f" "b\r");
+        type("a\xc3\xa9\x7f"
+             "b\r");
         IS(shown(), "a\xc3\xa9\b \bb\r\n");
         IS(line(), "ab\n");
 }
@@ -159,7 +161,8 @@ TEST(kill_echo)
         IS(line(), "k\n");
         tio.c_lflag &= ~(tcflag_t)ECHOE;
         set();
-        type("ab\x7f" "c\r");
+        type("ab\x7f"
+             "c\r");
         IS(shown(), "ab^?c\r\n");
         IS(line(), "ac\n");
 }
@@ -192,7 +195,8 @@ TEST(no_echo)
 TEST(lnext_and_reprint)
 {
         make();
-        type("a\x16\x03" "b\r");
+        type("a\x16\x03"
+             "b\r");
         IS(shown(), "a^\b^Cb\r\n");
         IS(line(), "a\003b\n");
         type("xy\x12z\r");
@@ -284,7 +288,7 @@ TEST(min_time)
         type("x");
         CHECK(read(slave, b, 10) == 1);
         raw(3, 0);
-        struct pollfd f = { slave, POLLIN, 0 };
+        struct pollfd f = {slave, POLLIN, 0};
         type("ab");
         CHECK(poll(&f, 1, 0) == 0);
         if (fork() == 0) {
@@ -318,7 +322,7 @@ TEST(signals)
                 handle(SIGWINCH, 0);
                 CHECK(write(slave, "R", 1) == 1);
                 for (int want = 0; want < 3; want++) {
-                        static const int sig[3] = { SIGINT, SIGQUIT, SIGWINCH };
+                        static const int sig[3] = {SIGINT, SIGQUIT, SIGWINCH};
                         while (!got)
                                 nap(5);
                         CHECK(got == sig[want]);
@@ -330,7 +334,7 @@ TEST(signals)
                 for (;;)
                         pause();
         }
-        struct pollfd f = { master, POLLIN, 0 };
+        struct pollfd f = {master, POLLIN, 0};
         poll(&f, 1, 5000);
         IS(shown(), "R");
         type("abc\x03");
@@ -340,7 +344,7 @@ TEST(signals)
         type("\x1c");
         nap(50);
         IS(shown(), "^\\K");
-        struct winsize ws = { 30, 90, 0, 0 }, got_ws;
+        struct winsize ws = {30, 90, 0, 0}, got_ws;
         CHECK(ioctl(master, TIOCSWINSZ, &ws) == 0);
         CHECK(ioctl(slave, TIOCGWINSZ, &got_ws) == 0 && got_ws.ws_row == 30 && got_ws.ws_col == 90);
         nap(50);
@@ -353,11 +357,13 @@ TEST(flush_by_signal)
 {
         make();
         signal(SIGINT, SIG_IGN);
-        type("typed\x03" "after\r");
+        type("typed\x03"
+             "after\r");
         IS(line(), "after\n");
         tio.c_lflag |= NOFLSH;
         set();
-        type("typed\x03" "after\r");
+        type("typed\x03"
+             "after\r");
         IS(line(), "typedafter\n");
 }
 
@@ -488,13 +494,13 @@ TEST(hangup)
                 CHECK(read(slave, &c, 1) == 0);
                 CHECK_ERR(write(slave, "x", 1), EIO);
                 CHECK_ERR(tcgetattr(slave, &tio), EIO);
-                struct pollfd f = { slave, POLLIN | POLLOUT, 0 };
+                struct pollfd f = {slave, POLLIN | POLLOUT, 0};
                 CHECK(poll(&f, 1, 0) == 1 && f.revents & POLLHUP);
                 CHECK_ERR(open("/dev/tty", O_RDWR), ENXIO);
                 _exit(0);
         }
         close(slave);
-        struct pollfd f = { master, POLLIN, 0 };
+        struct pollfd f = {master, POLLIN, 0};
         CHECK(poll(&f, 1, 5000) == 1);
         nap(50);
         close(master);
@@ -509,7 +515,7 @@ TEST(master_eio)
         CHECK_ERR(read(master, b, 10), EAGAIN);
         CHECK(write(slave, "last", 4) == 4);
         close(slave);
-        struct pollfd f = { master, POLLIN, 0 };
+        struct pollfd f = {master, POLLIN, 0};
         CHECK(poll(&f, 1, 1000) == 1 && f.revents == (POLLIN | POLLHUP));
         CHECK(read(master, b, 10) == 4);
         CHECK_ERR(read(master, b, 10), EIO);
@@ -557,7 +563,7 @@ TEST(packet_mode)
         CHECK(tcflush(slave, TCIFLUSH) == 0);
         CHECK(read(master, b, 50) == 1 && b[0] == TIOCPKT_FLUSHREAD);
         CHECK(tcflow(slave, TCOOFF) == 0);
-        struct pollfd f = { master, POLLIN | POLLPRI, 0 };
+        struct pollfd f = {master, POLLIN | POLLPRI, 0};
         CHECK(poll(&f, 1, 0) == 1 && f.revents == (POLLIN | POLLPRI));
         CHECK(read(master, b, 50) == 1 && b[0] == TIOCPKT_STOP);
         CHECK(tcflow(slave, TCOON) == 0);

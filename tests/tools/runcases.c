@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define MAX_JOBS  32
-#define TAIL      700   /* bytes of output shown for a failure */
+#define TAIL      700 /* bytes of output shown for a failure */
 #define MAX_WORDS 64
 
 struct job {

@@ -249,7 +249,8 @@ static void reading_dirties_nothing(void **state)
                 section_begin(NULL, NULL);
                 lock(LOCK_INODE, n);
                 assert_true(space_room(3));
-                sum += n->tag + *(char *)n->own + space_type_of(n) + space_page_refs(space_ppn(n->own)) + space_bytes_size(n->own);
+                sum += n->tag + *(char *)n->own + space_type_of(n) + space_page_refs(space_ppn(n->own)) +
+                       space_bytes_size(n->own);
                 section_end();
         }
         assert_int_not_equal(sum, 0);
@@ -327,7 +328,7 @@ static void frees_wait_for_other_sections(void **state)
  * lock of its slot. CPU 0 runs barriers with all checkers, and makes pages absent.
  */
 enum { SLOTS = 200, STRESS_CPUS = 4 };
-static struct node *slot[SLOTS];  /* guarded by LOCK_INODE of the slot */
+static struct node *slot[SLOTS]; /* guarded by LOCK_INODE of the slot */
 static ppn_t slot_page[SLOTS];
 static uint64_t slot_tag[SLOTS];
 static unsigned running;
@@ -449,7 +450,7 @@ static void op_run(void *arg)
 static void *stress(void *arg)
 {
         unsigned cpu = (unsigned)(uintptr_t)arg;
-        struct op op = { .rng = 1000 + cpu };
+        struct op op = {.rng = 1000 + cpu};
 
         hosted_cpu_enter(cpu);
         hosted_cpu_ready();
@@ -475,7 +476,7 @@ static void *stress(void *arg)
 static void stress_of_several_cpus(void **state)
 {
         pthread_t t[STRESS_CPUS];
-        struct op op = { .rng = 5 };
+        struct op op = {.rng = 5};
         uint64_t barriers = 0;
         struct space_stats st;
 
@@ -527,9 +528,17 @@ static void stress_of_several_cpus(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(order_downwards), TEST(order_same_rank), TEST(order_outside), TEST(order_after), TEST(unlock_of_unheld),
-                TEST(all_ranks_and_all_pairs), TEST(absent_page_abandons), TEST(absent_page_after_the_change_is_found),
-                TEST(first_writes_are_noted), TEST(reading_dirties_nothing), TEST(frees_wait_for_other_sections),
+                TEST(order_downwards),
+                TEST(order_same_rank),
+                TEST(order_outside),
+                TEST(order_after),
+                TEST(unlock_of_unheld),
+                TEST(all_ranks_and_all_pairs),
+                TEST(absent_page_abandons),
+                TEST(absent_page_after_the_change_is_found),
+                TEST(first_writes_are_noted),
+                TEST(reading_dirties_nothing),
+                TEST(frees_wait_for_other_sections),
                 TEST(stress_of_several_cpus),
         };
 

@@ -10,8 +10,8 @@
 
 static void pages_are_distinct_and_counted(void **state)
 {
-        ppn_t page[SLOTS] = { 0 };
-        uint32_t refs[SLOTS] = { 0 };
+        ppn_t page[SLOTS] = {0};
+        uint32_t refs[SLOTS] = {0};
         uint64_t rng = 42;
         struct space_stats st;
         unsigned live = 0;
@@ -91,7 +91,11 @@ static void check_zero(const unsigned char *p, size_t len)
 
 static void objects_keep_their_bytes(void **state)
 {
-        static struct { unsigned char *p; size_t len; unsigned type, seed; } slot[SLOTS];
+        static struct {
+                unsigned char *p;
+                size_t len;
+                unsigned type, seed;
+        } slot[SLOTS];
         uint64_t rng = 7;
 
         (void)state;
@@ -272,7 +276,8 @@ static void more_than_the_credit_is_found(void **state)
         p = space_alloc_bytes(64 * 4096);
         section_end();
         change();
-        assert_ptr_equal((char *)p + 64 * 4096, space_alloc_bytes(64 * 4096)); /* a neighbour, so that there are 65 in a row */
+        assert_ptr_equal((char *)p + 64 * 4096,
+                         space_alloc_bytes(64 * 4096)); /* a neighbour, so that there are 65 in a row */
         section_end();
         snapshot_barrier();
         assert_non_null(strstr(hosted_panic_of(dirty_many, p), "P10"));
@@ -555,9 +560,12 @@ static void checkers_accept_what_is_right(void **state)
         }
 
 CHECK_FINDS(stranger_is_found, "P1: pointer out of the space", a->borrow = &c)
-CHECK_FINDS(pointer_to_free_page_is_found, "P1: pointer to a page that is not in use", a->borrow = (void *)(SPACE_START + (space_ppn(a) + 30) * 4096))
+CHECK_FINDS(pointer_to_free_page_is_found, "P1: pointer to a page that is not in use",
+            a->borrow = (void *)(SPACE_START + (space_ppn(a) + 30) * 4096))
 CHECK_FINDS(pointer_into_object_is_found, "P1: pointer to an object that is not live", a->own = (char *)c + 8)
-CHECK_FINDS(reference_to_uncounted_is_found, "P1: counted reference to an object without a count", a->ref[1] = space_alloc(T_SMALL); b->o.refs = 1)
+CHECK_FINDS(reference_to_uncounted_is_found, "P1: counted reference to an object without a count",
+            a->ref[1] = space_alloc(T_SMALL);
+            b->o.refs = 1)
 CHECK_FINDS(reference_to_freed_is_found, "P1: pointer to an object that is not live", space_free(b))
 CHECK_FINDS(count_too_high_is_found, "P12: node", b->o.refs = 3)
 CHECK_FINDS(count_too_low_is_found, "P12: node", a->o.refs = 0)
@@ -568,16 +576,33 @@ CHECK_FINDS(bad_root_is_found, "P1: root slot", space_root_set(ROOT_CONSOLE, &a)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(pages_are_distinct_and_counted), TEST(zeroed_page_is_zero), TEST(objects_keep_their_bytes),
-                TEST(each_object_is_walked_once), TEST(block_sizes), TEST(double_free_is_found),
-                TEST(page_released_too_often_is_found), TEST(allocation_before_the_change_is_found),
-                TEST(store_before_the_change_is_found), TEST(more_than_the_credit_is_found),
-                TEST(growth_stops_before_memory_ends), TEST(frames_come_back_on_demand), TEST(runs_and_pages_share_memory),
-                TEST(who_does_not_ask_is_stopped), TEST(many_frees_in_one_go), TEST(root_slots),
-                TEST(checkers_accept_what_is_right), TEST(stranger_is_found), TEST(pointer_to_free_page_is_found),
-                TEST(pointer_into_object_is_found), TEST(reference_to_uncounted_is_found), TEST(reference_to_freed_is_found),
-                TEST(count_too_high_is_found), TEST(count_too_low_is_found), TEST(walked_to_freed_is_found),
-                TEST(page_count_is_found), TEST(bad_root_is_found),
+                TEST(pages_are_distinct_and_counted),
+                TEST(zeroed_page_is_zero),
+                TEST(objects_keep_their_bytes),
+                TEST(each_object_is_walked_once),
+                TEST(block_sizes),
+                TEST(double_free_is_found),
+                TEST(page_released_too_often_is_found),
+                TEST(allocation_before_the_change_is_found),
+                TEST(store_before_the_change_is_found),
+                TEST(more_than_the_credit_is_found),
+                TEST(growth_stops_before_memory_ends),
+                TEST(frames_come_back_on_demand),
+                TEST(runs_and_pages_share_memory),
+                TEST(who_does_not_ask_is_stopped),
+                TEST(many_frees_in_one_go),
+                TEST(root_slots),
+                TEST(checkers_accept_what_is_right),
+                TEST(stranger_is_found),
+                TEST(pointer_to_free_page_is_found),
+                TEST(pointer_into_object_is_found),
+                TEST(reference_to_uncounted_is_found),
+                TEST(reference_to_freed_is_found),
+                TEST(count_too_high_is_found),
+                TEST(count_too_low_is_found),
+                TEST(walked_to_freed_is_found),
+                TEST(page_count_is_found),
+                TEST(bad_root_is_found),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

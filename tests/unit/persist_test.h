@@ -22,17 +22,17 @@ struct node {
 };
 
 static const struct space_field node_fields[] = {
-        { offsetof(struct node, ref), FIELD_REF, 2 },
-        { offsetof(struct node, own), FIELD_OWN, 1 },
-        { offsetof(struct node, borrow), FIELD_BORROW, 1 },
-        { 0, 0, 0 },
+        {offsetof(struct node, ref), FIELD_REF, 2},
+        {offsetof(struct node, own), FIELD_OWN, 1},
+        {offsetof(struct node, borrow), FIELD_BORROW, 1},
+        {0, 0, 0},
 };
 static const struct space_type test_types[T_TYPES] = {
-        [T_NODE] = { "node", sizeof(struct node), 1, SPACE_OBJECT, node_fields },
-        [T_SMALL] = { "small", 24, 1, 0, NULL },
-        [T_BIG] = { "big", 2016, 1, 0, NULL },
-        [T_RESIDENT] = { "resident", 40, 1, SPACE_RESIDENT, NULL },
-        [T_LINE] = { "line", 100, 1, SPACE_ALIGN64, NULL },
+        [T_NODE] = {"node", sizeof(struct node), 1, SPACE_OBJECT, node_fields},
+        [T_SMALL] = {"small", 24, 1, 0, NULL},
+        [T_BIG] = {"big", 2016, 1, 0, NULL},
+        [T_RESIDENT] = {"resident", 40, 1, SPACE_RESIDENT, NULL},
+        [T_LINE] = {"line", 100, 1, SPACE_ALIGN64, NULL},
 };
 
 static inline void machine(uint64_t nframes)
@@ -47,7 +47,7 @@ static inline void machine(uint64_t nframes)
 /* cmocka takes over SIGSEGV for the time of a test, so the machine is made inside it. One left by a test that failed goes first. */
 static inline void on_small_machine(void **state)
 {
-        void (*test)(void **state) = (void (*)(void **))*state;
+        void (*test)(void **state) = (void (*)(void **)) * state;
 
         hosted_close();
         machine(4096);
@@ -70,4 +70,7 @@ static inline struct node *node_new(void)
         return n;
 }
 
-#define TEST(f) { #f, on_small_machine, NULL, NULL, (void *)(f) }
+#define TEST(f)                                                                                                        \
+        {                                                                                                              \
+#f, on_small_machine, NULL, NULL, (void *)(f)                                                          \
+        }

@@ -18,38 +18,38 @@
 
 struct mmu;
 
-struct mmu *mmu_create(void);                 /* NULL: no memory. Upper half shared with the kernel's. */
-void mmu_destroy(struct mmu *m);              /* not loaded anywhere; frees tables, not the frames mapped */
-void mmu_load(struct mmu *m);                 /* this CPU; NULL = kernel only. Bumps the "loaded on" mask for shoot-downs. */
-int mmu_map(struct mmu *m, uint64_t va, paddr_t pa, unsigned prot);   /* one page; replaces a leaf; 0 or -ENOMEM */
-paddr_t mmu_lookup(struct mmu *m, uint64_t va, unsigned *prot);       /* 0 if not present */
+struct mmu *mmu_create(void);    /* NULL: no memory. Upper half shared with the kernel's. */
+void mmu_destroy(struct mmu *m); /* not loaded anywhere; frees tables, not the frames mapped */
+void mmu_load(struct mmu *m);    /* this CPU; NULL = kernel only. Bumps the "loaded on" mask for shoot-downs. */
+int mmu_map(struct mmu *m, uint64_t va, paddr_t pa, unsigned prot); /* one page; replaces a leaf; 0 or -ENOMEM */
+paddr_t mmu_lookup(struct mmu *m, uint64_t va, unsigned *prot);     /* 0 if not present */
 /* Remove / write-protect / change protection of leaves in [va, va+len); flushed on every CPU that has m loaded before return. */
 void mmu_unmap(struct mmu *m, uint64_t va, uint64_t len);
-void mmu_protect(struct mmu *m, uint64_t va, uint64_t len);           /* clear W of all leaves; whole upper levels when dense */
+void mmu_protect(struct mmu *m, uint64_t va, uint64_t len); /* clear W of all leaves; whole upper levels when dense */
 void mmu_set_x(struct mmu *m, uint64_t va, uint64_t len, bool executable);
 /*
  * Maps n pages from va, all in one leaf table (2 MiB), with the same read-only protection: those with a frame (pa not 0) that are not mapped yet. Nothing to
  * flush. Without memory for the table nothing is mapped.
  */
 void mmu_map_absent(struct mmu *m, uint64_t va, const paddr_t *pa, unsigned n, unsigned prot);
-bool mmu_is_loaded(const struct mmu *m);                              /* some CPU has it: it must not be destroyed */
-void mmu_sync(struct mmu *m);                                         /* every other CPU that has m loaded takes an interrupt before return */
-bool mmu_accessed_clear(struct mmu *m, uint64_t va);                  /* test and clear the accessed bit */
+bool mmu_is_loaded(const struct mmu *m); /* some CPU has it: it must not be destroyed */
+void mmu_sync(struct mmu *m);            /* every other CPU that has m loaded takes an interrupt before return */
+bool mmu_accessed_clear(struct mmu *m, uint64_t va); /* test and clear the accessed bit */
 
 /* The arena. Present pages are mapped in the shared kernel half; W tells "noted dirty in this epoch". */
-int arena_map(ppn_t ppn, paddr_t frame, bool writable);               /* 0 or -ENOMEM (tables) */
-paddr_t arena_frame(ppn_t ppn);                                       /* 0 if absent */
-void arena_unmap(ppn_t ppn);                                          /* caller flushes by arena_flush() */
-void arena_set_present(ppn_t ppn, bool present);                      /* test knob: absent pages keep their frame in the PTE */
-bool arena_note_dirty(ppn_t ppn);                                     /* sets W; true if it was not yet noted in this epoch */
+int arena_map(ppn_t ppn, paddr_t frame, bool writable); /* 0 or -ENOMEM (tables) */
+paddr_t arena_frame(ppn_t ppn);                         /* 0 if absent */
+void arena_unmap(ppn_t ppn);                            /* caller flushes by arena_flush() */
+void arena_set_present(ppn_t ppn, bool present);        /* test knob: absent pages keep their frame in the PTE */
+bool arena_note_dirty(ppn_t ppn);                       /* sets W; true if it was not yet noted in this epoch */
 bool arena_is_dirty(ppn_t ppn);
-void arena_flush(void);                                               /* shoot-down of the arena on all CPUs */
+void arena_flush(void); /* shoot-down of the arena on all CPUs */
 /*
  * Test builds: while on, a store of this CPU in ring 0 to any page of the space panics at its line (supervisor protection keys; QEMU's -cpu max has
  * them). False: this processor cannot. Off at start.
  */
 bool arena_guard(bool on);
-uint64_t arena_dirty_count(void);                                     /* pages noted dirty in this epoch */
+uint64_t arena_dirty_count(void); /* pages noted dirty in this epoch */
 
 /* Barrier step, all other CPUs parked: clears W on every tracked leaf of arena and user tables; returns leaves cleared. */
 uint64_t mmu_protect_all(void);

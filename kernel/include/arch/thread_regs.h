@@ -5,13 +5,14 @@
 #pragma once
 #include "kernel/include/cpu.h"
 size_t fpu_size(void);
-uint64_t fpu_features(void);              /* XCR0 as shown to user mode */
-void fpu_init_area(void *area);           /* initial state */
+uint64_t fpu_features(void);    /* XCR0 as shown to user mode */
+void fpu_init_area(void *area); /* initial state */
 void fpu_save(void *area);
-void fpu_save_whole(void *area);          /* every component is written, also those in their initial state: for areas that user mode will read */
-void fpu_restore(const void *area);       /* area is kernel-made or passed fpu_sanitize */
-bool fpu_sanitize(void *area);            /* user-supplied header: false when it cannot be loaded */
-void fs_base_set(uint64_t base);          /* this CPU now */
+void fpu_save_whole(
+        void *area); /* every component is written, also those in their initial state: for areas that user mode will read */
+void fpu_restore(const void *area); /* area is kernel-made or passed fpu_sanitize */
+bool fpu_sanitize(void *area);      /* user-supplied header: false when it cannot be loaded */
+void fs_base_set(uint64_t base);    /* this CPU now */
 void gs_base_user_set(uint64_t base);
 bool addr_canonical(uint64_t va);
 /* Leaves the kernel: loads cpu->frame's registers from f and returns to user mode (sysret when possible, else iret). */
@@ -20,6 +21,11 @@ noreturn void arch_return_to_user(const struct frame *f);
 noreturn void arch_stack_reset(void (*fn)(void *), void *arg);
 /* Sleeps until an interrupt with interrupts enabled atomically; returns with interrupts on. */
 void arch_idle(void);
-uint32_t arch_hwcap(void);                /* AT_HWCAP: CPUID.1:EDX */
-struct cpu_identity { char vendor[16], model[64]; uint32_t family, model_nr, stepping; uint64_t khz; char flags[768]; };
+uint32_t arch_hwcap(void); /* AT_HWCAP: CPUID.1:EDX */
+struct cpu_identity {
+        char vendor[16], model[64];
+        uint32_t family, model_nr, stepping;
+        uint64_t khz;
+        char flags[768];
+};
 void arch_cpu_identity(struct cpu_identity *id);

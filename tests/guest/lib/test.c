@@ -71,7 +71,8 @@ static int run(const char *prog, struct test *t)
                 return 0;
         }
         if (WIFSIGNALED(status))
-                printf("FAIL %s.%s killed by signal %d%s %s\n", prog, t->name, WTERMSIG(status), WTERMSIG(status) == SIGALRM ? " (hang)" : "", why);
+                printf("FAIL %s.%s killed by signal %d%s %s\n", prog, t->name, WTERMSIG(status),
+                       WTERMSIG(status) == SIGALRM ? " (hang)" : "", why);
         else
                 printf("FAIL %s.%s %s\n", prog, t->name, why);
         return 1;
