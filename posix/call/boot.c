@@ -9,7 +9,6 @@
 #include "posix/include/poll.h"
 #include "posix/include/signal.h"
 #include "posix/include/socket.h"
-#include "posix/include/signal.h"
 #include "posix/include/tty.h"
 #include "posix/call/call_internal.h"
 #include "kernel/include/boot.h"

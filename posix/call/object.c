@@ -66,7 +66,7 @@ void object_put_dying(struct object *obj)
 /* Off its list and counted again by somebody, who may have let go of it once more. */
 static void revive(struct object *o)
 {
-        __atomic_fetch_and(&o->flags, ~OBJECT_DYING, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&o->flags, (uint16_t)~OBJECT_DYING, __ATOMIC_SEQ_CST);
         if (READ_ONCE(o->refs) == 0 && !(__atomic_fetch_or(&o->flags, OBJECT_DYING, __ATOMIC_SEQ_CST) & OBJECT_DYING))
                 object_put_dying(o);
 }
