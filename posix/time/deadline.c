@@ -121,9 +121,11 @@ void deadline_set(void *object, enum deadline_kind kind, uint64_t mono_ns)
 
         if (!a && mono_ns) {
                 a = cpu_state[cpu_this()->id].spare;
-                if (!a)
-                        panic("deadline_set without deadline_reserve");
                 cpu_state[cpu_this()->id].spare = NULL;
+                if (!a)
+                        a = kzalloc(sizeof(*a)); /* an interrupt took the reserved one meanwhile */
+                if (!a)
+                        panic("no memory for a timer that was promised");
                 a->object = object;
                 a->kind = kind;
                 a->timer.fn = fire;

@@ -3,6 +3,7 @@
  * A path is read upwards: each inode knows the directory of the name given last and that name's cookie there. A file that lost that name and has others has no path.
  */
 #include "posix/vfs/vfs_internal.h"
+#include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
 /* Puts "/name" before at; NULL: no room. */
@@ -89,6 +90,15 @@ int path_of_file(struct file *f, char *buf, size_t len)
 
         if (file_ops(f)->show_path)
                 return file_ops(f)->show_path(f, buf, len);
+        if (f->inode->kind == INODE_ANON && !f->path) {
+                uint32_t kind = f->inode->mode & S_IFMT;
+
+                if (kind == S_IFIFO || kind == S_IFSOCK)
+                        n = snprintf(buf, len, "%s:[%lu]", kind == S_IFIFO ? "pipe" : "socket", f->inode->ino);
+                else
+                        n = snprintf(buf, len, "anon_inode:[%s]", file_ops(f)->name);
+                return MIN(n, (int)len - 1);
+        }
         n = path_of_inode(f->inode, buf, len);
         if (n >= 0)
                 return n;

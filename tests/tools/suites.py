@@ -224,8 +224,9 @@ def run(suite, name, config="plain", linux=False, part=None):
                 nested = "-o " if suite.nested else ""
                 for jobs, cases_file in ((suite.jobs, "list"), (1, "alone") if alone else (0, "")):
                     if jobs:
-                        guest.send(f"/t/runcases -j {jobs} -t {suite.seconds} {nested}/t/{cases_file}\n")
-                        guest.expect(r"\nEND \d+ \d+\r?\n", timeout=suite.seconds + 120)
+                        seconds = suite.seconds * (4 if cases_file == "alone" else 1)
+                        guest.send(f"/t/runcases -j {jobs} -t {seconds} {nested}/t/{cases_file}\n")
+                        guest.expect(r"\nEND \d+ \d+\r?\n", timeout=seconds + 120)
             finally:
                 text = guest.log[start:].decode(errors="replace").replace("\r\n", "\n")
                 found = suite.results(text)
