@@ -150,3 +150,19 @@ struct space_visitor {
 };
 void space_ref_walker_register(void (*walk)(const struct space_visitor *v),
                                uint32_t page_kinds); /* kinds: bit mask of 1 << PAGE_x */
+
+/*
+ * Durability. Changes made up to now belong to epoch snapshot_epoch(); they are durable when snapshot_is_durable() says so of it, which never becomes untrue again, also
+ * over a recovery. In a space without a store there is nothing better than memory, so everything counts as durable at once.
+ */
+bool snapshot_is_durable(uint64_t epoch);
+void snapshot_request(void);     /* somebody waits: the next commit is brought forward; concurrent ones share it. Any section. */
+int snapshot_error(void);        /* 0, or why commits cannot go on (-EIO, -ENOSPC): who waits for one gives up */
+const void *snapshot_key(void);  /* CONDITION sleepers on this key are woken when a commit is durable, or fails */
+bool snapshot_has_store(void);
+
+/*
+ * Outside sections: asks for an absent page. 0: it is here. 1: it is being read; sleepers on space_page(ppn) are woken when that has ended, and
+ * ask again. -EIO: it cannot be read.
+ */
+int space_fetch_start(ppn_t ppn);

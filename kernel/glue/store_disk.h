@@ -1,0 +1,10 @@
+/*
+ * store_disk.h - a part of a block device as the disk of a store. Its operations wait: on a worker by worker_sleep, before threads run by polling.
+ */
+#pragma once
+#include "kernel/include/block.h"
+#include "persist/store/store.h"
+
+/* sector and nsectors: multiples of 8; the device is borrowed for ever. 0, -EINVAL, -ENOMEM. */
+int store_disk_open(struct block_device *d, uint64_t sector, uint64_t nsectors, struct store_disk **disk);
+void store_disk_close(struct store_disk *disk);

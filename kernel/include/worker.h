@@ -1,0 +1,17 @@
+/*
+ * worker.h - the kernel's own threads: volatile, each with a stack of its own (calls.md names them as the exception). The store's writer is one. A worker is
+ * scheduled like a thread of normal priority, is not preempted, and runs outside sections with interrupts on; it gives way by worker_sleep and
+ * worker_yield, so long work yields often. While it runs its CPU may lead a barrier; it parks for others' barriers in worker_yield and worker_sleep.
+ */
+#pragma once
+#include "kernel/include/types.h"
+struct worker;
+/* Boot, or later outside interrupt handlers. fn never returns. NULL: no memory. */
+struct worker *worker_create(const char *name, void (*fn)(void *arg), void *arg);
+struct worker *worker_this(void); /* NULL: no worker runs on this CPU */
+/* Any context. A wake that comes before the sleep makes the sleep return at once. */
+void worker_wake(struct worker *w);
+/* The calling worker sleeps until it is woken, or until mono_ns (absolute CLOCK_MONOTONIC; 0: none). */
+void worker_sleep(uint64_t mono_ns);
+/* Whatever waits for this CPU goes first: barrier, work items, threads whose turn it is. */
+void worker_yield(void);
