@@ -262,6 +262,9 @@ static long finish(struct call *c, const struct exit_state *s)
         struct process *p = t->proc;
         struct sighand *sh;
 
+        /* What died in earlier sections may be on absent pages by now; the dispatcher destroys it. The rest is touched in this section, and goes to the reaper. */
+        if (t->dying)
+                return CALL_AGAIN;
         section_changes();
         proctree_lock();
         if (s->last && p->parent && p->parent->pgrp != p->pgrp && p->parent->session == p->session)
@@ -341,6 +344,8 @@ static long init_again(struct call *c)
                 panic("init cannot run: it ended %u times in a row", root->init_deaths);
         if (thread_reserve() < 0 || !space_room(64))
                 return call_wait(c, CONDITION, NULL, UNINTERRUPTIBLE, time_mono_ns() + NSEC_PER_SEC);
+        if (c->thread->dying)
+                return CALL_AGAIN;
         changes(c);
         root->init_deaths = lived < 10 * NSEC_PER_SEC ? root->init_deaths + 1 : 0;
         proctree_lock();
