@@ -10,6 +10,7 @@
 #include "kernel/include/arch/machine.h"
 #include "kernel/include/boot.h"
 #include "kernel/include/power.h"
+#include "kernel/include/worker.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
@@ -47,6 +48,12 @@ void backtrace_print(uint64_t rbp)
                         return;
                 rbp = next;
         }
+}
+
+static void print_worker(void)
+{
+        if (worker_this())
+                klog(LOG_ERR, "  in worker %s", worker_name(worker_this()));
 }
 
 void frame_print(const struct frame *f)
@@ -112,6 +119,7 @@ noreturn void panic(const char *fmt, ...)
                 vsnprintf(text, sizeof(text), fmt, ap);
                 va_end(ap);
                 klog(LOG_ERR, "PANIC on CPU %u: %s", cpu_this()->id, text);
+                print_worker();
                 backtrace_print((uint64_t)__builtin_frame_address(0));
         }
         panic_end(NULL, (uint64_t)__builtin_frame_address(0));
@@ -121,6 +129,7 @@ noreturn void panic_trap(struct frame *f, const char *what, uint64_t addr)
 {
         if (panic_begin()) {
                 klog(LOG_ERR, "PANIC on CPU %u: %s at %016lx, address %016lx", cpu_this()->id, what, f->rip, addr);
+                print_worker();
                 frame_print(f);
                 backtrace_print((uint64_t)f | 1);
         }

@@ -15,8 +15,11 @@
 #include "kernel/include/mem.h"
 #include "kernel/include/power.h"
 #include "kernel/include/rng.h"
+#include "kernel/include/sched.h"
 #include "kernel/include/time.h"
 #include "kernel/include/uaccess.h"
+#include "kernel/include/work.h"
+#include "kernel/include/worker.h"
 #include "kernel/lib/string.h"
 
 #define CODE_VA  0x400000ul
@@ -25,16 +28,14 @@
 #define USER_CS  0x33
 #define USER_SS  0x2b
 
-noreturn void stack_switch(uint64_t rsp, void (*fn)(void *), void *arg);
-
 static unsigned passed, failed;
 
 static void check(bool ok, const char *what, unsigned line)
 {
         if (ok) {
-                passed++;
+                __atomic_fetch_add(&passed, 1, __ATOMIC_RELAXED);
         } else {
-                failed++;
+                __atomic_fetch_add(&failed, 1, __ATOMIC_RELAXED);
                 klog(LOG_ERR, "SELFTEST failed: line %u: %s", line, what);
         }
 }
@@ -679,6 +680,169 @@ static void test_time(void)
         figure("vtimer_arm + vtimer_cancel", TICKS(vtimer_arm(&t[0], ~0ul >> 1), vtimer_cancel(&t[0])));
 }
 
+/* ---- workers ---- */
+
+#define ROUNDS 1000
+
+static struct worker *ring[MAX_CPUS], *ping, *pong, *tester; /* ring: one on each other CPU */
+static volatile unsigned ball, pong_seen, barriers, works;
+static volatile unsigned ring_at, ring_rounds;
+
+static void hooks_none(void)
+{
+}
+
+static bool on_cpu_stack(void)
+{
+        uint64_t here = (uint64_t)__builtin_frame_address(0);
+
+        return cpu_this()->stack_top - here < 32768 && !worker_this();
+}
+
+static void gate_stand_in(void)
+{
+        struct work *w;
+
+        CHECK(on_cpu_stack());
+        if (cpu_this()->need & NEED_PARK) {
+                __atomic_fetch_and(&cpu_this()->need, ~NEED_PARK, __ATOMIC_SEQ_CST);
+                barriers++;
+        }
+        while ((w = work_take()))
+                w->fn(w);
+}
+
+static void hooks_for_workers(void)
+{
+        sched_hooks.idle = hooks_none;
+        sched_hooks.awake = hooks_none;
+        sched_hooks.gate = gate_stand_in;
+}
+
+/* Waits for its number, passes the token to the next CPU's. */
+static void ring_member(void *unused)
+{
+        unsigned self = cpu_this()->id;
+
+        (void)unused;
+        for (;;) {
+                while (ring_at != self)
+                        worker_sleep(0);
+                if (self == cpu_count - 1)
+                        ring_rounds++;
+                ring_at = (self + 1) % cpu_count;
+                worker_wake(ring_at ? ring[ring_at] : tester);
+        }
+}
+
+static void on_work(struct work *w)
+{
+        (void)w;
+        works++;
+        CHECK(on_cpu_stack());
+        worker_wake(tester);
+}
+
+static struct work item = {.fn = on_work};
+
+static void on_barrier_timer(struct vtimer *t)
+{
+        __atomic_fetch_or(&cpu_this()->need, NEED_PARK, __ATOMIC_SEQ_CST);
+        work_queue(&item);
+        vtimer_arm(t, time_mono_ns() + 200000);
+}
+
+static void play(volatile unsigned *seen, unsigned mine, struct worker *const *other)
+{
+        volatile char deep[2000]; /* lives on the worker's stack over all sleeps */
+        unsigned sum = 0;
+
+        memset((void *)deep, (int)mine, sizeof(deep));
+        while (ball < 2 * ROUNDS) {
+                while (ball % 2 != mine && ball < 2 * ROUNDS)
+                        worker_sleep(0);
+                if (ball < 2 * ROUNDS)
+                        ball++;
+                worker_wake(*other);
+                if (ball % 64 == mine)
+                        worker_yield();
+        }
+        for (unsigned i = 0; i < sizeof(deep); i++)
+                sum += (unsigned char)deep[i];
+        CHECK(sum == sizeof(deep) * mine);
+        *seen = 1;
+        worker_wake(tester);
+}
+
+static void ping_main(void *seen)
+{
+        play(seen, 0, &pong);
+        for (;;)
+                worker_sleep(0);
+}
+
+static void pong_main(void *seen)
+{
+        uint64_t end, now;
+
+        play(seen, 1, &ping);
+        /* Never wanted, never asleep: it lives by worker_yield. */
+        for (end = time_mono_ns() + 50000000; (now = time_mono_ns()) < end;)
+                worker_yield();
+        pong_seen = 2;
+        for (;;)
+                worker_sleep(now + 3600 * NSEC_PER_SEC);
+}
+
+static void test_workers(void)
+{
+        static volatile unsigned ping_seen;
+        struct vtimer t = {.fn = on_barrier_timer};
+        uint64_t from, until;
+
+        tester = worker_this();
+        CHECK(tester && !strcmp(worker_name(tester), "selftest") && !on_cpu_stack() && !cpu_this()->current);
+        vtimer_arm(&t, time_mono_ns() + 200000);
+
+        from = time_mono_ns();
+        do
+                worker_sleep(from + 20000000);
+        while (time_mono_ns() < from + 20000000);
+        CHECK(barriers > 0 && works > 0);
+        vtimer_cancel(&t);
+        worker_sleep(time_mono_ns() + 1000000); /* whatever wake was left is used up */
+        worker_wake(tester);
+        worker_sleep(0); /* at once */
+        from = time_mono_ns();
+        worker_sleep(from + 5000000);
+        CHECK(time_mono_ns() >= from + 5000000);
+        from = time_mono_ns();
+        worker_sleep(1); /* long ago */
+        CHECK(time_mono_ns() < from + NSEC_PER_SEC);
+        vtimer_arm(&t, time_mono_ns() + 200000);
+
+        ping = worker_create("ping", ping_main, (void *)&ping_seen);
+        pong = worker_create("pong", pong_main, (void *)&pong_seen);
+        CHECK(ping && pong && ball == 0);
+        from = time_mono_ns();
+        while (!(ping_seen && pong_seen == 2) && time_mono_ns() < from + 20 * NSEC_PER_SEC)
+                worker_sleep(time_mono_ns() + 10000000);
+        CHECK(ping_seen && pong_seen == 2 && ball == 2 * ROUNDS);
+        vtimer_cancel(&t);
+
+        until = time_mono_ns() + 20 * NSEC_PER_SEC;
+        for (unsigned i = 0; cpu_count > 1 && i < 500; i++) {
+                ring_at = 1;
+                worker_wake(ring[1]);
+                while (ring_at && time_mono_ns() < until)
+                        worker_sleep(until);
+        }
+        CHECK(cpu_count == 1 || ring_rounds == 500);
+        figure("worker_yield, nothing waits", TICKS(worker_yield()));
+        figure("worker_yield through the gate",
+               TICKS(__atomic_fetch_or(&cpu_this()->need, NEED_PARK, __ATOMIC_SEQ_CST), worker_yield()));
+}
+
 /* ---- other CPUs ---- */
 
 static volatile unsigned up, stale, reads;
@@ -708,9 +872,10 @@ static void other_cpu(void)
                 spin_unlock(&count_lock, f);
         }
         mmu_load(NULL);
+        hooks_for_workers();
+        CHECK((ring[cpu_this()->id] = worker_create("ring", ring_member, NULL)) != NULL);
         __atomic_fetch_add(&quitted, 1, __ATOMIC_SEQ_CST);
-        for (;;)
-                arch_idle();
+        arch_stack_reset(sched_loop, NULL);
 }
 
 static void test_smp(void)
@@ -751,6 +916,16 @@ static void test_smp(void)
         vfree(vmalloc(PAGE_SIZE)); /* while the others sleep */
 }
 
+static void selftest_end(void *unused)
+{
+        (void)unused;
+        test_workers();
+        klog(LOG_INFO, "SELFTEST %u passed, %u failed", passed, failed);
+        power_test_exit(failed ? 1 : 0);
+        power_off();
+        panic("the machine does not switch off");
+}
+
 static void selftest_main(void *unused)
 {
         (void)unused;
@@ -767,17 +942,17 @@ static void selftest_main(void *unused)
         test_fpu();
         test_rng();
         test_time();
+        sched_cpu_init();
         test_smp();
         mmu_load(NULL);
-        klog(LOG_INFO, "SELFTEST %u passed, %u failed", passed, failed);
-        power_test_exit(failed ? 1 : 0);
-        power_off();
-        panic("the machine does not switch off");
+        hooks_for_workers();
+        CHECK(worker_create("selftest", selftest_end, NULL) != NULL);
+        arch_stack_reset(sched_loop, NULL);
 }
 
 noreturn void selftest_run(void)
 {
         char *stack = vmalloc(32768);
 
-        stack_switch((uint64_t)stack + 32768, selftest_main, NULL);
+        stack_start((uint64_t)stack + 32768, selftest_main, NULL);
 }

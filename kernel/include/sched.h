@@ -32,8 +32,9 @@ struct waiter {
 struct sched_thread {
         volatile uint32_t word;   /* state | flags, by compare-and-swap */
         volatile uint32_t on_cpu; /* CPU + 1 while a CPU works for it */
-        struct thread *owner;     /* the persistent record */
-        uint32_t cpu;             /* run queue it is or was on */
+        struct thread *owner;     /* the persistent record; NULL: a worker's */
+        struct worker *worker;
+        uint32_t cpu; /* run queue it is or was on */
         int8_t nice;
         uint8_t policy; /* SCHED_OTHER.., realtime policies run before others by rt_priority */
         uint8_t rt_priority;
@@ -55,7 +56,8 @@ struct sched_thread {
 struct sched_thread *sched_create(struct thread *owner, unsigned slot);          /* NULL: no memory */
 void sched_attach(struct sched_thread *st, struct thread *owner, unsigned slot); /* a spare one gets its thread */
 struct sched_thread *sched_of(unsigned slot);
-void sched_destroy(unsigned slot); /* DEAD and off its CPU */
+struct sched_thread *sched_current(void); /* what runs on this CPU, thread or worker, or NULL */
+void sched_destroy(unsigned slot);        /* DEAD and off its CPU */
 
 void sched_ready(struct sched_thread *st); /* NONE/WAITING/STOPPED -> READY and queued */
 /* Sets flag and makes the thread look at it: wakes a WAITING one if the kind of wait allows, prods a RUNNING one. */
@@ -100,6 +102,9 @@ struct sched_load {
 };
 void sched_load_get(struct sched_load *l);
 uint64_t sched_runtime(struct sched_thread *st, uint64_t *user_ns); /* since folded, the running stretch included */
+
+/* worker.c's part: goes on with the worker on its own stack. Never returns. */
+noreturn void worker_run(struct worker *w);
 
 /* Supplied by posix (set by kernel/init): run this thread now, on an empty stack, current and address space set. Never returns. */
 struct sched_hooks {

@@ -27,3 +27,4 @@ struct vtimer {
 };
 void vtimer_arm(struct vtimer *t, uint64_t deadline_ns); /* re-arms if armed (from any CPU) */
 void vtimer_cancel(struct vtimer *t);                    /* after return fn is not running */
+void tick_resume(void); /* a thread begins to run on this CPU: hooks.tick is called at intervals again */

@@ -323,6 +323,11 @@ struct sched_thread *sched_of(unsigned slot)
         return entities[slot];
 }
 
+struct sched_thread *sched_current(void)
+{
+        return queue_this()->current;
+}
+
 void sched_attach(struct sched_thread *st, struct thread *owner, unsigned slot)
 {
         st->owner = owner;
@@ -496,6 +501,17 @@ static struct sched_thread *steal(void)
         return st;
 }
 
+/* A worker is pinned: what it keeps waiting here may run on a CPU that has nothing to do. */
+static void offer_rest(void)
+{
+        for (unsigned i = 0; i < cpu_count; i++) {
+                if (queues[i].idle) {
+                        cpu_need(i, NEED_RESCHED);
+                        return;
+                }
+        }
+}
+
 noreturn void sched_leave(void)
 {
         struct cpu *cpu = cpu_this();
@@ -537,6 +553,12 @@ static noreturn void run(struct run_queue *q, struct sched_thread *st)
         if (old & (SCHED_SIGNAL | SCHED_KILL))
                 __atomic_fetch_or(&cpu->need, NEED_SIGNAL, __ATOMIC_RELAXED);
         cpu->current = st->owner;
+        if (st->worker) {
+                if (q->nready)
+                        offer_rest();
+                worker_run(st->worker);
+        }
+        tick_resume();
         sched_hooks.run(st->owner);
         __builtin_unreachable();
 }

@@ -4,6 +4,7 @@
 Each test is a function below; its docstring says what it proves. Prints `PASS boot NAME` or `FAIL boot NAME why`.
 """
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -171,6 +172,16 @@ def ends(name, line):
         status = guest.wait(120)
         expect(status == 0, f"QEMU ended with {status}")
         return b"TOLD\r" in guest.log
+
+
+@test
+def selftest():
+    """The machine layer's own tests, workers among them, with one CPU of the oldest kind and with four."""
+    for smp, cpu in ((1, "qemu64"), (4, "max")):
+        with Guest("selftest", phantom("selftest panic=exit"), smp=smp, cpu=cpu) as guest:
+            status = guest.wait(120)
+            expect(status == 1 and re.search(rb"SELFTEST [1-9]\d* passed, 0 failed", guest.log),
+                   f"{smp} CPUs: QEMU ended with {status}: {guest.tail(300)}")
 
 
 @test

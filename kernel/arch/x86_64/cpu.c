@@ -253,13 +253,12 @@ void cpu_stacks_init(unsigned id)
 }
 
 void vector_abandon(void);
-noreturn void stack_switch(uint64_t rsp, void (*fn)(void *), void *arg);
 
 noreturn void arch_stack_reset(void (*fn)(void *), void *arg)
 {
         if (unlikely((uint8_t)(cpu_this()->vec_busy + 1) > 1))
                 vector_abandon();
-        stack_switch((uint64_t)cpu_this()->frame, fn, arg);
+        stack_start((uint64_t)cpu_this()->frame, fn, arg);
 }
 
 uint32_t arch_hwcap(void)

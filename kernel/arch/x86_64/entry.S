@@ -249,13 +249,34 @@ trap_stubs:
         vector = vector + 1
         .endr
 
-/* noreturn void stack_switch(uint64_t rsp, void (*fn)(void *), void *arg) */
+/* Stacks: contracts in thread_regs.h. */
         .text
-        .globl  stack_switch
-stack_switch:
+        .globl  stack_start, stack_park, stack_resume
+stack_start:
         mov     %rdi, %rsp
         mov     %rdx, %rdi
         xor     %ebp, %ebp
         call    *%rsi
         ud2
+stack_park:
+        push    %rbx
+        push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        mov     %rsp, (%rdi)
+        mov     %gs:CPU_FRAME, %rsp
+        xor     %ebp, %ebp
+        call    *%rsi
+        ud2
+stack_resume:
+        mov     %rdi, %rsp
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbp
+        pop     %rbx
+        ret
         .section .note.GNU-stack, "", @progbits

@@ -21,5 +21,4 @@ void arch_idle(void)
         __asm__ volatile("sti; hlt" ::: "memory"); /* sti takes effect after hlt has begun */
         c->idle_ns += time_mono_ns() - from;
         mmu_tlb_sync();
-        tick_resume();
 }

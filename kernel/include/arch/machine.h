@@ -75,7 +75,6 @@ void timer_cpu_init(void);
 void timer_interrupt(void);               /* VECTOR_TIMER */
 void timer_program(uint64_t deadline_ns); /* this CPU's one-shot; ~0: none */
 void vtimer_cpu_init(void);
-void tick_resume(void);   /* leaving idle */
 void tlb_interrupt(void); /* VECTOR_TLB */
 
 /* Serial, before and beside the driver in kernel/drivers/tty: COM1, polled. */

@@ -19,6 +19,13 @@ bool addr_canonical(uint64_t va);
 noreturn void arch_return_to_user(const struct frame *f);
 /* Forgets everything on this CPU's stack and calls fn on its top: how a section is abandoned and a thread is left. */
 noreturn void arch_stack_reset(void (*fn)(void *), void *arg);
+/*
+ * For workers. stack_park keeps what a call preserves on the current stack, writes that stack's pointer to *saved and calls fn (which does not
+ * return) on top of this CPU's own; stack_resume makes that stack_park return. stack_start begins on a new stack, given its end.
+ */
+void stack_park(uint64_t *saved, void (*fn)(void));
+noreturn void stack_resume(uint64_t saved);
+noreturn void stack_start(uint64_t top, void (*fn)(void *), void *arg);
 /* Sleeps until an interrupt with interrupts enabled atomically; returns with interrupts on. */
 void arch_idle(void);
 uint32_t arch_hwcap(void); /* AT_HWCAP: CPUID.1:EDX */
