@@ -1,10 +1,7 @@
 # persist/ in a Linux process: its unit tests run with ASan and UBSan, and again with TSan. `make unit` runs them.
 
 PERSIST_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/persist_*.c))
-$(foreach t,$(PERSIST_TESTS),$(eval UNIT_SRCS_$t := $(wildcard persist/*.c persist/host/*.c))$(eval UNIT_SAN_$t := address thread))
-
-# The store on disk: hosted only, until the kernel's snapshots use it.
-KERNEL_EXCLUDE += $(wildcard persist/store/*.c)
+$(foreach t,$(PERSIST_TESTS),$(eval UNIT_SRCS_$t := $(wildcard persist/*.c persist/store/*.c persist/host/*.c))$(eval UNIT_LIBS_$t := -llz4 -lxxhash)$(eval UNIT_SAN_$t := address thread))
 
 # Simulated power cuts. crash-sim is the share of `make check`: CRASH_STATES distinct states, from CRASH_SEED on.
 CRASH_STATES ?= 20000

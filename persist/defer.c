@@ -67,12 +67,19 @@ void defer_free(void *p)
 }
 
 /* The oldest entry of the pages of older frees. */
-__attribute__((noinline)) static void *chain_take(struct cpu_heap *h)
+static void *chain_first(const struct cpu_heap *h)
+{
+        const struct bag_page *b = space_page(h->chain_first);
+
+        return b->entry[b->first];
+}
+
+__attribute__((noinline)) static void chain_take(struct cpu_heap *h)
 {
         uint32_t ppn = h->chain_first;
         struct bag_page *b = space_page(ppn);
-        void *p = b->entry[b->first++];
 
+        b->first++;
         if (b->first == b->end) {
                 h->chain_first = record(ppn)->next;
                 if (!h->chain_first)
@@ -80,7 +87,6 @@ __attribute__((noinline)) static void *chain_take(struct cpu_heap *h)
                 record(ppn)->refs = 0;
                 page_free_now(h, ppn);
         }
-        return p;
 }
 
 /* The oldest generation a running section began with. */
@@ -158,16 +164,25 @@ void defer_drain(struct section *s)
         n = d->safe - d->drained;
         if (n > piece)
                 n = piece;
-        d->drained += n;
-        h->ndeferred -= n;
         for (; n; n--) {
-                void *p = h->chain_first ? chain_take(h) : h->bag[h->bag_first++];
+                void *p = h->chain_first ? chain_first(h) : h->bag[h->bag_first];
                 ppn_t ppn = space_ppn(p);
                 struct page_record *r = record(ppn);
+                int fetched = 0;
 
+                if (unlikely_(space_may_be_absent) && r->kind == PAGE_SLAB)
+                        fetched = space_fetch_start(ppn);
+                if (fetched > 0) /* it goes on when the page is there */
+                        break;
+                d->drained++;
+                h->ndeferred--;
+                if (h->chain_first)
+                        chain_take(h);
+                else
+                        h->bag_first++;
+                if (fetched < 0) /* damaged: what was in it is lost */
+                        continue;
                 if (r->kind == PAGE_SLAB) {
-                        if (unlikely_(space_may_be_absent) && !persist_host->page_present(ppn))
-                                space_fetch(ppn);
                         slab_free_now(h, p);
                 } else if (r->kind == PAGE_RUN) {
                         must(r->order < RUN_ORDERS, "%p freed: the middle of a run", p);

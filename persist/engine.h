@@ -84,6 +84,8 @@ void defer_forget(void);
 void section_forget(void);
 void snapshot_forget(void);
 void check_forget(void);
+void capture_forget(void);
+void pager_forget(void);
 
 /* lock.c */
 void space_lock(void); /* LOCK_SPACE, not in the section's list: held within one function of persist/ only */
@@ -101,14 +103,20 @@ void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order); /* takes LOCK_
 ppn_t run_alloc(unsigned order);                                  /* refs 1, kind PAGE_RUN; contents undefined */
 void page_dirtied(ppn_t ppn); /* accounts one more dirty page to the running section */
 
+void page_bare(struct cpu_heap *h, ppn_t ppn); /* page_free_now for a page that has no frame */
+void pages_open(void);                         /* the space is a recovered one: none of its free pages has a frame */
+int pages_open_own(struct cpu_heap *h);        /* frames for a CPU's own list; 0 or -ENOMEM */
+
 /* A single page whose grace period is over goes to the own list. The caller sees to pages_spill() in the end. */
 static inline void page_free_now(struct cpu_heap *h, ppn_t ppn)
 {
         struct page_record *r = record(ppn);
 
         must(r->kind != PAGE_FREE && !r->refs, "page %lx freed: kind %u, %u references", ppn, r->kind, r->refs);
-        if (unlikely_(space_may_be_absent) && !persist_host->page_present(ppn))
-                persist_host->page_set_present(ppn, true); /* its contents do not matter, but free pages are present */
+        if (unlikely_(space_may_be_absent) && !persist_host->page_present(ppn)) {
+                page_bare(h, ppn); /* its contents do not matter any more */
+                return;
+        }
         h->count[r->kind]--;
         *r = (struct page_record){.next = h->free};
         h->free = (uint32_t)ppn;
@@ -136,6 +144,31 @@ void defer_each(void (*fn)(void *p)); /* all CPUs parked */
 /* space.c */
 extern bool space_checking; /* [V] checkers run: an absent page they meet is brought back */
 void space_cpu_create(unsigned cpu);
+
+/* capture.c */
+extern bool capture_open; /* [V] some page of the frozen set may not be captured yet */
+void capture_before_write(ppn_t ppn);
+void capture_before_withdraw(ppn_t ppn);
+/* The writer: the page of the set as it was at the barrier. NULL: it was free. Valid until capture_done(ppn). */
+const void *capture_take(ppn_t ppn);
+void capture_done(ppn_t ppn);
+void capture_close(void); /* all of the set was taken: copies that were kept go */
+uint64_t capture_copied(void);
+
+/* Called for each page that is about to be written for the first time in the epoch, and by nobody else. */
+static inline void page_note(ppn_t ppn)
+{
+        if (unlikely_(__atomic_load_n(&capture_open, __ATOMIC_ACQUIRE)))
+                capture_before_write(ppn);
+        if (persist_host->page_note_dirty(ppn))
+                page_dirtied(ppn);
+}
+
+/* pager.c */
+extern struct store *space_store; /* [V] NULL: the space is in memory alone */
+void pager_serve(void);           /* the writer: reads all pages that are wanted */
+int pager_fetch(ppn_t ppn);       /* the writer, or boot: 0, -EIO, -ENOMEM */
+uint64_t pager_fetched(void);
 
 /* snapshot.c, check.c */
 void check_barrier(void);

@@ -26,7 +26,23 @@ struct persist_host {
         bool (*page_note_dirty)(ppn_t ppn);     /* make writable; true if not yet noted in this epoch */
         uint64_t (*dirty_count)(void);
         void (*flush)(void);           /* forget translations of the space everywhere */
-        uint64_t (*protect_all)(void); /* barrier: every page read-only again; returns leaves cleared */
+        /*
+         * Barrier: every page read-only again; returns leaves cleared. freeze: what was dirty becomes the frozen set, of which nothing is left from before.
+         * frozen_take: up to max pages of the set, each once, ascending; 0: no more. The others tell, of one page, whether it still waits to be captured, and that
+         * it does not any more. Withdrawing a page takes it from those that wait.
+         */
+        uint64_t (*protect_all)(bool freeze);
+        unsigned (*frozen_take)(ppn_t *ppns, unsigned max);
+        bool (*page_frozen)(ppn_t ppn);
+        void (*page_captured)(ppn_t ppn);
+        bool (*page_is_dirty)(ppn_t ppn); /* noted in this epoch */
+        /*
+         * One page of volatile memory each, for copies and for pages that are read in; NULL: none. page_install gives such a page to the space as the
+         * contents of ppn, mapped and clean: 0, -ENOMEM, or -EEXIST if it has a frame by now (the caller keeps the page).
+         */
+        void *(*frame_get)(void);
+        void (*frame_put)(void *frame);
+        int (*page_install)(ppn_t ppn, void *frame);
         void (*check_tracking)(void);  /* P4, all CPUs parked; panics */
         uint64_t (*frames_free)(void);
 #if PHANTOM_CHECKS
@@ -42,6 +58,14 @@ struct persist_host {
         /* Drops this CPU's stack and runs retry(arg) on an empty one. */
         void (*abandon)(void (*retry)(void *arg), void *arg) __attribute__((__noreturn__));
         uint64_t (*clock_ticks)(void);
+        void (*clock)(uint64_t *mono_ns, uint64_t *real_ns);
+        void (*wake)(const void *key); /* sleepers on the key look again */
+        /*
+         * The writer: the one thread that commits. writer_yield is called by it, often, while it works, holding nothing: others run; it comes back. writer_wake
+         * makes it look at what there is to do (snapshot_step); any context.
+         */
+        void (*writer_yield)(void);
+        void (*writer_wake)(void);
         /* Volatile scratch memory for the checkers, valid till the next call; NULL: none. Called while all others are parked. */
         void *(*scratch)(size_t len);
         /* Volatile memory; contents undefined; NULL: none. May be called from sections. */

@@ -11,12 +11,16 @@
  * list empty takes new addresses from the frontier, of which there are 2^32. So the frontier is bounded by the sum, over
  * singles and each order, of the most that were ever in use at once.
  *
+ * A space that was opened from a store has no frames behind its free pages: the lists of pages with frames say what was true in the life before. Whoever takes a page from
+ * them sees to its frame; `unframed` counts what is missing.
+ *
  * Invariants: P10. A section begins with CPU_CREDIT pages in the own list if memory can give them; space_room() says no long
  * before it cannot. Locks: LOCK_SPACE guards struct root_page.
  */
 #include "persist/engine.h"
 
 bool space_is_low;
+static uint64_t unframed; /* [V, LOCK_SPACE] free pages in the global lists of framed ones that have none, at most */
 
 /* Frames that must stay for the sections of all CPUs, and for page tables. */
 static uint64_t frames_floor(void)
@@ -27,11 +31,12 @@ static uint64_t frames_floor(void)
 static uint64_t frames_available(void)
 {
         const struct root_page *r = root();
-        uint64_t n = persist_host->frames_free() + __atomic_load_n(&r->nfree, __ATOMIC_RELAXED);
+        uint64_t n = persist_host->frames_free() + __atomic_load_n(&r->nfree, __ATOMIC_RELAXED), missing;
 
         for (unsigned order = 0; order < RUN_ORDERS; order++)
                 n += (uint64_t)__atomic_load_n(&r->run[order].nframed, __ATOMIC_RELAXED) << order;
-        return n;
+        missing = __atomic_load_n(&unframed, __ATOMIC_RELAXED);
+        return n > missing ? n - missing : 0;
 }
 
 static void low_update(void)
@@ -61,9 +66,48 @@ static inline void own_push(struct cpu_heap *h, ppn_t ppn)
         h->nfree++;
 }
 
+static void bare_push(struct root_page *r, ppn_t ppn);
+
+/* Takes a page out of the count of those without a frame. LOCK_SPACE held. */
+static void frame_settled(void)
+{
+        if (unframed)
+                __atomic_store_n(&unframed, unframed - 1, __ATOMIC_RELAXED);
+}
+
+/* The page is from a list of framed ones. True: it has a frame. LOCK_SPACE held. */
+static bool frame_ensure(ppn_t ppn)
+{
+        if (persist_host->page_present(ppn))
+                return true;
+        frame_settled();
+        return !persist_host->page_provide(ppn);
+}
+
+/* The same for a chain of a recovered space: what gets no frame is bare from now on. */
+static void own_push_unframed(struct cpu_heap *h, ppn_t first)
+{
+        for (uint32_t ppn = (uint32_t)first, next; ppn; ppn = next) {
+                struct page_record *r = record(ppn);
+
+                next = r->next;
+                r->type = 0;
+                r->prev = 0;
+                if (frame_ensure(ppn))
+                        own_push(h, ppn);
+                else
+                        bare_push(root(), ppn);
+        }
+}
+
 static void own_push_chain(struct cpu_heap *h, ppn_t first)
 {
         struct page_record *r = record(first), *last = r;
+
+        if (unlikely_(unframed)) {
+                own_push_unframed(h, first);
+                return;
+        }
 
         while (last->next)
                 last = record(last->next);
@@ -115,22 +159,43 @@ static void bare_push(struct root_page *r, ppn_t ppn)
         r->nbare++;
 }
 
+/* Their frames, of those that have one, go back to the host. Returns how many that were. */
+static unsigned frames_take(const ppn_t *ppns, unsigned n)
+{
+        ppn_t framed[HOST_WITHDRAW_MAX];
+        unsigned nframed = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+                if (unlikely_(unframed) && !persist_host->page_present(ppns[i])) {
+                        frame_settled();
+                        continue;
+                }
+                capture_before_withdraw(ppns[i]);
+                framed[nframed++] = ppns[i];
+        }
+        if (nframed)
+                persist_host->pages_withdraw(framed, nframed);
+        return nframed;
+}
+
 /* Takes the frames of one chain, or one run, of free pages. Returns how many pages lost theirs. */
 static unsigned withdraw_some(struct root_page *r)
 {
         ppn_t batch[HOST_WITHDRAW_MAX];
-        uint32_t ppn = chain_pop(r);
-        unsigned n = 0;
+        unsigned n = 0, framed;
+        uint32_t ppn;
 
-        if (ppn) {
+        while ((ppn = chain_pop(r))) {
                 record(ppn)->type = 0;
                 record(ppn)->prev = 0;
                 for (; ppn; ppn = record(ppn)->next)
                         batch[n++] = ppn;
-                persist_host->pages_withdraw(batch, n);
+                framed = frames_take(batch, n);
                 for (unsigned i = 0; i < n; i++)
                         bare_push(r, batch[i]);
-                return n;
+                if (framed)
+                        return framed;
+                n = 0;
         }
         for (unsigned order = RUN_ORDERS; order--;) {
                 ppn = r->run[order].framed;
@@ -138,15 +203,17 @@ static unsigned withdraw_some(struct root_page *r)
                         continue;
                 r->run[order].framed = record(ppn)->next;
                 __atomic_store_n(&r->run[order].nframed, r->run[order].nframed - 1, __ATOMIC_RELAXED);
-                for (; n < 1u << order; n++)
+                for (n = 0; n < 1u << order; n++)
                         batch[n] = ppn + n;
-                persist_host->pages_withdraw(batch, n);
+                framed = frames_take(batch, n);
                 for (unsigned i = 0; i < n; i++)
                         record(ppn + i)->order |= FREE_BARE;
                 record(ppn)->next = r->run[order].bare;
                 r->run[order].bare = ppn;
                 r->run[order].nbare++;
-                return n;
+                if (framed)
+                        return framed;
+                order++; /* the same list again */
         }
         return 0;
 }
@@ -162,7 +229,7 @@ static void provide_surely(struct root_page *r, struct cpu_heap *h, ppn_t ppn)
                 must(victim, "no frame left after the first change: space_room() was not asked");
                 h->free = record(victim)->next;
                 h->nfree--;
-                persist_host->pages_withdraw(&victim, 1);
+                frames_take(&victim, 1);
                 bare_push(r, victim);
         }
 }
@@ -217,7 +284,10 @@ static bool own_grow_split(struct root_page *r, struct cpu_heap *h)
                 __atomic_store_n(&r->run[order].nframed, r->run[order].nframed - 1, __ATOMIC_RELAXED);
                 for (uint32_t i = 0; i < 1u << order; i++) {
                         record(ppn + i)->order = 0;
-                        own_push(h, ppn + i);
+                        if (likely_(!unframed) || frame_ensure(ppn + i))
+                                own_push(h, ppn + i);
+                        else
+                                bare_push(r, ppn + i);
                 }
                 return true;
         }
@@ -367,6 +437,13 @@ static ppn_t run_take(struct root_page *r, struct cpu_heap *h, unsigned order)
         if (ppn) {
                 r->run[order].framed = record(ppn)->next;
                 __atomic_store_n(&r->run[order].nframed, r->run[order].nframed - 1, __ATOMIC_RELAXED);
+                for (uint32_t i = 0; unlikely_(unframed) && i < n; i++) {
+                        if (persist_host->page_present(ppn + i))
+                                continue;
+                        frame_settled();
+                        provide_surely(r, h, ppn + i);
+                        page_dirtied(ppn + i);
+                }
                 return ppn;
         }
         ppn = r->run[order].bare;
@@ -428,7 +505,34 @@ void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order)
         space_unlock();
 }
 
+void page_bare(struct cpu_heap *h, ppn_t ppn)
+{
+        space_lock();
+        h->count[record(ppn)->kind]--;
+        *record(ppn) = (struct page_record){0};
+        bare_push(root(), ppn);
+        space_unlock();
+}
+
+int pages_open_own(struct cpu_heap *h)
+{
+        for (uint32_t ppn = h->free; ppn; ppn = record(ppn)->next)
+                if (!persist_host->page_present(ppn) && persist_host->page_provide(ppn))
+                        return -ENOMEM;
+        return 0;
+}
+
+void pages_open(void)
+{
+        const struct root_page *r = root();
+
+        unframed = r->nfree;
+        for (unsigned order = 0; order < RUN_ORDERS; order++)
+                unframed += (uint64_t)r->run[order].nframed << order;
+}
+
 void page_forget(void)
 {
         space_is_low = false;
+        unframed = 0;
 }

@@ -1,10 +1,17 @@
 /*
- * snapshot.c - the barrier: all CPUs outside sections at one instant, every page read-only again, a new epoch.
- * In a RAM-only space that is all of a snapshot; capture and commit build on it.
+ * snapshot.c - the barrier: all CPUs outside sections at one instant, every page read-only again, a new epoch; and what the writer does with it.
+ * In a RAM-only space the barrier is all of a snapshot. With a store, a barrier of the writer freezes: what was dirty becomes the frozen set, whose pages are captured (capture.c) and committed.
+ * Another barrier (storm, knobs) only parks and checks as long as the set is not taken.
  * States: RUNNING -> PARKING (park_others) -> FROZEN (protect, epoch) -> RUNNING. One leader; others that want to lead wait for it.
- * Invariants: P2 and P3 at FROZEN (every section has ended, no lock is held), P4 after it. No lock is taken while FROZEN.
+ * The writer: IDLE -> (barrier) CAPTURING -> COMMITTING -> IDLE. After a failed commit there are no more.
+ * Cadence: the first change after a snapshot starts a clock of snapshot_interval_ns; requests do not wait for it.
+ * Invariants: P2 and P3 at FROZEN (every section has ended, no lock is held), P4 after it, P5, P6. No lock is taken while FROZEN.
  */
 #include "persist/engine.h"
+#include "persist/store/store.h"
+
+#define YIELD_PAGES 16u /* the writer gives way after so many */
+#define TAKE_PAGES  64u
 
 uint32_t space_absent_per_mille;
 bool space_check_each_barrier;
@@ -13,6 +20,16 @@ static uint64_t epoch = 1; /* [V] written while FROZEN */
 static uint32_t leading;   /* [a] */
 static struct barrier_stats stats;
 static uint64_t random_state = 0x9e3779b97f4a7c15ul;
+
+/* The writer's. */
+uint64_t snapshot_interval_ns = 100000000;
+static uint64_t frozen_epoch, frozen_pages;
+static struct store_clock frozen_clock;
+static uint64_t durable;   /* [a] newest epoch that a commit made durable */
+static int failure;        /* [a] why commits cannot go on */
+static uint32_t requested; /* [a] somebody waits for a commit */
+static uint64_t due; /* monotonic ns of the next commit; 0: nothing was dirty when last looked at */
+static uint64_t ncommits, npages;
 
 uint64_t snapshot_epoch(void)
 {
@@ -91,7 +108,7 @@ static void check_quiet(void)
         }
 }
 
-static void lead(void)
+static void lead(bool freeze)
 {
         uint64_t begin = persist_host->clock_ticks(), pause;
 
@@ -99,10 +116,18 @@ static void lead(void)
         check_quiet();
         if (space_check_each_barrier)
                 check_barrier();
-        stats.leaves_last = persist_host->protect_all();
-        __atomic_store_n(&epoch, epoch + 1, __ATOMIC_RELEASE);
-        if (space_absent_per_mille)
-                make_absent();
+        if (!space_store || freeze) {
+                if (freeze) {
+                        frozen_epoch = epoch;
+                        frozen_pages = persist_host->dirty_count();
+                        persist_host->clock(&frozen_clock.mono_ns, &frozen_clock.real_ns);
+                        capture_open = true;
+                }
+                stats.leaves_last = persist_host->protect_all(freeze);
+                __atomic_store_n(&epoch, epoch + 1, __ATOMIC_RELEASE);
+                if (space_absent_per_mille && !space_store)
+                        make_absent();
+        }
         persist_host->release_others();
         pause = persist_host->clock_ticks() - begin;
         stats.count++;
@@ -112,7 +137,8 @@ static void lead(void)
                 stats.pause_max = pause;
 }
 
-void snapshot_barrier(void)
+/* Leads, or waits for another's barrier that is as good: one that was frozen after this began. */
+static void barrier(bool freeze)
 {
         uint64_t before = snapshot_epoch();
         uint32_t nobody = 0;
@@ -122,11 +148,202 @@ void snapshot_barrier(void)
                 nobody = 0;
                 persist_host->park_if_asked();
                 cpu_pause();
-                if (snapshot_epoch() != before) /* frozen after this call began: this is as good as an own one */
+                if (!freeze && snapshot_epoch() != before)
                         return;
         }
-        lead();
+        lead(freeze);
         __atomic_store_n(&leading, 0, __ATOMIC_RELEASE);
+}
+
+void snapshot_barrier(void)
+{
+        barrier(false);
+}
+
+/* ---- durability ---- */
+
+bool snapshot_has_store(void)
+{
+        return space_store != NULL;
+}
+
+bool snapshot_is_durable(uint64_t e)
+{
+        return !space_store || __atomic_load_n(&durable, __ATOMIC_ACQUIRE) >= e;
+}
+
+int snapshot_error(void)
+{
+        return __atomic_load_n(&failure, __ATOMIC_ACQUIRE);
+}
+
+const void *snapshot_key(void)
+{
+        return &durable;
+}
+
+void snapshot_request(void)
+{
+        if (space_store && !__atomic_exchange_n(&requested, 1, __ATOMIC_SEQ_CST))
+                persist_host->writer_wake();
+}
+
+/* ---- the writer ---- */
+
+static int commit_pages(void)
+{
+        ppn_t ppns[TAKE_PAGES];
+        unsigned n, since = 0;
+        int r = store_commit_begin(space_store, frozen_pages, frozen_epoch, &frozen_clock);
+
+        while ((n = persist_host->frozen_take(ppns, TAKE_PAGES))) {
+                for (unsigned i = 0; i < n; i++) {
+                        const void *page = capture_take(ppns[i]);
+
+                        if (!r)
+                                r = page ? store_commit_page(space_store, ppns[i], page) : store_commit_none(space_store, ppns[i]);
+                        capture_done(ppns[i]);
+                        npages++;
+                        if (++since % YIELD_PAGES)
+                                continue;
+                        pager_serve();
+                        persist_host->writer_yield();
+                }
+        }
+        capture_close();
+        return r ? r : store_commit_end(space_store);
+}
+
+static void commit(void)
+{
+        int r;
+
+        __atomic_store_n(&requested, 0, __ATOMIC_SEQ_CST); /* who asks from here on waits for the next one */
+        barrier(true);
+        r = commit_pages();
+        if (r) {
+                persist_host->log("persist: commits have stopped: %d. What was durable stays; nothing new is\n", r);
+                __atomic_store_n(&failure, r == -ENOSPC ? -ENOSPC : -EIO, __ATOMIC_RELEASE);
+        } else {
+                ncommits++;
+                __atomic_store_n(&durable, frozen_epoch, __ATOMIC_RELEASE);
+        }
+        persist_host->wake(&durable);
+}
+
+void snapshot_step(uint64_t *next_ns)
+{
+        struct store_clock now;
+
+        *next_ns = 0;
+        pager_serve();
+        if (failure)
+                return;
+        persist_host->clock(&now.mono_ns, &now.real_ns);
+        if (!due && snapshot_interval_ns && persist_host->dirty_count())
+                due = now.mono_ns + snapshot_interval_ns;
+        if (__atomic_load_n(&requested, __ATOMIC_SEQ_CST) || (due && now.mono_ns >= due)) {
+                due = 0;
+                commit();
+                persist_host->clock(&now.mono_ns, &now.real_ns);
+        }
+        if (snapshot_interval_ns)
+                *next_ns = due ? due : now.mono_ns + snapshot_interval_ns;
+}
+
+void snapshot_stats(struct snapshot_stats *s)
+{
+        *s = (struct snapshot_stats){ncommits, npages, capture_copied(), __atomic_load_n(&durable, __ATOMIC_RELAXED), pager_fetched()};
+}
+
+/* ---- a space and its store ---- */
+
+/* Numbers go on where the store's end. */
+static void epochs_begin(struct store *s)
+{
+        epoch = store_next_epoch(s);
+        durable = epoch - 1;
+        space_store = s;
+        space_may_be_absent = true;
+}
+
+void space_attach(struct store *s)
+{
+        epochs_begin(s);
+        durable = 0;
+}
+
+static int fetch_range(ppn_t first, ppn_t end)
+{
+        int r = 0;
+
+        for (ppn_t ppn = first; ppn < end && !r; ppn++)
+                r = pager_fetch(ppn);
+        return r;
+}
+
+static bool is_resident(ppn_t ppn)
+{
+        const struct page_record *r = record(ppn);
+
+        switch (r->kind) {
+        case PAGE_META:
+        case PAGE_RUN:
+                return true;
+        case PAGE_SLAB:
+                return r->type >= TYPE_BYTES || type_info[r->type].flags & SPACE_RESIDENT;
+        default:
+                return false;
+        }
+}
+
+/* Root, CPU pages, records; then what the records say is resident, and the slabs that CPUs own. */
+static int read_resident(void)
+{
+        const struct root_page *root_page = root();
+        int r = fetch_range(CPU_PPN, CPU_PPN + root_page->ncpus);
+
+        if (!r)
+                r = fetch_range(RECORD_PPN + DATA_PPN / RECORDS_PAGE, RECORD_PPN + root_page->records_end / RECORDS_PAGE);
+        for (ppn_t ppn = DATA_PPN; ppn < root_page->frontier && !r; ppn++)
+                if (is_resident(ppn))
+                        r = pager_fetch(ppn);
+        for (unsigned cpu = 0; cpu < root_page->ncpus && !r; cpu++) {
+                const struct cpu_heap *h = space_page(CPU_PPN + cpu);
+
+                for (unsigned t = 0; t < SPACE_TYPES && !r; t++)
+                        if (h->slab[t])
+                                r = pager_fetch(space_ppn(h->slab[t]));
+        }
+        return r;
+}
+
+int space_open(struct store *s, struct space_clock *clock)
+{
+        struct store_info info;
+        int r;
+
+        store_info(s, &info);
+        if (!info.epoch)
+                return -ENOENT;
+        if (info.base != SPACE_START) {
+                persist_host->log("persist: the store is of a space at %lx, this one is at %lx\n", info.base, SPACE_START);
+                return -EINVAL;
+        }
+        epochs_begin(s);
+        r = pager_fetch(ROOT_PPN);
+        if (!r && (root()->magic != ROOT_MAGIC || root()->layout != LAYOUT_VERSION || root()->ncpus > PERSIST_CPUS)) {
+                persist_host->log("persist: the space in the store is of layout %u, this kernel knows %u\n", root()->layout, LAYOUT_VERSION);
+                r = -EINVAL;
+        }
+        if (!r)
+                r = read_resident();
+        if (!r)
+                pages_open();
+        else
+                space_store = NULL;
+        *clock = (struct space_clock){info.clock.mono_ns, info.clock.real_ns};
+        return r;
 }
 
 void snapshot_forget(void)
@@ -136,4 +353,9 @@ void snapshot_forget(void)
         stats = (struct barrier_stats){0};
         space_absent_per_mille = 0;
         space_check_each_barrier = false;
+        durable = 0;
+        failure = 0;
+        requested = 0;
+        ncommits = npages = due = 0;
+        snapshot_interval_ns = 100000000;
 }

@@ -37,6 +37,7 @@ void space_cpu_create(unsigned cpu)
                 r->ncpus++;
         }
         space_unlock();
+        must(!pages_open_own(h), "no memory for CPU %u's share of the space", cpu);
         pages_refill(h);
         must(h->nfree >= CPU_CREDIT, "no memory for CPU %u's share of the space", cpu);
 }
@@ -48,6 +49,8 @@ void space_forget(void)
         defer_forget();
         section_forget();
         snapshot_forget();
+        capture_forget();
+        pager_forget();
         check_forget();
         space_may_be_absent = false;
         space_checking = false;
@@ -99,15 +102,13 @@ bool space_fault(uint64_t addr, bool present, bool write)
         if (!write)
                 return false;
         must(!s || !s->active || s->changed, "P14: store to %lx before section_changes", addr);
-        if (persist_host->page_note_dirty(ppn))
-                page_dirtied(ppn);
+        page_note(ppn);
         return true;
 }
 
 void space_page_dirty(ppn_t ppn)
 {
-        if (persist_host->page_note_dirty(ppn))
-                page_dirtied(ppn);
+        page_note(ppn);
 }
 
 bool space_page_absent(ppn_t ppn)

@@ -156,10 +156,34 @@ void space_ref_walker_register(void (*walk)(const struct space_visitor *v),
  * over a recovery. In a space without a store there is nothing better than memory, so everything counts as durable at once.
  */
 bool snapshot_is_durable(uint64_t epoch);
-void snapshot_request(void);     /* somebody waits: the next commit is brought forward; concurrent ones share it. Any section. */
-int snapshot_error(void);        /* 0, or why commits cannot go on (-EIO, -ENOSPC): who waits for one gives up */
-const void *snapshot_key(void);  /* CONDITION sleepers on this key are woken when a commit is durable, or fails */
+void snapshot_request(void);    /* somebody waits: the next commit is brought forward; concurrent ones share it. Any section. */
+int snapshot_error(void);       /* 0, or why commits cannot go on (-EIO, -ENOSPC): who waits for one gives up */
+const void *snapshot_key(void); /* CONDITION sleepers on this key are woken when a commit is durable, or fails */
 bool snapshot_has_store(void);
+
+/*
+ * A space on a store (persist/store/store.h). space_open: the state of the store's last commit becomes the space's, pages that must be resident are read, all others come
+ * when they are touched; instead of space_create. space_attach: the space that space_create made goes to the store, which must be empty, with the first commit.
+ * Both: boot, one CPU, before its first section. 0; -ENOENT: the store is empty; -EIO, -ENOMEM; -EINVAL: made for another place or by another kernel.
+ */
+struct store;
+struct space_clock {
+        uint64_t mono_ns, real_ns; /* at the barrier of the recovered state */
+};
+int space_open(struct store *s, struct space_clock *clock);
+void space_attach(struct store *s);
+
+/*
+ * The writer's work, one piece: reads pages that are wanted, makes a snapshot and commits it when one is due. Called by the writer's thread in a loop, outside sections. Returns when there is
+ * nothing to do before *next_ns (monotonic; 0: until writer_wake).
+ */
+void snapshot_step(uint64_t *next_ns);
+extern uint64_t snapshot_interval_ns; /* at most this much time is at risk; 0: commits only on request. Default 100 ms */
+struct snapshot_stats {
+        uint64_t commits, pages, copied; /* pages committed; of those, copied because somebody wrote first */
+        uint64_t durable_epoch, fetched;
+};
+void snapshot_stats(struct snapshot_stats *s);
 
 /*
  * Outside sections: asks for an absent page. 0: it is here. 1: it is being read; sleepers on space_page(ppn) are woken when that has ended, and

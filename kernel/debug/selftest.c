@@ -449,12 +449,12 @@ static void test_mmu(void)
         for (unsigned i = 0; i < 600; i++)
                 CHECK(mmu_map(m, base + i * PAGE_SIZE, pa, MMU_U | MMU_W) == 0);
         CHECK(mmu_map(m, base - PAGE_SIZE, pa, MMU_U | MMU_W | MMU_DEVICE) == 0);
-        before = mmu_protect_all();
+        before = mmu_protect_all(false);
         CHECK(before >= 600);
         CHECK(!writable(base) && !writable(base + 599 * PAGE_SIZE) && writable(base - PAGE_SIZE));
-        CHECK(mmu_protect_all() == 0);
+        CHECK(mmu_protect_all(false) == 0);
         CHECK(mmu_map(m, base + 9 * PAGE_SIZE, pa, MMU_U | MMU_W) == 0 && writable(base + 9 * PAGE_SIZE));
-        CHECK(mmu_protect_all() == 1 && !writable(base + 9 * PAGE_SIZE));
+        CHECK(mmu_protect_all(false) == 1 && !writable(base + 9 * PAGE_SIZE));
         CHECK(mmu_map(m, base + PAGE_SIZE, pa, MMU_U | MMU_W | MMU_DEVICE) == 0); /* into a withheld table */
         CHECK(writable(base + PAGE_SIZE) && !writable(base + 2 * PAGE_SIZE));
         mmu_set_x(m, base, PAGE_SIZE, true);
@@ -515,13 +515,13 @@ static void test_arena(void)
         uint64_t v, t;
 
         hooks.arena_fault = on_arena_fault;
-        mmu_protect_all();
+        mmu_protect_all(false);
         CHECK(arena_frame(ppn) == 0);
         CHECK(arena_map(ppn, pa, true) == 0 && arena_frame(ppn) == pa && arena_is_dirty(ppn));
         CHECK(arena_dirty_count() == 1 && !arena_note_dirty(ppn));
         *p = 1;
         CHECK(arena_faults == 0);
-        CHECK(mmu_protect_all() == 1 && !arena_is_dirty(ppn) && arena_dirty_count() == 0);
+        CHECK(mmu_protect_all(false) == 1 && !arena_is_dirty(ppn) && arena_dirty_count() == 0);
         v = *p;
         CHECK(v == 1 && arena_faults == 0);
         t = rdtsc();
@@ -549,7 +549,7 @@ static void test_arena(void)
         mmu_unmap(space, 0, USER_TOP);
         CHECK(mmu_map(space, DATA_VA, data_frame, MMU_U | MMU_W) == 0);
         mmu_check_p4();
-        mmu_protect_all();
+        mmu_protect_all(false);
         mmu_check_p4();
         CHECK(!writable(DATA_VA));
 
@@ -559,7 +559,7 @@ static void test_arena(void)
         CHECK(arena_dirty_count() == 400);
         figure("mmu_protect_all, 400 pages in one table", ({
                        uint64_t s = rdtsc();
-                       mmu_protect_all();
+                       mmu_protect_all(false);
                        rdtsc() - s;
                }));
         mmu_check_p4();
@@ -570,7 +570,7 @@ static void test_arena(void)
                 CHECK(arena_note_dirty(ppn + 0x1000 + 2 * i));
         figure("mmu_protect_all, 17 pages in one table", ({
                        uint64_t s = rdtsc();
-                       mmu_protect_all();
+                       mmu_protect_all(false);
                        rdtsc() - s;
                }));
         for (unsigned i = 0; i < 400; i++)

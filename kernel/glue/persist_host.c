@@ -12,11 +12,13 @@
  */
 #include "kernel/glue/persist_host.h"
 #include "kernel/glue/gate.h"
+#include "kernel/glue/store_writer.h"
 #include "kernel/include/arch/mmu.h"
 #include "kernel/include/arch/thread_regs.h"
 #include "kernel/include/irq.h"
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
+#include "kernel/include/sched.h"
 #include "kernel/lib/fmt.h"
 #include "persist/section.h"
 #include "persist/space.h"
@@ -36,15 +38,40 @@ static uint64_t parked[MAX_CPUS]; /* [a] barrier for which the CPU waits, or wai
 
 static int host_page_provide(ppn_t ppn)
 {
-        paddr_t pa = frame_alloc();
+        paddr_t pa;
+        int r;
 
+        if (arena_frame(ppn)) { /* it was read in while it was nobody's */
+                arena_note_dirty(ppn);
+                return 0;
+        }
+        pa = frame_alloc();
         if (!pa)
                 return -ENOMEM;
-        if (arena_map(ppn, pa, true)) {
+        r = arena_map(ppn, pa, true);
+        if (r) {
                 frame_free(pa);
-                return -ENOMEM;
+                if (r == -EEXIST)
+                        arena_note_dirty(ppn);
         }
-        return 0;
+        return r == -EEXIST ? 0 : r;
+}
+
+static void *host_frame_get(void)
+{
+        paddr_t pa = frame_alloc();
+
+        return pa ? direct(pa) : NULL;
+}
+
+static void host_frame_put(void *frame)
+{
+        frame_free(direct_pa(frame));
+}
+
+static int host_page_install(ppn_t ppn, void *frame)
+{
+        return arena_map(ppn, direct_pa(frame), false);
 }
 
 static void host_pages_withdraw(const ppn_t *ppns, unsigned n)
@@ -65,9 +92,9 @@ static bool host_page_present(ppn_t ppn)
         return arena_frame(ppn) != 0;
 }
 
-static uint64_t host_protect_all(void)
+static uint64_t host_protect_all(bool freeze)
 {
-        uint64_t f = irq_save(), leaves = mmu_protect_all();
+        uint64_t f = irq_save(), leaves = mmu_protect_all(freeze);
 
         irq_restore(f);
         return leaves;
@@ -208,6 +235,19 @@ void persist_cpu_online(void)
         section_cpu_init(c->section, c->id);
 }
 
+/* ---- clocks, the writer ---- */
+
+static void host_clock(uint64_t *mono_ns, uint64_t *real_ns)
+{
+        *mono_ns = time_mono_ns();
+        *real_ns = time_real_ns();
+}
+
+static void host_wake(const void *key)
+{
+        sched_wake(key, ~0u);
+}
+
 /* ---- messages, scratch ---- */
 
 static void *host_scratch(size_t len)
@@ -271,6 +311,13 @@ static const struct persist_host kernel_host = {
         .dirty_count = arena_dirty_count,
         .flush = arena_flush,
         .protect_all = host_protect_all,
+        .frozen_take = arena_frozen_take,
+        .page_frozen = arena_frozen,
+        .page_captured = arena_captured,
+        .page_is_dirty = arena_is_dirty,
+        .frame_get = host_frame_get,
+        .frame_put = host_frame_put,
+        .page_install = host_page_install,
         .check_tracking = mmu_check_p4,
         .frames_free = frames_free,
 #if PHANTOM_CHECKS
@@ -281,6 +328,10 @@ static const struct persist_host kernel_host = {
         .park_if_asked = park_if_asked,
         .abandon = host_abandon,
         .clock_ticks = rdtsc,
+        .clock = host_clock,
+        .wake = host_wake,
+        .writer_yield = writer_yield,
+        .writer_wake = writer_wake,
         .scratch = host_scratch,
         .mem_alloc = host_mem_alloc,
         .mem_free = host_mem_free,

@@ -25,7 +25,7 @@
 #define PAGE        4096ul
 #define SPACE_BYTES (SPACE_PAGES * PAGE)
 
-enum { FRAME = 1, PRESENT = 2, DIRTY = 4 };
+enum { FRAME = 1, PRESENT = 2, DIRTY = 4, FROZEN = 8 };
 
 static int file = -1;
 static char *alias;
@@ -33,6 +33,8 @@ static uint8_t *state;                   /* [a] */
 static uint64_t frames_max, frames_used; /* [a] */
 static ppn_t *dirty_list; /* pages noted in this epoch; a page withdrawn meanwhile may stand here in vain */
 static uint64_t ndirty;   /* [a] */
+static ppn_t *frozen_list;
+static uint64_t nfrozen, frozen_next;
 
 static _Thread_local struct {
         unsigned cpu;
@@ -51,6 +53,8 @@ static void fail(const char *what)
 }
 
 bool hosted_quiet;
+uint64_t hosted_clock_ns;
+void (*hosted_on_yield)(void);
 
 static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)
 {
@@ -105,8 +109,12 @@ static int host_page_provide(ppn_t ppn)
                 __atomic_fetch_sub(&frames_used, 1, __ATOMIC_RELAXED);
                 return -ENOMEM;
         }
-        if (__atomic_load_n(&state[ppn], __ATOMIC_RELAXED) & FRAME)
-                host_panic("page %lx is provided twice", ppn);
+        if (__atomic_load_n(&state[ppn], __ATOMIC_RELAXED) & FRAME) {
+                __atomic_fetch_sub(&frames_used, 1, __ATOMIC_RELAXED);
+                note(ppn);
+                protect_as_state(ppn);
+                return 0;
+        }
         memset(hosted_alias(ppn), 0xa5, PAGE);
         __atomic_fetch_or(&state[ppn], FRAME | PRESENT, __ATOMIC_ACQ_REL);
         note(ppn);
@@ -160,9 +168,56 @@ static void host_flush(void)
 {
 }
 
-static uint64_t host_protect_all(void)
+static int by_number(const void *a, const void *b)
+{
+        ppn_t x = *(const ppn_t *)a, y = *(const ppn_t *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+static void freeze_dirty(void)
+{
+        if (frozen_next < nfrozen)
+                host_panic("frozen again before all of the last set was taken");
+        nfrozen = frozen_next = 0;
+        for (uint64_t i = 0; i < ndirty; i++)
+                if (state[dirty_list[i]] & DIRTY && !(state[dirty_list[i]] & FROZEN)) {
+                        state[dirty_list[i]] |= FROZEN;
+                        frozen_list[nfrozen++] = dirty_list[i];
+                }
+        qsort(frozen_list, nfrozen, sizeof(*frozen_list), by_number);
+}
+
+static unsigned host_frozen_take(ppn_t *ppns, unsigned max)
+{
+        unsigned n = 0;
+
+        while (n < max && frozen_next < nfrozen)
+                ppns[n++] = frozen_list[frozen_next++];
+        return n;
+}
+
+static bool host_page_frozen(ppn_t ppn)
+{
+        return __atomic_load_n(&state[ppn], __ATOMIC_ACQUIRE) & FROZEN;
+}
+
+static void host_page_captured(ppn_t ppn)
+{
+        __atomic_fetch_and(&state[ppn], (uint8_t)~FROZEN, __ATOMIC_ACQ_REL);
+}
+
+static bool host_page_is_dirty(ppn_t ppn)
+{
+        return __atomic_load_n(&state[ppn], __ATOMIC_ACQUIRE) & DIRTY;
+}
+
+static uint64_t host_protect_all(bool freeze)
 {
         uint64_t n = ndirty;
+
+        if (freeze)
+                freeze_dirty();
 
         for (uint64_t i = 0; i < n; i++) {
                 ppn_t ppn = dirty_list[i];
@@ -246,6 +301,44 @@ static void __attribute__((noreturn)) host_abandon(void (*retry)(void *arg), voi
         siglongjmp(self.run, 1);
 }
 
+static void *host_frame_get(void)
+{
+        return malloc(PAGE);
+}
+
+static int host_page_install(ppn_t ppn, void *frame)
+{
+        if (__atomic_load_n(&state[ppn], __ATOMIC_RELAXED) & FRAME)
+                return -EEXIST;
+        __atomic_fetch_add(&frames_used, 1, __ATOMIC_RELAXED);
+        memcpy(hosted_alias(ppn), frame, PAGE);
+        free(frame);
+        __atomic_fetch_or(&state[ppn], FRAME | PRESENT, __ATOMIC_ACQ_REL);
+        protect_as_state(ppn);
+        return 0;
+}
+
+static void host_clock(uint64_t *mono_ns, uint64_t *real_ns)
+{
+        *mono_ns = hosted_clock_ns;
+        *real_ns = 1000000000ul * 1000 + hosted_clock_ns;
+}
+
+static void host_wake(const void *key)
+{
+        (void)key;
+}
+
+static void host_writer_yield(void)
+{
+        if (hosted_on_yield)
+                hosted_on_yield();
+}
+
+static void host_writer_wake(void)
+{
+}
+
 static uint64_t host_clock_ticks(void)
 {
         return __builtin_ia32_rdtsc();
@@ -305,6 +398,13 @@ static const struct persist_host hosted = {
         .dirty_count = host_dirty_count,
         .flush = host_flush,
         .protect_all = host_protect_all,
+        .frozen_take = host_frozen_take,
+        .page_frozen = host_page_frozen,
+        .page_captured = host_page_captured,
+        .page_is_dirty = host_page_is_dirty,
+        .frame_get = host_frame_get,
+        .frame_put = free,
+        .page_install = host_page_install,
         .check_tracking = host_check_tracking,
         .frames_free = host_frames_free,
         .park_others = host_park_others,
@@ -312,6 +412,10 @@ static const struct persist_host hosted = {
         .park_if_asked = host_park_if_asked,
         .abandon = host_abandon,
         .clock_ticks = host_clock_ticks,
+        .clock = host_clock,
+        .wake = host_wake,
+        .writer_yield = host_writer_yield,
+        .writer_wake = host_writer_wake,
         .scratch = host_scratch,
         .mem_alloc = host_mem_alloc,
         .mem_free = host_mem_free,
@@ -343,6 +447,9 @@ void hosted_open(uint64_t nframes)
         state = map(NULL, SPACE_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
         dirty_list = map(NULL, SPACE_PAGES * sizeof(*dirty_list), PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+        frozen_list = map(NULL, SPACE_PAGES * sizeof(*frozen_list), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+        nfrozen = frozen_next = 0;
         frames_max = nframes;
         frames_used = 0;
         ndirty = 0;
@@ -364,6 +471,7 @@ void hosted_close(void)
         munmap(alias, SPACE_BYTES);
         munmap(state, SPACE_PAGES);
         munmap(dirty_list, SPACE_PAGES * sizeof(*dirty_list));
+        munmap(frozen_list, SPACE_PAGES * sizeof(*frozen_list));
         close(file);
         file = -1;
         space_forget();

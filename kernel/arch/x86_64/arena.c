@@ -5,6 +5,9 @@
  * page is first mapped and stay. Beside the hardware's tree stands a tree of descriptors of the same shape, so finding the
  * descriptor of a leaf table is four loads. Writable leaves are exactly the pages noted dirty in this epoch, up to withheld tables (mmu.c).
  *
+ * A barrier that freezes hands the dirty pages of the epoch that ends over as the frozen set: per table a bitmap `set`, emptied by the one who takes from it
+ * (the writer), and `frozen`, whose bits go one by one as the pages' contents are captured, by whoever is first. Both are empty before the next such barrier.
+ *
  * Locks: each leaf table's own, tree_lock while tables are made; both volatile, innermost but for the allocators', interrupts as they are: handlers
  * never touch the space. The list of dirty tables is pushed to without a lock, and emptied at the barrier alone.
  */
@@ -28,12 +31,17 @@ struct arena_leaf {
         struct spinlock lock;
         struct arena_leaf *next_dirty;
         bool queued; /* on the dirty list; by who raised nwritable from 0 */
+        struct arena_leaf *next_frozen;
+        uint64_t set[LEAF_WORDS];    /* of the frozen set, not yet taken; the writer's alone */
+        uint64_t frozen[LEAF_WORDS]; /* [a] not captured yet */
 };
 
 /* ppn = 5 bits of PDPT, 9 of PD, 9 of leaf table, 9 of page */
 static struct arena_leaf ***directory[32];
 static struct spinlock tree_lock;
 static struct arena_leaf *dirty_list; /* [a] */
+static struct arena_leaf *frozen_list; /* tables with pages of the frozen set; the writer's */
+static bool frozen_sorted;
 
 static struct {
         uint64_t dirty;    /* pages noted in this epoch by this CPU */
@@ -143,6 +151,7 @@ int arena_map(ppn_t ppn, paddr_t frame, bool writable)
         struct arena_leaf *l = leaf_find(ppn);
         unsigned i = ppn & 511;
         uint64_t entry = frame | ENTRY_FLAGS;
+        int r = -EEXIST;
 
         if (unlikely(!l)) {
                 l = leaf_make(ppn);
@@ -150,15 +159,16 @@ int arena_map(ppn_t ppn, paddr_t frame, bool writable)
                         return -ENOMEM;
         }
         spin_acquire(&l->lock);
-        if (writable) {
-                note(l, i);
-                entry |= PTE_W;
-        } else {
-                forget(l, i);
+        if (!l->t.table[i]) {
+                if (writable) {
+                        note(l, i);
+                        entry |= PTE_W;
+                }
+                WRITE_ONCE(l->t.table[i], entry);
+                r = 0;
         }
-        WRITE_ONCE(l->t.table[i], entry);
         spin_release(&l->lock);
-        return 0;
+        return r;
 }
 
 paddr_t arena_frame(ppn_t ppn)
@@ -187,6 +197,7 @@ void arena_unmap(ppn_t ppn)
         spin_acquire(&l->lock);
         WRITE_ONCE(l->t.table[ppn & 511], 0);
         forget(l, ppn & 511);
+        arena_captured(ppn);
         spin_release(&l->lock);
         flush_later(ppn);
 }
@@ -223,6 +234,78 @@ bool arena_note_dirty(ppn_t ppn)
         }
         spin_release(&l->lock);
         return new;
+}
+
+bool arena_frozen(ppn_t ppn)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+
+        return l && __atomic_load_n(&l->frozen[ppn >> 6 & 7], __ATOMIC_ACQUIRE) >> (ppn & 63) & 1;
+}
+
+void arena_captured(ppn_t ppn)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+
+        if (l)
+                __atomic_fetch_and(&l->frozen[ppn >> 6 & 7], ~(1ul << (ppn & 63)), __ATOMIC_RELEASE);
+}
+
+static struct arena_leaf *frozen_merge(struct arena_leaf *a, struct arena_leaf *b)
+{
+        struct arena_leaf *first = NULL, **end = &first;
+
+        while (a && b) {
+                struct arena_leaf **less = a->t.va < b->t.va ? &a : &b;
+
+                *end = *less;
+                end = &(*less)->next_frozen;
+                *less = *end;
+        }
+        *end = a ? a : b;
+        return first;
+}
+
+/* Merge sort, bottom up: run[i] has 2^i tables or none. */
+static void frozen_sort(void)
+{
+        struct arena_leaf *run[32] = {NULL}, *l;
+        unsigned i;
+
+        while ((l = frozen_list)) {
+                frozen_list = l->next_frozen;
+                l->next_frozen = NULL;
+                for (i = 0; run[i]; i++) {
+                        l = frozen_merge(run[i], l);
+                        run[i] = NULL;
+                }
+                run[i] = l;
+        }
+        for (i = 0; i < ARRAY_SIZE(run); i++)
+                frozen_list = frozen_merge(run[i], frozen_list);
+        frozen_sorted = true;
+}
+
+unsigned arena_frozen_take(ppn_t *ppns, unsigned max)
+{
+        unsigned n = 0;
+
+        if (!frozen_sorted)
+                frozen_sort();
+        while (frozen_list && n < max) {
+                struct arena_leaf *l = frozen_list;
+                ppn_t first = (l->t.va - SPACE_BASE) >> PAGE_SHIFT;
+                bool more = false;
+
+                for (unsigned w = 0; w < LEAF_WORDS; w++) {
+                        for (; l->set[w] && n < max; l->set[w] &= l->set[w] - 1)
+                                ppns[n++] = first + w * 64 + (unsigned)__builtin_ctzl(l->set[w]);
+                        more |= l->set[w] != 0;
+                }
+                if (!more)
+                        frozen_list = l->next_frozen;
+        }
+        return n;
 }
 
 bool arena_is_dirty(ppn_t ppn)
@@ -266,14 +349,24 @@ uint64_t arena_dirty_count(void)
         return n;
 }
 
-uint64_t arena_protect_all(void)
+uint64_t arena_protect_all(bool freeze)
 {
         struct arena_leaf *l = dirty_list;
         uint64_t cleared = 0;
 
         dirty_list = NULL;
+        if (freeze) {
+                assert(!frozen_list);
+                frozen_sorted = false;
+        }
         for (; l; l = l->next_dirty) {
                 l->queued = false;
+                if (freeze) {
+                        for (unsigned w = 0; w < LEAF_WORDS; w++)
+                                l->set[w] = l->frozen[w] = l->t.writable[w];
+                        l->next_frozen = frozen_list;
+                        frozen_list = l;
+                }
                 cleared += leaf_protect(&l->t);
         }
         for (unsigned i = 0; i < cpu_count; i++)

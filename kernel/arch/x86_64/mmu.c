@@ -795,9 +795,9 @@ static uint64_t protect_user_spaces(void)
         return cleared;
 }
 
-uint64_t mmu_protect_all(void)
+uint64_t mmu_protect_all(bool freeze)
 {
-        uint64_t cleared = protect_user_spaces() + arena_protect_all();
+        uint64_t cleared = protect_user_spaces() + arena_protect_all(freeze);
 
         stock_this()->generation_seen = __atomic_add_fetch(&generation, 1, __ATOMIC_RELEASE);
         tlb_flush_local(0, TLB_ALL);

@@ -65,6 +65,6 @@ static inline uint64_t leaf_protect(struct leaf_table *t)
 }
 
 /* arena.c, for mmu.c. */
-uint64_t arena_protect_all(void);
+uint64_t arena_protect_all(bool freeze);
 void arena_check_begin(void);
 bool arena_frame_is_dirty(paddr_t pa);

@@ -37,7 +37,8 @@ void mmu_sync(struct mmu *m);            /* every other CPU that has m loaded ta
 bool mmu_accessed_clear(struct mmu *m, uint64_t va); /* test and clear the accessed bit */
 
 /* The arena. Present pages are mapped in the shared kernel half; W tells "noted dirty in this epoch". */
-int arena_map(ppn_t ppn, paddr_t frame, bool writable); /* 0 or -ENOMEM (tables) */
+/* 0, -ENOMEM (tables), or -EEXIST: it has a frame, and keeps it. Writable: noted dirty. */
+int arena_map(ppn_t ppn, paddr_t frame, bool writable);
 paddr_t arena_frame(ppn_t ppn);                         /* 0 if absent */
 void arena_unmap(ppn_t ppn);                            /* caller flushes by arena_flush() */
 void arena_set_present(ppn_t ppn, bool present);        /* test knob: absent pages keep their frame in the PTE */
@@ -51,8 +52,15 @@ void arena_flush(void); /* shoot-down of the arena on all CPUs */
 bool arena_guard(bool on);
 uint64_t arena_dirty_count(void); /* pages noted dirty in this epoch */
 
-/* Barrier step, all other CPUs parked: clears W on every tracked leaf of arena and user tables; returns leaves cleared. */
-uint64_t mmu_protect_all(void);
+/*
+ * Barrier step, all other CPUs parked: clears W on every tracked leaf of arena and user tables; returns leaves cleared. freeze: what was dirty becomes the
+ * frozen set, of which nothing may be left from before.
+ */
+uint64_t mmu_protect_all(bool freeze);
+bool arena_frozen(ppn_t ppn);   /* of the frozen set, and not captured yet. Any context */
+void arena_captured(ppn_t ppn); /* its contents at the barrier are safe; for pages of no set it does nothing */
+/* Takes up to max pages of the frozen set, each once, in ascending order; 0: none is left. One caller (the writer), outside the barrier. */
+unsigned arena_frozen_take(ppn_t *ppns, unsigned max);
 /* P4 checker (tests): every user leaf with W has its arena leaf W; panics with the address when not. */
 void mmu_check_p4(void);
 /*

@@ -1,0 +1,36 @@
+/*
+ * store_writer.c - the writer: a worker in a loop of snapshot_step(). See persist/snapshot.c for what it does.
+ */
+#include "kernel/glue/store_writer.h"
+#include "kernel/include/worker.h"
+#include "persist/space.h"
+
+static struct worker *writer;
+
+static void run(void *arg)
+{
+        uint64_t next_ns;
+
+        (void)arg;
+        for (;;) {
+                snapshot_step(&next_ns);
+                worker_sleep(next_ns);
+        }
+}
+
+int writer_start(void)
+{
+        writer = worker_create("writer", run, NULL);
+        return writer ? 0 : -ENOMEM;
+}
+
+void writer_yield(void)
+{
+        worker_yield();
+}
+
+void writer_wake(void)
+{
+        if (writer)
+                worker_wake(writer);
+}

@@ -1,0 +1,199 @@
+/*
+ * capture.c - a frozen page's contents, as they were at the barrier, are kept by whoever is first: the writer, which takes the pages of the frozen set one after the other, or the
+ * CPU that wants to write to one (persistence.md, "Capture").
+ *
+ * State of a page of the set: frozen -> (under its bucket's lock) copied -> captured. The copy is written out; the live page keeps its frame and its mappings. A page that was
+ * free at the barrier needs no copy: its record says so, as it was then. Records are pages of the set like others, and come before the pages they describe; so the
+ * copies of the allocator's own pages are kept until all of the set is taken.
+ * Invariant: P5. Locks: one word a bucket, volatile, innermost; interrupt handlers never come here.
+ */
+#include "persist/engine.h"
+
+#define BUCKETS 1024u
+
+struct copy {
+        struct copy *next;
+        ppn_t ppn;
+        void *data;
+};
+
+bool capture_open;
+static struct {
+        uint32_t lock;
+        struct copy *first;
+} bucket[BUCKETS];
+static uint64_t ncopied;
+static struct copy *loose; /* the writer's: its own copy of the page it has at hand */
+
+static unsigned bucket_of(ppn_t ppn)
+{
+        return (ppn ^ ppn >> 10) % BUCKETS;
+}
+
+static void bucket_lock(unsigned i)
+{
+        while (__atomic_exchange_n(&bucket[i].lock, 1, __ATOMIC_ACQUIRE))
+                cpu_pause();
+}
+
+static void bucket_unlock(unsigned i)
+{
+        __atomic_store_n(&bucket[i].lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Its lock is held. */
+static struct copy **find(unsigned i, ppn_t ppn)
+{
+        struct copy **at = &bucket[i].first;
+
+        while (*at && (*at)->ppn != ppn)
+                at = &(*at)->next;
+        return at;
+}
+
+/* P10: the gate has seen to it that there is memory. */
+static struct copy *copy_new(ppn_t ppn)
+{
+        struct copy *c = persist_host->mem_alloc(sizeof(*c));
+        void *data = persist_host->frame_get();
+
+        must(c && data, "P10: no memory to copy page %lx, which is frozen", ppn);
+        c->ppn = ppn;
+        c->data = data;
+        return c;
+}
+
+static void copy_free(struct copy *c)
+{
+        persist_host->frame_put(c->data);
+        persist_host->mem_free(c, sizeof(*c));
+}
+
+/*
+ * Was the page free at the barrier? Its record tells, if it is known as it was then: from the copy of its page, or because that was not written since. Else false: it is
+ * then taken for a page in use. Own bucket's lock not held.
+ */
+static bool was_free(ppn_t ppn)
+{
+        ppn_t where = RECORD_PPN + ppn / RECORDS_PAGE;
+        unsigned i = bucket_of(where);
+        bool is_free = false;
+        struct copy *c;
+
+        if (ppn < DATA_PPN)
+                return false;
+        bucket_lock(i);
+        c = *find(i, where);
+        if (c)
+                is_free = ((struct page_record *)c->data)[ppn % RECORDS_PAGE].kind == PAGE_FREE;
+        else if (!persist_host->page_is_dirty(where))
+                is_free = record(ppn)->kind == PAGE_FREE;
+        bucket_unlock(i);
+        return is_free;
+}
+
+void capture_before_write(ppn_t ppn)
+{
+        unsigned i = bucket_of(ppn);
+        bool is_free;
+
+        if (!persist_host->page_frozen(ppn))
+                return;
+        is_free = was_free(ppn);
+        bucket_lock(i);
+        if (persist_host->page_frozen(ppn)) {
+                if (!is_free) {
+                        struct copy *c = copy_new(ppn);
+
+                        __builtin_memcpy(c->data, space_page(ppn), PAGE_BYTES);
+                        c->next = bucket[i].first;
+                        bucket[i].first = c;
+                        __atomic_fetch_add(&ncopied, 1, __ATOMIC_RELAXED);
+                }
+                persist_host->page_captured(ppn);
+        }
+        bucket_unlock(i);
+}
+
+void capture_before_withdraw(ppn_t ppn)
+{
+        if (__atomic_load_n(&capture_open, __ATOMIC_ACQUIRE))
+                capture_before_write(ppn);
+}
+
+const void *capture_take(ppn_t ppn)
+{
+        unsigned i = bucket_of(ppn);
+        bool is_free = was_free(ppn);
+        struct copy *c;
+
+        bucket_lock(i);
+        c = *find(i, ppn);
+        if (!c && !is_free && persist_host->page_frozen(ppn)) {
+                if (ppn < DATA_PPN || !loose) {
+                        c = copy_new(ppn);
+                        c->next = bucket[i].first;
+                        bucket[i].first = c;
+                } else {
+                        c = loose;
+                }
+                __builtin_memcpy(c->data, space_page(ppn), PAGE_BYTES);
+        }
+        must(c || is_free, "P5: page %lx was written after the barrier, and nobody has a copy", ppn);
+        persist_host->page_captured(ppn);
+        bucket_unlock(i);
+        return c ? c->data : NULL;
+}
+
+void capture_done(ppn_t ppn)
+{
+        unsigned i = bucket_of(ppn);
+        struct copy **at, *c = NULL;
+
+        if (ppn < DATA_PPN)
+                return;
+        bucket_lock(i);
+        at = find(i, ppn);
+        if (*at) {
+                c = *at;
+                *at = c->next;
+        }
+        bucket_unlock(i);
+        if (!c)
+                return;
+        if (loose)
+                copy_free(c);
+        else
+                loose = c;
+}
+
+void capture_close(void)
+{
+        __atomic_store_n(&capture_open, false, __ATOMIC_RELEASE);
+        for (unsigned i = 0; i < BUCKETS; i++) {
+                struct copy *c, *next;
+
+                bucket_lock(i);
+                c = bucket[i].first;
+                bucket[i].first = NULL;
+                bucket_unlock(i);
+                for (; c; c = next) {
+                        next = c->next;
+                        copy_free(c);
+                }
+        }
+        if (loose)
+                copy_free(loose);
+        loose = NULL;
+}
+
+uint64_t capture_copied(void)
+{
+        return __atomic_load_n(&ncopied, __ATOMIC_RELAXED);
+}
+
+void capture_forget(void)
+{
+        capture_close();
+        ncopied = 0;
+}

@@ -1,0 +1,132 @@
+/*
+ * pager.c - pages that are not in memory: those a recovered space has on its store, and those that were evicted.
+ *
+ * Who meets an absent page asks for it (space_fetch_start) and sleeps; the writer, which alone uses the store, reads all that is wanted and wakes the sleepers. A page is mapped only when its
+ * contents are there and their checksum holds. A wanted page that was freed, or given a frame by its next owner, meanwhile is left alone: page_install
+ * says so. A page that cannot be read is remembered as damaged until the next boot.
+ *
+ * The list of wanted pages has a place for every thread and work item there can be, since each waits for one page.
+ */
+#include "persist/engine.h"
+#include "persist/store/store.h"
+
+#define WANTED_MAX  (1u << 16)
+#define DAMAGED_MAX 1024u
+
+struct store *space_store;
+static uint32_t wanted[WANTED_MAX]; /* ring of page numbers; [lock] */
+static uint32_t wanted_first, wanted_end;
+static uint32_t damaged[DAMAGED_MAX]; /* [lock] */
+static uint32_t ndamaged;
+static uint32_t lock_word;
+static uint64_t nfetched;
+
+static void pager_lock(void)
+{
+        while (__atomic_exchange_n(&lock_word, 1, __ATOMIC_ACQUIRE))
+                cpu_pause();
+}
+
+static void pager_unlock(void)
+{
+        __atomic_store_n(&lock_word, 0, __ATOMIC_RELEASE);
+}
+
+static bool is_damaged(ppn_t ppn)
+{
+        for (uint32_t i = 0; i < ndamaged; i++)
+                if (damaged[i] == ppn)
+                        return true;
+        return false;
+}
+
+int space_fetch_start(ppn_t ppn)
+{
+        bool known = false;
+        int r = 1;
+
+        if (persist_host->page_present(ppn))
+                return 0;
+        if (!space_store) {
+                persist_host->page_set_present(ppn, true); /* the test knob's */
+                return 0;
+        }
+        pager_lock();
+        if (is_damaged(ppn))
+                r = -EIO;
+        for (uint32_t i = wanted_first; r > 0 && i != wanted_end && !known; i++)
+                known = wanted[i % WANTED_MAX] == ppn;
+        if (r > 0 && !known) {
+                must(wanted_end - wanted_first < WANTED_MAX, "more pages are wanted than there are threads");
+                wanted[wanted_end++ % WANTED_MAX] = (uint32_t)ppn;
+        }
+        pager_unlock();
+        if (r > 0 && !known)
+                persist_host->writer_wake();
+        return r;
+}
+
+/* 0, or why the page is not there. */
+static int fetch(ppn_t ppn)
+{
+        void *frame;
+        int r;
+
+        if (persist_host->page_present(ppn))
+                return 0;
+        frame = persist_host->frame_get();
+        if (!frame)
+                return -ENOMEM;
+        r = store_read(space_store, ppn, frame);
+        if (r == -ENOENT)
+                r = 0; /* all zeroes */
+        if (!r) {
+                r = persist_host->page_install(ppn, frame);
+                nfetched++;
+        }
+        if (r)
+                persist_host->frame_put(frame);
+        return r == -EEXIST ? 0 : r;
+}
+
+int pager_fetch(ppn_t ppn)
+{
+        return fetch(ppn);
+}
+
+void pager_serve(void)
+{
+        for (;;) {
+                ppn_t ppn;
+                int r;
+
+                pager_lock();
+                if (wanted_first == wanted_end) {
+                        pager_unlock();
+                        return;
+                }
+                ppn = wanted[wanted_first % WANTED_MAX];
+                pager_unlock();
+                r = fetch(ppn);
+                if (r)
+                        persist_host->log("persist: page %lx of the space cannot be read: %d\n", ppn, r);
+                pager_lock();
+                if (r && ndamaged < DAMAGED_MAX)
+                        damaged[ndamaged++] = (uint32_t)ppn;
+                wanted_first++;
+                pager_unlock();
+                persist_host->wake(space_page(ppn));
+        }
+}
+
+uint64_t pager_fetched(void)
+{
+        return nfetched;
+}
+
+void pager_forget(void)
+{
+        space_store = NULL;
+        wanted_first = wanted_end = ndamaged = 0;
+        nfetched = 0;
+}

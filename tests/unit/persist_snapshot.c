@@ -1,0 +1,341 @@
+/*
+ * persist_snapshot.c - snapshots with a store: what a random program does to a space is committed while it goes on (P5), power is cut at points of the disk's
+ * past, and the space that is opened from what survived must be that of one epoch, whole, not older than the last one that was durable (P6), and good to go on with.
+ */
+#include "tests/unit/persist_test.h"
+#include "persist/host/simdisk.h"
+#include "persist/store/store.h"
+
+#define SLOTS   200u
+#define BLOCKS  8192u
+#define HISTORY 256u
+
+/* What the program has: blocks of bytes, objects, and pages, each filled from a seed. */
+struct table {
+        struct {
+                void *p;
+                uint32_t kind, seed, len;
+        } slot[SLOTS];
+};
+enum { NONE, BYTES, BIG, PAGE };
+
+static struct simdisk disk;
+static struct store *store;
+static uint64_t rng;
+static struct {
+        uint64_t epoch, sum;
+        size_t acked; /* disk operations when it was known durable */
+} history[HISTORY];
+static unsigned nhistory;
+
+static uint64_t pick(uint64_t n)
+{
+        return hosted_random(&rng) % n;
+}
+
+static struct table *table(void)
+{
+        return space_root_get(ROOT_PVM);
+}
+
+static void fill(void *p, size_t len, uint32_t seed)
+{
+        for (size_t i = 0; i < len / 4; i++)
+                ((uint32_t *)p)[i] = seed + (uint32_t)i;
+}
+
+static void mutate_one(void)
+{
+        struct table *t = table();
+        unsigned i = (unsigned)pick(SLOTS);
+        void *p = t->slot[i].p;
+        size_t len;
+
+        if (t->slot[i].kind && pick(2)) {
+                fill(p, t->slot[i].len, t->slot[i].seed = (uint32_t)pick(1 << 30));
+                return;
+        }
+        if (t->slot[i].kind == BYTES)
+                space_free_bytes(p);
+        else if (t->slot[i].kind == BIG)
+                space_free(p);
+        else if (t->slot[i].kind == PAGE)
+                space_page_unref(space_ppn(p));
+        t->slot[i].kind = (uint32_t)pick(4);
+        t->slot[i].p = NULL;
+        switch (t->slot[i].kind) {
+        case NONE:
+                return;
+        case BYTES:
+                len = pick(10) ? 4 + pick(600) : 4096 * pick(5) + 4;
+                p = space_alloc_bytes(len);
+                break;
+        case BIG:
+                len = 2016;
+                p = space_alloc(T_BIG);
+                break;
+        default:
+                len = 4096;
+                p = space_page(space_page_alloc_zeroed(PAGE_ANON));
+        }
+        t->slot[i].p = p;
+        t->slot[i].len = (uint32_t)len;
+        fill(p, len, t->slot[i].seed = (uint32_t)pick(1 << 30));
+}
+
+/* In sections of a few changes each; pages that are absent are fetched. */
+static void retry(void *arg)
+{
+        uint64_t next;
+        void (*fn)(void) = arg;
+
+        while (space_fetch_start(space_fetch_pending()) > 0)
+                snapshot_step(&next);
+        section_begin(retry, arg);
+        fn();
+        section_end();
+}
+
+static void run_section(void *arg)
+{
+        void (*fn)(void) = arg;
+
+        section_begin(retry, arg);
+        fn();
+        section_end();
+}
+
+static void touch_all(void)
+{
+        const struct table *t = table();
+
+        for (unsigned i = 0; i < SLOTS; i++)
+                if (t->slot[i].kind)
+                        (void)*(volatile char *)t->slot[i].p;
+}
+
+static void mutate_few(void)
+{
+        touch_all();
+        section_changes();
+        for (unsigned n = 0; n < 4; n++)
+                mutate_one();
+}
+
+static void mutate(unsigned n)
+{
+        for (; n; n--)
+                hosted_run(run_section, mutate_few);
+}
+
+static void mutate_in_yield(void)
+{
+        /* outside hosted_run: nothing may be absent any more */
+        section_begin(NULL, NULL);
+        mutate_few();
+        section_end();
+}
+
+static uint64_t seen_sum;
+
+static void sum_up(void)
+{
+        const struct table *t = table();
+        uint64_t h = 1;
+
+        touch_all();
+        for (unsigned i = 0; i < SLOTS; i++) {
+                h = h * 31 + t->slot[i].kind;
+                for (size_t k = 0; t->slot[i].kind && k < t->slot[i].len / 4; k++) {
+                        uint32_t v = ((uint32_t *)t->slot[i].p)[k];
+
+                        assert_int_equal(v, t->slot[i].seed + (uint32_t)k);
+                        h = h * 31 + v;
+                }
+        }
+        seen_sum = h;
+}
+
+static uint64_t sum(void)
+{
+        hosted_run(run_section, sum_up);
+        return seen_sum;
+}
+
+static void make_table(void)
+{
+        section_changes();
+        space_root_set(ROOT_PVM, space_alloc_bytes(sizeof(struct table)));
+}
+
+static void first_life(void)
+{
+        static const uint8_t uuid[16] = {1};
+
+        simdisk_init(&disk, BLOCKS, rng);
+        assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
+        assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_open(8192);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_create(), 0);
+        space_attach(store);
+        hosted_cpu_ready();
+        hosted_run(run_section, make_table);
+        nhistory = 0;
+}
+
+static void commit_now(bool busy)
+{
+        uint64_t epoch = snapshot_epoch(), now = sum(), next;
+
+        assert_false(snapshot_is_durable(epoch));
+        snapshot_request();
+        hosted_on_yield = busy ? mutate_in_yield : NULL;
+        snapshot_step(&next);
+        hosted_on_yield = NULL;
+        assert_int_equal(snapshot_error(), 0);
+        assert_true(snapshot_is_durable(epoch));
+        assert_true(nhistory < HISTORY);
+        history[nhistory].epoch = epoch;
+        history[nhistory].sum = now;
+        history[nhistory++].acked = disk.nops;
+}
+
+static void open_life(void)
+{
+        struct space_clock clock;
+
+        hosted_open(8192);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_open(store, &clock), 0);
+        hosted_cpu_ready();
+}
+
+static void power_off(void)
+{
+        hosted_close();
+        store_close(store);
+}
+
+static void check_structure(void)
+{
+        space_check_pages();
+}
+
+static void commits_while_running(void **state)
+{
+        (void)state;
+        rng = 4711;
+        first_life();
+        for (unsigned i = 0; i < 40; i++) {
+                mutate((unsigned)pick(30));
+                commit_now(i % 2);
+        }
+        check_structure();
+        power_off();
+        /* Everything that was committed is there, after each of many cuts. */
+        for (unsigned cut = 0; cut < 60; cut++) {
+                struct simdisk past;
+                size_t at = history[0].acked + pick(disk.nops - history[0].acked + 1);
+                unsigned newest = 0, found = HISTORY;
+                struct store_info info;
+                uint64_t epoch, next;
+
+                while (newest + 1 < nhistory && history[newest + 1].acked <= at)
+                        newest++;
+                simdisk_init(&past, BLOCKS, rng);
+                simdisk_cut(&disk, at, (enum cut_mode)(cut % CUT_MODES), &rng, &past);
+                assert_int_equal(store_open(&past.d, 100 + cut, &store), 0);
+                store_info(store, &info);
+                for (unsigned i = 0; i < nhistory; i++)
+                        if (history[i].epoch == info.epoch)
+                                found = i;
+                assert_true(found < HISTORY && found >= newest);
+                open_life();
+                epoch = snapshot_epoch();
+                assert_true(epoch > info.epoch && snapshot_is_durable(info.epoch) && !snapshot_is_durable(epoch));
+                assert_true(sum() == history[found].sum);
+                /* and it goes on: */
+                mutate(20);
+                snapshot_request();
+                hosted_on_yield = mutate_in_yield;
+                snapshot_step(&next);
+                hosted_on_yield = NULL;
+                assert_true(snapshot_is_durable(epoch));
+                sum();
+                check_structure();
+                power_off();
+                simdisk_free(&past);
+        }
+        simdisk_free(&disk);
+}
+
+/* What was written between two barriers is a snapshot; a page that goes back to what it was is no write; nothing dirty is no commit. */
+static void cadence(void **state)
+{
+        struct snapshot_stats before, after;
+        uint64_t next;
+
+        (void)state;
+        rng = 99;
+        first_life();
+        mutate(20);
+        commit_now(false);
+        snapshot_stats(&before);
+        hosted_clock_ns += 1000000000;
+        snapshot_step(&next);
+        snapshot_stats(&after);
+        assert_int_equal(after.commits, before.commits);
+        mutate(1);
+        snapshot_step(&next);
+        snapshot_stats(&after);
+        assert_int_equal(after.commits, before.commits);
+        assert_int_equal(next, hosted_clock_ns + snapshot_interval_ns);
+        hosted_clock_ns = next;
+        snapshot_step(&next);
+        snapshot_stats(&after);
+        assert_int_equal(after.commits, before.commits + 1);
+        power_off();
+        simdisk_free(&disk);
+}
+
+/* A disk that fails: commits stop, what was durable stays, the program goes on. */
+static void failing_disk(void **state)
+{
+        uint64_t last, next;
+
+        (void)state;
+        rng = 5;
+        hosted_quiet = true;
+        first_life();
+        mutate(10);
+        commit_now(false);
+        last = history[0].sum;
+        mutate(5);
+        disk.fail_writes = 1000;
+        snapshot_request();
+        snapshot_step(&next);
+        assert_int_equal(snapshot_error(), -EIO);
+        assert_false(snapshot_is_durable(snapshot_epoch() - 1));
+        mutate(10);
+        sum();
+        power_off();
+        disk.fail_writes = 0;
+        assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        open_life();
+        assert_true(sum() == last);
+        power_off();
+        simdisk_free(&disk);
+        hosted_quiet = false;
+}
+
+#define TEST_ALONE(f) cmocka_unit_test(f)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {TEST_ALONE(commits_while_running), TEST_ALONE(cadence), TEST_ALONE(failing_disk)};
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
