@@ -86,6 +86,7 @@ void snapshot_forget(void);
 void check_forget(void);
 void capture_forget(void);
 void pager_forget(void);
+void reclaim_forget(void);
 
 /* lock.c */
 void space_lock(void); /* LOCK_SPACE, not in the section's list: held within one function of persist/ only */
@@ -167,9 +168,23 @@ static inline void page_note(ppn_t ppn)
 /* pager.c */
 extern struct store *space_store; /* [V] NULL: the space is in memory alone */
 void pager_serve(void);           /* the writer: reads all pages that are wanted */
+bool pager_waits(void);           /* some are still wanted: there was no memory for them */
 int pager_fetch(ppn_t ppn);       /* the writer, or boot: 0, -EIO, -ENOMEM */
 uint64_t pager_fetched(void);
 
+/* reclaim.c */
+extern uint32_t space_gate;          /* [V,a] not 0: a section that begins takes a closer look (reclaim_gate) */
+void reclaim_look(void);             /* sets or clears it */
+bool reclaim_must_wait(void);
+void reclaim_gate(struct section *s); /* may abandon the section that is about to begin */
+void reclaim_room(void); /* space_room: no frames. Returns if nothing can be done, else abandons the section, until the writer has made room */
+uint64_t reclaim_floor(void); /* frames that are set aside for copies */
+bool reclaim_wanted(void);
+void reclaim(void); /* the writer, between commits */
+uint64_t reclaim_evicted(void);
+
 /* snapshot.c, check.c */
+bool page_evictable(ppn_t ppn); /* all CPUs parked: its contents can come back from the store, and nobody has it pinned */
+uint64_t snapshot_at_barrier(uint64_t (*fn)(uint64_t arg), uint64_t arg); /* all CPUs parked; nothing is frozen */
 void check_barrier(void);
 bool check_is_dead(const void *object); /* space_checking: freed, and waiting for its grace period */

@@ -45,6 +45,14 @@ struct persist_host {
         int (*page_install)(ppn_t ppn, void *frame);
         void (*check_tracking)(void);  /* P4, all CPUs parked; panics */
         uint64_t (*frames_free)(void);
+        uint64_t (*frames_total)(void);
+        /*
+         * Eviction, all other CPUs parked. evict_begin: user mappings that were not used since the last time go; -ENOMEM: not now. page_evict: the page loses its frame, unless it is dirty,
+         * frozen, still mapped by a user, or was used since the last time. evict_end: all translations are forgotten, then the frames are free.
+         */
+        int (*evict_begin)(void);
+        bool (*page_evict)(ppn_t ppn);
+        void (*evict_end)(void);
 #if PHANTOM_CHECKS
         void (*guard)(bool on); /* P14: while on, stores of this CPU to the space are caught */
 #endif

@@ -20,12 +20,14 @@
 #include "persist/engine.h"
 
 bool space_is_low;
+#define LOOK_PAGES 32u
+static uint32_t dirtied_since_look; /* [V] a hint: racing updates do not matter */
 static uint64_t unframed; /* [V, LOCK_SPACE] free pages in the global lists of framed ones that have none, at most */
 
 /* Frames that must stay for the sections of all CPUs, and for page tables. */
 static uint64_t frames_floor(void)
 {
-        return __atomic_load_n(&persist_ncpus, __ATOMIC_RELAXED) * CPU_CREDIT + 64;
+        return __atomic_load_n(&persist_ncpus, __ATOMIC_RELAXED) * CPU_CREDIT + 64 + reclaim_floor();
 }
 
 static uint64_t frames_available(void)
@@ -48,6 +50,8 @@ void page_dirtied(ppn_t ppn)
 {
         struct section *s = section_this();
 
+        if (unlikely_(space_store != NULL) && !(++dirtied_since_look % LOOK_PAGES))
+                reclaim_look();
         if (!s || !s->active)
                 return;
         if (ppn < DATA_PPN)
@@ -330,8 +334,10 @@ bool space_room(uint64_t npages)
                     !__atomic_load_n(&space_is_low, __ATOMIC_RELAXED)))
                 return true;
         low_update();
-        if (frames_available() < need)
+        if (frames_available() < need) {
+                reclaim_room();
                 return false;
+        }
         frames = persist_host->frames_free();
         if (frames < need) /* runs and page tables take frames from the host, not free pages */
                 space_trim(need - frames);

@@ -45,6 +45,10 @@ int space_fetch_start(ppn_t ppn)
         bool known = false;
         int r = 1;
 
+        if (!ppn) { /* no page, but a reason to wait (reclaim.c) */
+                reclaim_look();
+                return reclaim_must_wait();
+        }
         if (persist_host->page_present(ppn))
                 return 0;
         if (!space_store) {
@@ -108,6 +112,8 @@ void pager_serve(void)
                 ppn = wanted[wanted_first % WANTED_MAX];
                 pager_unlock();
                 r = fetch(ppn);
+                if (r == -ENOMEM) /* the writer makes room, and comes back */
+                        return;
                 if (r)
                         persist_host->log("persist: page %lx of the space cannot be read: %d\n", ppn, r);
                 pager_lock();
@@ -117,6 +123,11 @@ void pager_serve(void)
                 pager_unlock();
                 persist_host->wake(space_page(ppn));
         }
+}
+
+bool pager_waits(void)
+{
+        return __atomic_load_n(&wanted_first, __ATOMIC_RELAXED) != __atomic_load_n(&wanted_end, __ATOMIC_RELAXED);
 }
 
 uint64_t pager_fetched(void)

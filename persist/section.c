@@ -32,6 +32,8 @@ void section_begin(void (*retry)(void *arg), void *arg)
         s->retry_arg = arg;
         s->dirtied = 0;
         s->dirtied_meta = 0;
+        if (unlikely_(__atomic_load_n(&space_gate, __ATOMIC_RELAXED)))
+                reclaim_gate(s);
         if (unlikely_(s->heap->nfree < CPU_CREDIT))
                 pages_refill(s->heap);
         s->active = true;

@@ -12,6 +12,7 @@
 
 #define YIELD_PAGES 16u /* the writer gives way after so many */
 #define TAKE_PAGES  64u
+#define SHORT_NS    1000000u /* when memory is short, the writer looks again after this */
 
 uint32_t space_absent_per_mille;
 bool space_check_each_barrier;
@@ -61,10 +62,12 @@ static bool pinned(ppn_t ppn)
         return false;
 }
 
-static bool evictable(ppn_t ppn)
+bool page_evictable(ppn_t ppn)
 {
         const struct page_record *r = record(ppn);
 
+        if (pinned(ppn))
+                return false;
         switch (r->kind) {
         case PAGE_NODE:
         case PAGE_ANON:
@@ -88,7 +91,7 @@ static void make_absent(void)
         for (; n; n--) {
                 ppn_t ppn = DATA_PPN + random_next() % npages;
 
-                if (!evictable(ppn) || pinned(ppn))
+                if (!page_evictable(ppn))
                         continue;
                 space_may_be_absent = true;
                 persist_host->page_set_present(ppn, false);
@@ -137,8 +140,8 @@ static void lead(bool freeze)
                 stats.pause_max = pause;
 }
 
-/* Leads, or waits for another's barrier that is as good: one that was frozen after this began. */
-static void barrier(bool freeze)
+/* One leader at a time. False: `enough`, and meanwhile another's barrier began a new epoch. */
+static bool lead_begin(bool enough)
 {
         uint64_t before = snapshot_epoch();
         uint32_t nobody = 0;
@@ -148,11 +151,36 @@ static void barrier(bool freeze)
                 nobody = 0;
                 persist_host->park_if_asked();
                 cpu_pause();
-                if (!freeze && snapshot_epoch() != before)
-                        return;
+                if (enough && snapshot_epoch() != before)
+                        return false;
         }
-        lead(freeze);
+        return true;
+}
+
+static void lead_end(void)
+{
         __atomic_store_n(&leading, 0, __ATOMIC_RELEASE);
+}
+
+static void barrier(bool freeze)
+{
+        if (!lead_begin(!freeze))
+                return;
+        lead(freeze);
+        lead_end();
+}
+
+uint64_t snapshot_at_barrier(uint64_t (*fn)(uint64_t arg), uint64_t arg)
+{
+        uint64_t r;
+
+        lead_begin(false);
+        persist_host->park_others();
+        check_quiet();
+        r = fn(arg);
+        persist_host->release_others();
+        lead_end();
+        return r;
 }
 
 void snapshot_barrier(void)
@@ -206,6 +234,8 @@ static int commit_pages(void)
                         npages++;
                         if (++since % YIELD_PAGES)
                                 continue;
+                        if (space_gate)
+                                reclaim_look();
                         pager_serve();
                         persist_host->writer_yield();
                 }
@@ -231,29 +261,40 @@ static void commit(void)
         persist_host->wake(&durable);
 }
 
-void snapshot_step(uint64_t *next_ns)
+static uint64_t now_ns(void)
 {
         struct store_clock now;
 
+        persist_host->clock(&now.mono_ns, &now.real_ns);
+        return now.mono_ns;
+}
+
+void snapshot_step(uint64_t *next_ns)
+{
         *next_ns = 0;
         pager_serve();
         if (failure)
                 return;
-        persist_host->clock(&now.mono_ns, &now.real_ns);
         if (!due && snapshot_interval_ns && persist_host->dirty_count())
-                due = now.mono_ns + snapshot_interval_ns;
-        if (__atomic_load_n(&requested, __ATOMIC_SEQ_CST) || (due && now.mono_ns >= due)) {
+                due = now_ns() + snapshot_interval_ns;
+        if (__atomic_load_n(&requested, __ATOMIC_SEQ_CST) || (due && now_ns() >= due)) {
                 due = 0;
                 commit();
-                persist_host->clock(&now.mono_ns, &now.real_ns);
         }
+        if (reclaim_wanted())
+                reclaim();
+        else if (space_gate)
+                reclaim_look();
+        pager_serve();
         if (snapshot_interval_ns)
-                *next_ns = due ? due : now.mono_ns + snapshot_interval_ns;
+                *next_ns = due ? due : now_ns() + snapshot_interval_ns;
+        if (pager_waits())
+                *next_ns = now_ns() + SHORT_NS;
 }
 
 void snapshot_stats(struct snapshot_stats *s)
 {
-        *s = (struct snapshot_stats){ncommits, npages, capture_copied(), __atomic_load_n(&durable, __ATOMIC_RELAXED), pager_fetched()};
+        *s = (struct snapshot_stats){ncommits, npages, capture_copied(), __atomic_load_n(&durable, __ATOMIC_RELAXED), pager_fetched(), reclaim_evicted()};
 }
 
 /* ---- a space and its store ---- */

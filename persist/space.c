@@ -51,6 +51,7 @@ void space_forget(void)
         snapshot_forget();
         capture_forget();
         pager_forget();
+        reclaim_forget();
         check_forget();
         space_may_be_absent = false;
         space_checking = false;

@@ -181,7 +181,7 @@ void snapshot_step(uint64_t *next_ns);
 extern uint64_t snapshot_interval_ns; /* at most this much time is at risk; 0: commits only on request. Default 100 ms */
 struct snapshot_stats {
         uint64_t commits, pages, copied; /* pages committed; of those, copied because somebody wrote first */
-        uint64_t durable_epoch, fetched;
+        uint64_t durable_epoch, fetched, evicted;
 };
 void snapshot_stats(struct snapshot_stats *s);
 

@@ -320,6 +320,10 @@ static const struct persist_host kernel_host = {
         .page_install = host_page_install,
         .check_tracking = mmu_check_p4,
         .frames_free = frames_free,
+        .frames_total = frames_total,
+        .evict_begin = arena_evict_begin,
+        .page_evict = arena_evict,
+        .evict_end = arena_evict_end,
 #if PHANTOM_CHECKS
         .guard = host_guard,
 #endif

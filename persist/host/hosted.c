@@ -256,6 +256,31 @@ static uint64_t host_frames_free(void)
         return used < frames_max ? frames_max - used : 0;
 }
 
+static uint64_t host_frames_total(void)
+{
+        return frames_max;
+}
+
+static int host_evict_begin(void)
+{
+        return 0;
+}
+
+/* There are no accessed bits: chance decides. */
+static bool host_page_evict(ppn_t ppn)
+{
+        static uint64_t chance = 88172645463325252ul;
+
+        if ((state[ppn] & (FRAME | PRESENT | DIRTY | FROZEN)) != (FRAME | PRESENT) || hosted_random(&chance) % 2)
+                return false;
+        host_pages_withdraw(&ppn, 1);
+        return true;
+}
+
+static void host_evict_end(void)
+{
+}
+
 /* ---- CPUs: the protocol of kernel/glue/persist_host.c ---- */
 
 static uint64_t asked, released;
@@ -407,6 +432,10 @@ static const struct persist_host hosted = {
         .page_install = host_page_install,
         .check_tracking = host_check_tracking,
         .frames_free = host_frames_free,
+        .frames_total = host_frames_total,
+        .evict_begin = host_evict_begin,
+        .page_evict = host_page_evict,
+        .evict_end = host_evict_end,
         .park_others = host_park_others,
         .release_others = host_release_others,
         .park_if_asked = host_park_if_asked,

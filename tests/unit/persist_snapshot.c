@@ -331,11 +331,109 @@ static void failing_disk(void **state)
         hosted_quiet = false;
 }
 
+/* ---- more pages than memory ---- */
+
+#define MANY   3000u
+#define FRAMES 1500u
+
+struct many {
+        ppn_t ppn[MANY];
+        uint32_t seed[MANY];
+};
+static unsigned chosen;
+static uint32_t chosen_seed;
+static bool no_room;
+
+static struct many *many(void)
+{
+        return space_root_get(ROOT_PVM);
+}
+
+static void make_many(void)
+{
+        section_changes();
+        space_root_set(ROOT_PVM, space_alloc_bytes(sizeof(struct many)));
+}
+
+static void write_chosen(void)
+{
+        struct many *m = many();
+
+        if (m->ppn[chosen]) {
+                (void)*(volatile char *)space_page(m->ppn[chosen]);
+        } else if (!space_room(1)) {
+                no_room = true;
+                return;
+        }
+        section_changes();
+        if (!m->ppn[chosen])
+                m->ppn[chosen] = space_page_alloc(PAGE_ANON);
+        m->seed[chosen] = chosen_seed;
+        fill(space_page(m->ppn[chosen]), 4096, chosen_seed);
+}
+
+static void read_chosen(void)
+{
+        const struct many *m = many();
+
+        for (unsigned k = 0; m->ppn[chosen] && k < 1024; k++)
+                assert_int_equal(((uint32_t *)space_page(m->ppn[chosen]))[k], m->seed[chosen] + k);
+}
+
+static void larger_than_memory(void **state)
+{
+        static const uint8_t uuid[16] = {2};
+        struct snapshot_stats stats;
+        struct space_clock clock;
+        uint64_t next;
+
+        (void)state;
+        rng = 31;
+        simdisk_init(&disk, 4 * BLOCKS, rng);
+        assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
+        assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_open(FRAMES);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_create(), 0);
+        space_attach(store);
+        hosted_cpu_ready();
+        hosted_run(run_section, make_many);
+        for (unsigned i = 0; i < 4 * MANY; i++) {
+                chosen = i < MANY ? i : (unsigned)pick(MANY);
+                chosen_seed = (uint32_t)pick(1 << 30);
+                hosted_run(run_section, write_chosen);
+                assert_false(no_room);
+                if (i % 3 == 0) {
+                        chosen = (unsigned)pick(MANY);
+                        hosted_run(run_section, read_chosen);
+                }
+                if (i % 500 == 0)
+                        simdisk_settle(&disk);
+        }
+        snapshot_stats(&stats);
+        assert_true(stats.evicted > MANY && stats.fetched > 0 && hosted_frames_used() <= FRAMES);
+        snapshot_request();
+        snapshot_step(&next);
+        assert_int_equal(snapshot_error(), 0);
+        power_off();
+        assert_int_equal(store_open(&disk.d, 79, &store), 0);
+        hosted_open(FRAMES);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_open(store, &clock), 0);
+        hosted_cpu_ready();
+        for (chosen = 0; chosen < MANY; chosen++)
+                hosted_run(run_section, read_chosen);
+        power_off();
+        simdisk_free(&disk);
+}
+
 #define TEST_ALONE(f) cmocka_unit_test(f)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {TEST_ALONE(commits_while_running), TEST_ALONE(cadence), TEST_ALONE(failing_disk)};
+        const struct CMUnitTest tests[] = {TEST_ALONE(commits_while_running), TEST_ALONE(cadence), TEST_ALONE(failing_disk), TEST_ALONE(larger_than_memory)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

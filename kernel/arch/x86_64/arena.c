@@ -374,10 +374,92 @@ uint64_t arena_protect_all(bool freeze)
         return cleared;
 }
 
+/* ---- bitmaps of frames: what eviction and the P4 checker note ---- */
+
+struct frame_set {
+        uint64_t *bits;
+        uint64_t max;
+};
+
+/* Empties it; -ENOMEM: there is none. */
+static int frame_set_clear(struct frame_set *s)
+{
+        if (!s->bits) {
+                for (unsigned i = 0; i < ram_ranges; i++)
+                        s->max = MAX(s->max, ram_map[i].end >> PAGE_SHIFT);
+                s->bits = vmalloc(s->max / 8 + 8);
+                if (!s->bits)
+                        return -ENOMEM;
+        }
+        memset(s->bits, 0, s->max / 8 + 8);
+        return 0;
+}
+
+static void frame_set_add(struct frame_set *s, paddr_t pa)
+{
+        if (pa >> PAGE_SHIFT < s->max)
+                bit_set(s->bits, pa >> PAGE_SHIFT);
+}
+
+static bool frame_set_has(const struct frame_set *s, paddr_t pa)
+{
+        return pa >> PAGE_SHIFT < s->max && bit_test(s->bits, pa >> PAGE_SHIFT);
+}
+
+/* ---- eviction ---- */
+
+static struct frame_set mapped_frames;
+static paddr_t evicted; /* chained through their first words until the flush */
+
+static void note_mapped(paddr_t pa)
+{
+        frame_set_add(&mapped_frames, pa);
+}
+
+int arena_evict_begin(void)
+{
+        int r = frame_set_clear(&mapped_frames);
+
+        if (!r)
+                mmu_sweep(note_mapped);
+        return r;
+}
+
+bool arena_evict(ppn_t ppn)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+        unsigned i = ppn & 511;
+        uint64_t e = l ? l->t.table[i] : 0;
+        bool dirty = l && !l->t.withheld && bit_test(l->t.writable, i);
+
+        if (!(e & PTE_P) || dirty || arena_frozen(ppn) || frame_set_has(&mapped_frames, e & PTE_PA))
+                return false;
+        if (e & PTE_A) {
+                l->t.table[i] = e & ~PTE_A;
+                return false;
+        }
+        if (bit_test(l->t.writable, i))
+                leaf_push_down(&l->t);
+        l->t.table[i] = 0;
+        *(paddr_t *)direct(e & PTE_PA) = evicted;
+        evicted = e & PTE_PA;
+        return true;
+}
+
+void arena_evict_end(void)
+{
+        mmu_flush_at_release();
+        while (evicted) {
+                paddr_t pa = evicted;
+
+                evicted = *(paddr_t *)direct(pa);
+                frame_free(pa);
+        }
+}
+
 /* ---- checking P4: a bitmap of the frames that are writable through the arena ---- */
 
-static uint64_t *dirty_frames;
-static uint64_t dirty_frames_max;
+static struct frame_set dirty_frames;
 
 static void check_leaf(struct arena_leaf *l)
 {
@@ -389,8 +471,8 @@ static void check_leaf(struct arena_leaf *l)
                 count += noted;
                 if (noted != !!(e & PTE_W))
                         panic("arena: writability of %#lx is not as noted", l->t.va + ((uint64_t)i << PAGE_SHIFT));
-                if (noted && !l->t.withheld && (e & PTE_PA) >> PAGE_SHIFT < dirty_frames_max)
-                        bit_set(dirty_frames, (e & PTE_PA) >> PAGE_SHIFT);
+                if (noted && !l->t.withheld)
+                        frame_set_add(&dirty_frames, e & PTE_PA);
         }
         if (count != l->t.nwritable || !!(*l->t.above & PTE_W) == l->t.withheld)
                 panic("arena: leaf table of %#lx is not as noted", l->t.va);
@@ -398,14 +480,8 @@ static void check_leaf(struct arena_leaf *l)
 
 void arena_check_begin(void)
 {
-        if (!dirty_frames) {
-                for (unsigned i = 0; i < ram_ranges; i++)
-                        dirty_frames_max = MAX(dirty_frames_max, ram_map[i].end >> PAGE_SHIFT);
-                dirty_frames = vmalloc(dirty_frames_max / 8 + 8);
-                if (!dirty_frames)
-                        panic("no memory to check P4");
-        }
-        memset(dirty_frames, 0, dirty_frames_max / 8 + 8);
+        if (frame_set_clear(&dirty_frames))
+                panic("no memory to check P4");
         for (unsigned a = 0; a < 32; a++) {
                 for (unsigned b = 0; directory[a] && b < 512; b++) {
                         for (unsigned c = 0; directory[a][b] && c < 512; c++) {
@@ -418,5 +494,5 @@ void arena_check_begin(void)
 
 bool arena_frame_is_dirty(paddr_t pa)
 {
-        return pa >> PAGE_SHIFT < dirty_frames_max && bit_test(dirty_frames, pa >> PAGE_SHIFT);
+        return frame_set_has(&dirty_frames, pa);
 }

@@ -795,13 +795,52 @@ static uint64_t protect_user_spaces(void)
         return cleared;
 }
 
+void mmu_flush_at_release(void)
+{
+        stock_this()->generation_seen = __atomic_add_fetch(&generation, 1, __ATOMIC_RELEASE);
+        tlb_flush_local(0, TLB_ALL);
+}
+
 uint64_t mmu_protect_all(bool freeze)
 {
         uint64_t cleared = protect_user_spaces() + arena_protect_all(freeze);
 
-        stock_this()->generation_seen = __atomic_add_fetch(&generation, 1, __ATOMIC_RELEASE);
-        tlb_flush_local(0, TLB_ALL);
+        mmu_flush_at_release();
         return cleared;
+}
+
+/* ---- eviction ---- */
+
+static void sweep_leaf(struct leaf *l, void (*mapped)(paddr_t pa))
+{
+        for (unsigned w = 0; w < LEAF_WORDS; w++) {
+                for (uint64_t bits = l->present[w]; bits; bits &= bits - 1) {
+                        unsigned i = w * 64 + (unsigned)__builtin_ctzl(bits);
+                        uint64_t e = l->t.table[i];
+
+                        if (e & PTE_UNTRACKED)
+                                continue;
+                        if (e & PTE_A) {
+                                l->t.table[i] = e & ~PTE_A;
+                                mapped(e & PTE_PA);
+                        } else {
+                                l->t.table[i] = 0;
+                                bit_clear(l->present, i);
+                                note_read_only(l, i);
+                        }
+                }
+        }
+}
+
+void mmu_sweep(void (*mapped)(paddr_t pa))
+{
+        struct mmu *m;
+
+        list_each(m, &all_spaces, all_link)
+        {
+                for (struct rb_node *n = rb_first(&m->leaves); n; n = rb_next(n))
+                        sweep_leaf(leaf_entry(n), mapped);
+        }
 }
 
 /* ---- checking ---- */

@@ -68,3 +68,12 @@ void mmu_check_p4(void);
  * a section; arch_idle and mmu_load do it themselves. Cheap when there was no barrier.
  */
 void mmu_tlb_sync(void);
+
+/*
+ * Eviction, all other CPUs parked. arena_evict_begin sweeps the user tables: leaves that were not used since the last sweep go, the frames of the others are
+ * noted; 0 or -ENOMEM. arena_evict unmaps the page and frees its frame (at the end), unless it is dirty, frozen, noted, set aside, or was used by the kernel since the last time.
+ * arena_evict_end: every CPU forgets its translations before it goes on, and the frames are free.
+ */
+int arena_evict_begin(void);
+bool arena_evict(ppn_t ppn);
+void arena_evict_end(void);

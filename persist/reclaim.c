@@ -1,0 +1,142 @@
+/*
+ * reclaim.c - memory of a space that has a store: what sections wait for at their gate, and what the writer does about it (persistence.md, "Reserves", "Paging").
+ *
+ * Waiting is harmless before a section begins, and where it asks for room, before its first change: it is abandoned as for an absent page, namely page 0, which is
+ * "here" when there is no reason to wait any more. The reasons:
+ *   copies   a section may have to copy every page it writes to; while a frozen set is being captured there must be memory for that
+ *   dirty    the epoch has as many dirty pages as a commit should have; the next one takes them
+ *   room     space_room() found no frame; the writer commits, so that pages are clean, and evicts
+ *
+ * Eviction is done by the writer at a barrier, between commits, so that every clean page is on the disk as it is in memory. A sweep takes user mappings away that were not used
+ * since the last one; frames that stay mapped, were used, or are pinned stay. A clock goes over the pages of the space.
+ */
+#include "persist/engine.h"
+
+#define EVICT_SPAN  65536u /* pages the clock looks at in one barrier */
+#define EVICT_BATCH 1024u
+#define DIRTY_MAX   16384u /* 64 MiB */
+
+uint32_t space_gate;
+static uint32_t room_wanted;   /* [a] sections wait for room */
+static uint32_t room_hopeless; /* [a] the last try for room gained nothing */
+static ppn_t hand = DATA_PPN;
+static uint64_t nevicted;
+
+static uint64_t copy_reserve(void)
+{
+        return persist_ncpus * (SECTION_PAGES + META_DIRTY_MAX + 8);
+}
+
+uint64_t reclaim_floor(void)
+{
+        return space_store ? copy_reserve() : 0;
+}
+
+static uint64_t dirty_max(void)
+{
+        uint64_t quarter = persist_host->frames_total() / 4;
+
+        return quarter < DIRTY_MAX ? quarter : DIRTY_MAX;
+}
+
+bool reclaim_must_wait(void)
+{
+        if (!space_store || snapshot_error())
+                return false;
+        if (__atomic_load_n(&capture_open, __ATOMIC_ACQUIRE) && persist_host->frames_free() < copy_reserve())
+                return true;
+        return __atomic_load_n(&room_wanted, __ATOMIC_ACQUIRE) || persist_host->dirty_count() > dirty_max();
+}
+
+void reclaim_look(void)
+{
+        bool wait = reclaim_must_wait();
+
+        if (__atomic_exchange_n(&space_gate, wait, __ATOMIC_SEQ_CST) && !wait)
+                persist_host->wake(space_page(0));
+        if (wait)
+                snapshot_request();
+}
+
+/* Leaves the CPU's stack: the section is begun again when there is no reason to wait any more. */
+static __attribute__((noreturn)) void wait_for_writer(struct section *s)
+{
+        s->pending = 0;
+        snapshot_request();
+        persist_host->abandon(s->retry, s->retry_arg);
+}
+
+void reclaim_gate(struct section *s)
+{
+        reclaim_look();
+        if (__atomic_load_n(&space_gate, __ATOMIC_ACQUIRE))
+                wait_for_writer(s);
+}
+
+void reclaim_room(void)
+{
+        struct section *s = section_this();
+
+        if (!space_store || snapshot_error() || s->changed || __atomic_load_n(&room_hopeless, __ATOMIC_ACQUIRE))
+                return;
+        __atomic_store_n(&room_wanted, 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&space_gate, 1, __ATOMIC_RELEASE);
+        section_abandon();
+        wait_for_writer(s);
+}
+
+/* At a barrier, with nothing frozen. */
+static uint64_t evict_some(uint64_t want)
+{
+        ppn_t end = root()->frontier;
+        uint64_t n = 0;
+
+        if (persist_host->evict_begin())
+                return 0;
+        for (unsigned i = 0; i < EVICT_SPAN && n < want; i++) {
+                if (hand >= end)
+                        hand = DATA_PPN;
+                if (page_evictable(hand) && persist_host->page_evict(hand))
+                        n++;
+                hand++;
+        }
+        persist_host->evict_end();
+        return n;
+}
+
+static uint64_t low_mark(void)
+{
+        return copy_reserve() + persist_host->frames_total() / 32;
+}
+
+bool reclaim_wanted(void)
+{
+        return space_store && (__atomic_load_n(&room_wanted, __ATOMIC_ACQUIRE) || persist_host->frames_free() < low_mark());
+}
+
+void reclaim(void)
+{
+        uint64_t free_before = persist_host->frames_free(), want = low_mark() + EVICT_BATCH, gained = 0;
+        uint64_t rounds = 4 * (1 + root()->frontier / EVICT_SPAN);
+
+        if (free_before >= want && !room_wanted)
+                return;
+        for (; rounds && persist_host->frames_free() < want && gained < EVICT_BATCH; rounds--)
+                gained += snapshot_at_barrier(evict_some, EVICT_BATCH - gained);
+        nevicted += gained;
+        __atomic_store_n(&room_hopeless, !gained && room_wanted, __ATOMIC_RELEASE);
+        __atomic_store_n(&room_wanted, 0, __ATOMIC_RELEASE);
+        reclaim_look();
+}
+
+uint64_t reclaim_evicted(void)
+{
+        return nevicted;
+}
+
+void reclaim_forget(void)
+{
+        space_gate = room_wanted = room_hopeless = 0;
+        hand = DATA_PPN;
+        nevicted = 0;
+}
