@@ -262,8 +262,8 @@ static uint64_t check_list(uint32_t first, unsigned order, const char *name)
 
                 must(r->kind == PAGE_FREE && !r->refs && r->order == order,
                      "page %x in list %s: kind %u, refs %u, order %x", ppn, name, r->kind, r->refs, r->order);
-                must(space_store || persist_host->page_present(ppn) == !(order & FREE_BARE), "page %x in list %s: its frame is %s",
-                     ppn, name, order & FREE_BARE ? "there" : "missing");
+                must(space_store || persist_host->page_present(ppn) == !(order & FREE_BARE),
+                     "page %x in list %s: its frame is %s", ppn, name, order & FREE_BARE ? "there" : "missing");
                 must(n <= SPACE_PAGES, "list %s is a ring", name);
         }
         return n;

@@ -104,9 +104,9 @@ void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order); /* takes LOCK_
 ppn_t run_alloc(unsigned order);                                  /* refs 1, kind PAGE_RUN; contents undefined */
 void page_dirtied(ppn_t ppn); /* accounts one more dirty page to the running section */
 
-void page_bare(struct cpu_heap *h, ppn_t ppn); /* page_free_now for a page that has no frame */
-void pages_open(void);                         /* the space is a recovered one: none of its free pages has a frame */
-int pages_open_own(struct cpu_heap *h);        /* frames for a CPU's own list; 0 or -ENOMEM */
+bool page_let_go(struct cpu_heap *h, ppn_t ppn);
+void pages_open(void);                  /* the space is a recovered one: none of its free pages has a frame */
+int pages_open_own(struct cpu_heap *h); /* frames for a CPU's own list; 0 or -ENOMEM */
 
 /* A single page whose grace period is over goes to the own list. The caller sees to pages_spill() in the end. */
 static inline void page_free_now(struct cpu_heap *h, ppn_t ppn)
@@ -114,10 +114,8 @@ static inline void page_free_now(struct cpu_heap *h, ppn_t ppn)
         struct page_record *r = record(ppn);
 
         must(r->kind != PAGE_FREE && !r->refs, "page %lx freed: kind %u, %u references", ppn, r->kind, r->refs);
-        if (unlikely_(space_may_be_absent) && !persist_host->page_present(ppn)) {
-                page_bare(h, ppn); /* its contents do not matter any more */
+        if (unlikely_(space_may_be_absent) && !page_let_go(h, ppn))
                 return;
-        }
         h->count[r->kind]--;
         *r = (struct page_record){.next = h->free};
         h->free = (uint32_t)ppn;
@@ -173,18 +171,25 @@ int pager_fetch(ppn_t ppn);       /* the writer, or boot: 0, -EIO, -ENOMEM */
 uint64_t pager_fetched(void);
 
 /* reclaim.c */
-extern uint32_t space_gate;          /* [V,a] not 0: a section that begins takes a closer look (reclaim_gate) */
-void reclaim_look(void);             /* sets or clears it */
+extern uint32_t space_gate; /* [V,a] not 0: a section that begins takes a closer look (reclaim_gate) */
+void reclaim_look(void);    /* sets or clears it */
+void reclaim_note(void);    /* sets it if there is a reason; from faults */
+void reclaim_disk(void);    /* the writer, at the beginning and after each commit */
+bool reclaim_disk_full(void);
 bool reclaim_must_wait(void);
 void reclaim_gate(struct section *s); /* may abandon the section that is about to begin */
-void reclaim_room(void); /* space_room: no frames. Returns if nothing can be done, else abandons the section, until the writer has made room */
+void reclaim_room(
+        void); /* space_room: no frames. Returns if nothing can be done, else abandons the section, until the writer has made room */
 uint64_t reclaim_floor(void); /* frames that are set aside for copies */
 bool reclaim_wanted(void);
 void reclaim(void); /* the writer, between commits */
 uint64_t reclaim_evicted(void);
 
 /* snapshot.c, check.c */
-bool page_evictable(ppn_t ppn); /* all CPUs parked: its contents can come back from the store, and nobody has it pinned */
+extern uint32_t snapshot_idle; /* [V,a] the writer sleeps, since nothing is dirty */
+void snapshot_first_dirty(void);
+bool page_evictable(
+        ppn_t ppn); /* all CPUs parked: its contents can come back from the store, and nobody has it pinned */
 uint64_t snapshot_at_barrier(uint64_t (*fn)(uint64_t arg), uint64_t arg); /* all CPUs parked; nothing is frozen */
 void check_barrier(void);
 bool check_is_dead(const void *object); /* space_checking: freed, and waiting for its grace period */

@@ -25,7 +25,7 @@ struct persist_host {
                                  bool present); /* test knob: the frame stays known, and whether it is dirty */
         bool (*page_note_dirty)(ppn_t ppn);     /* make writable; true if not yet noted in this epoch */
         uint64_t (*dirty_count)(void);
-        void (*flush)(void);           /* forget translations of the space everywhere */
+        void (*flush)(void); /* forget translations of the space everywhere */
         /*
          * Barrier: every page read-only again; returns leaves cleared. freeze: what was dirty becomes the frozen set, of which nothing is left from before.
          * frozen_take: up to max pages of the set, each once, ascending; 0: no more. The others tell, of one page, whether it still waits to be captured, and that
@@ -43,7 +43,7 @@ struct persist_host {
         void *(*frame_get)(void);
         void (*frame_put)(void *frame);
         int (*page_install)(ppn_t ppn, void *frame);
-        void (*check_tracking)(void);  /* P4, all CPUs parked; panics */
+        void (*check_tracking)(void); /* P4, all CPUs parked; panics */
         uint64_t (*frames_free)(void);
         uint64_t (*frames_total)(void);
         /*

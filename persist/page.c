@@ -50,8 +50,12 @@ void page_dirtied(ppn_t ppn)
 {
         struct section *s = section_this();
 
-        if (unlikely_(space_store != NULL) && !(++dirtied_since_look % LOOK_PAGES))
-                reclaim_look();
+        if (space_store) {
+                if (unlikely_(__atomic_load_n(&snapshot_idle, __ATOMIC_RELAXED)))
+                        snapshot_first_dirty();
+                if (unlikely_(!(++dirtied_since_look % LOOK_PAGES)))
+                        reclaim_note();
+        }
         if (!s || !s->active)
                 return;
         if (ppn < DATA_PPN)
@@ -323,6 +327,8 @@ void pages_refill(struct cpu_heap *h)
 out:
         space_unlock();
         low_update();
+        if (space_store) /* pages are dirty by birth */
+                reclaim_note();
 }
 
 bool space_room(uint64_t npages)
@@ -332,12 +338,14 @@ bool space_room(uint64_t npages)
 
         if (likely_(h->nfree >= npages + CPU_CREDIT - SECTION_PAGES &&
                     !__atomic_load_n(&space_is_low, __ATOMIC_RELAXED)))
-                return true;
+                return !reclaim_disk_full();
         low_update();
         if (frames_available() < need) {
                 reclaim_room();
                 return false;
         }
+        if (reclaim_disk_full())
+                return false;
         frames = persist_host->frames_free();
         if (frames < need) /* runs and page tables take frames from the host, not free pages */
                 space_trim(need - frames);
@@ -497,6 +505,8 @@ void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order)
 
         for (uint32_t i = 0; i < 1u << order; i++) {
                 must(rec[i].kind == PAGE_RUN, "run %lx freed: page %u is of kind %u", ppn, i, rec[i].kind);
+                if (space_store)
+                        page_note(ppn + i);
                 rec[i] = (struct page_record){.order = i ? RUN_INNER : order};
         }
         h->count[PAGE_RUN] -= 1 << order;
@@ -511,13 +521,29 @@ void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order)
         space_unlock();
 }
 
-void page_bare(struct cpu_heap *h, ppn_t ppn)
+/*
+ * A page is about to be free. Its block on the disk goes with the commit of this epoch, so it must be in the epoch's set. One that was evicted gets a frame for that; if there is none it is bare,
+ * and its block is kept until it has an owner again: false, there is nothing more to do.
+ */
+bool page_let_go(struct cpu_heap *h, ppn_t ppn)
 {
+        if (persist_host->page_present(ppn)) {
+                if (space_store)
+                        page_note(ppn);
+                return true;
+        }
+        if (!space_store) {
+                persist_host->page_set_present(ppn, true); /* the test knob's */
+                return true;
+        }
+        if (!persist_host->page_provide(ppn))
+                return true;
         space_lock();
         h->count[record(ppn)->kind]--;
         *record(ppn) = (struct page_record){0};
         bare_push(root(), ppn);
         space_unlock();
+        return false;
 }
 
 int pages_open_own(struct cpu_heap *h)

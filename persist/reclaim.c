@@ -4,21 +4,25 @@
  * Waiting is harmless before a section begins, and where it asks for room, before its first change: it is abandoned as for an absent page, namely page 0, which is
  * "here" when there is no reason to wait any more. The reasons:
  *   copies   a section may have to copy every page it writes to; while a frozen set is being captured there must be memory for that
- *   dirty    the epoch has as many dirty pages as a commit should have; the next one takes them
+ *   dirty    the epoch has as many dirty pages as a commit should have; the next one takes them. So what an epoch can need on the disk is bounded, too, and growth
+ *            ends (space_room) while the disk still has room for one that changes as much as it may
  *   room     space_room() found no frame; the writer commits, so that pages are clean, and evicts
  *
  * Eviction is done by the writer at a barrier, between commits, so that every clean page is on the disk as it is in memory. A sweep takes user mappings away that were not used
  * since the last one; frames that stay mapped, were used, or are pinned stay. A clock goes over the pages of the space.
  */
 #include "persist/engine.h"
+#include "persist/store/store.h"
 
 #define EVICT_SPAN  65536u /* pages the clock looks at in one barrier */
 #define EVICT_BATCH 1024u
-#define DIRTY_MAX   16384u /* 64 MiB */
+#define DIRTY_MAX   16384u /* 64 MiB; at most a quarter of the memory, and a 32nd of the disk */
 
 uint32_t space_gate;
 static uint32_t room_wanted;   /* [a] sections wait for room */
 static uint32_t room_hopeless; /* [a] the last try for room gained nothing */
+static bool disk_full;         /* [a] no room for an epoch that changes, or adds, as much as it may */
+static uint64_t disk_blocks;
 static ppn_t hand = DATA_PPN;
 static uint64_t nevicted;
 
@@ -34,9 +38,32 @@ uint64_t reclaim_floor(void)
 
 static uint64_t dirty_max(void)
 {
-        uint64_t quarter = persist_host->frames_total() / 4;
+        uint64_t max = DIRTY_MAX;
 
-        return quarter < DIRTY_MAX ? quarter : DIRTY_MAX;
+        if (persist_host->frames_total() / 4 < max)
+                max = persist_host->frames_total() / 4;
+        return disk_blocks / 32 < max ? disk_blocks / 32 : max;
+}
+
+bool reclaim_disk_full(void)
+{
+        return __atomic_load_n(&disk_full, __ATOMIC_RELAXED);
+}
+
+void reclaim_disk(void)
+{
+        uint64_t most = dirty_max() + copy_reserve();
+        struct store_info info;
+        bool full;
+
+        store_info(space_store, &info);
+        disk_blocks = info.nblocks;
+        full = !store_room(space_store, most, most);
+        if (full != disk_full)
+                persist_host->log(full ? "persist: the disk is full: %lu of %lu blocks are free, and set aside\n"
+                                       : "persist: the disk has room again: %lu of %lu blocks\n",
+                                  info.free, info.nblocks);
+        __atomic_store_n(&disk_full, full, __ATOMIC_RELAXED);
 }
 
 bool reclaim_must_wait(void)
@@ -56,6 +83,15 @@ void reclaim_look(void)
                 persist_host->wake(space_page(0));
         if (wait)
                 snapshot_request();
+}
+
+/* In a fault, whatever locks are held: nobody is woken but the writer. */
+void reclaim_note(void)
+{
+        if (!reclaim_must_wait())
+                return;
+        __atomic_store_n(&space_gate, 1, __ATOMIC_SEQ_CST);
+        snapshot_request();
 }
 
 /* Leaves the CPU's stack: the section is begun again when there is no reason to wait any more. */
@@ -111,7 +147,8 @@ static uint64_t low_mark(void)
 
 bool reclaim_wanted(void)
 {
-        return space_store && (__atomic_load_n(&room_wanted, __ATOMIC_ACQUIRE) || persist_host->frames_free() < low_mark());
+        return space_store &&
+               (__atomic_load_n(&room_wanted, __ATOMIC_ACQUIRE) || persist_host->frames_free() < low_mark());
 }
 
 void reclaim(void)
@@ -137,6 +174,8 @@ uint64_t reclaim_evicted(void)
 void reclaim_forget(void)
 {
         space_gate = room_wanted = room_hopeless = 0;
+        disk_full = false;
+        disk_blocks = 0;
         hand = DATA_PPN;
         nevicted = 0;
 }

@@ -29,6 +29,7 @@ static struct store_clock frozen_clock;
 static uint64_t durable;   /* [a] newest epoch that a commit made durable */
 static int failure;        /* [a] why commits cannot go on */
 static uint32_t requested; /* [a] somebody waits for a commit */
+uint32_t snapshot_idle;
 static uint64_t due; /* monotonic ns of the next commit; 0: nothing was dirty when last looked at */
 static uint64_t ncommits, npages;
 
@@ -122,12 +123,14 @@ static void lead(bool freeze)
         if (!space_store || freeze) {
                 if (freeze) {
                         frozen_epoch = epoch;
+                        if (frozen_epoch < store_next_epoch(space_store)) /* kept snapshots take numbers, too */
+                                frozen_epoch = store_next_epoch(space_store);
                         frozen_pages = persist_host->dirty_count();
                         persist_host->clock(&frozen_clock.mono_ns, &frozen_clock.real_ns);
                         capture_open = true;
                 }
                 stats.leaves_last = persist_host->protect_all(freeze);
-                __atomic_store_n(&epoch, epoch + 1, __ATOMIC_RELEASE);
+                __atomic_store_n(&epoch, freeze ? frozen_epoch + 1 : epoch + 1, __ATOMIC_RELEASE);
                 if (space_absent_per_mille && !space_store)
                         make_absent();
         }
@@ -229,7 +232,8 @@ static int commit_pages(void)
                         const void *page = capture_take(ppns[i]);
 
                         if (!r)
-                                r = page ? store_commit_page(space_store, ppns[i], page) : store_commit_none(space_store, ppns[i]);
+                                r = page ? store_commit_page(space_store, ppns[i], page)
+                                         : store_commit_none(space_store, ppns[i]);
                         capture_done(ppns[i]);
                         npages++;
                         if (++since % YIELD_PAGES)
@@ -257,6 +261,7 @@ static void commit(void)
         } else {
                 ncommits++;
                 __atomic_store_n(&durable, frozen_epoch, __ATOMIC_RELEASE);
+                reclaim_disk();
         }
         persist_host->wake(&durable);
 }
@@ -269,14 +274,30 @@ static uint64_t now_ns(void)
         return now.mono_ns;
 }
 
+void snapshot_first_dirty(void)
+{
+        if (__atomic_exchange_n(&snapshot_idle, 0, __ATOMIC_SEQ_CST))
+                persist_host->writer_wake();
+}
+
+/* Something is dirty: when is that to be committed? The flag comes first, so that a page noted after the look wakes the writer. */
+static void set_due(void)
+{
+        __atomic_store_n(&snapshot_idle, 1, __ATOMIC_SEQ_CST);
+        if (!snapshot_interval_ns || !persist_host->dirty_count())
+                return;
+        __atomic_store_n(&snapshot_idle, 0, __ATOMIC_SEQ_CST);
+        due = now_ns() + snapshot_interval_ns;
+}
+
 void snapshot_step(uint64_t *next_ns)
 {
         *next_ns = 0;
         pager_serve();
         if (failure)
                 return;
-        if (!due && snapshot_interval_ns && persist_host->dirty_count())
-                due = now_ns() + snapshot_interval_ns;
+        if (!due)
+                set_due();
         if (__atomic_load_n(&requested, __ATOMIC_SEQ_CST) || (due && now_ns() >= due)) {
                 due = 0;
                 commit();
@@ -286,15 +307,18 @@ void snapshot_step(uint64_t *next_ns)
         else if (space_gate)
                 reclaim_look();
         pager_serve();
-        if (snapshot_interval_ns)
-                *next_ns = due ? due : now_ns() + snapshot_interval_ns;
+        if (!due)
+                set_due();
+        *next_ns = due;
         if (pager_waits())
                 *next_ns = now_ns() + SHORT_NS;
 }
 
 void snapshot_stats(struct snapshot_stats *s)
 {
-        *s = (struct snapshot_stats){ncommits, npages, capture_copied(), __atomic_load_n(&durable, __ATOMIC_RELAXED), pager_fetched(), reclaim_evicted()};
+        *s = (struct snapshot_stats){ncommits,         npages,
+                                     capture_copied(), __atomic_load_n(&durable, __ATOMIC_RELAXED),
+                                     pager_fetched(),  reclaim_evicted()};
 }
 
 /* ---- a space and its store ---- */
@@ -306,6 +330,7 @@ static void epochs_begin(struct store *s)
         durable = epoch - 1;
         space_store = s;
         space_may_be_absent = true;
+        reclaim_disk();
 }
 
 void space_attach(struct store *s)
@@ -345,7 +370,8 @@ static int read_resident(void)
         int r = fetch_range(CPU_PPN, CPU_PPN + root_page->ncpus);
 
         if (!r)
-                r = fetch_range(RECORD_PPN + DATA_PPN / RECORDS_PAGE, RECORD_PPN + root_page->records_end / RECORDS_PAGE);
+                r = fetch_range(RECORD_PPN + DATA_PPN / RECORDS_PAGE,
+                                RECORD_PPN + root_page->records_end / RECORDS_PAGE);
         for (ppn_t ppn = DATA_PPN; ppn < root_page->frontier && !r; ppn++)
                 if (is_resident(ppn))
                         r = pager_fetch(ppn);
@@ -368,13 +394,15 @@ int space_open(struct store *s, struct space_clock *clock)
         if (!info.epoch)
                 return -ENOENT;
         if (info.base != SPACE_START) {
-                persist_host->log("persist: the store is of a space at %lx, this one is at %lx\n", info.base, SPACE_START);
+                persist_host->log("persist: the store is of a space at %lx, this one is at %lx\n", info.base,
+                                  SPACE_START);
                 return -EINVAL;
         }
         epochs_begin(s);
         r = pager_fetch(ROOT_PPN);
         if (!r && (root()->magic != ROOT_MAGIC || root()->layout != LAYOUT_VERSION || root()->ncpus > PERSIST_CPUS)) {
-                persist_host->log("persist: the space in the store is of layout %u, this kernel knows %u\n", root()->layout, LAYOUT_VERSION);
+                persist_host->log("persist: the space in the store is of layout %u, this kernel knows %u\n",
+                                  root()->layout, LAYOUT_VERSION);
                 r = -EINVAL;
         }
         if (!r)
@@ -398,5 +426,6 @@ void snapshot_forget(void)
         failure = 0;
         requested = 0;
         ncommits = npages = due = 0;
+        snapshot_idle = 0;
         snapshot_interval_ns = 100000000;
 }

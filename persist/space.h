@@ -156,7 +156,8 @@ void space_ref_walker_register(void (*walk)(const struct space_visitor *v),
  * over a recovery. In a space without a store there is nothing better than memory, so everything counts as durable at once.
  */
 bool snapshot_is_durable(uint64_t epoch);
-void snapshot_request(void);    /* somebody waits: the next commit is brought forward; concurrent ones share it. Any section. */
+void snapshot_request(
+        void); /* somebody waits: the next commit is brought forward; concurrent ones share it. Any section. */
 int snapshot_error(void);       /* 0, or why commits cannot go on (-EIO, -ENOSPC): who waits for one gives up */
 const void *snapshot_key(void); /* CONDITION sleepers on this key are woken when a commit is durable, or fails */
 bool snapshot_has_store(void);
@@ -178,7 +179,8 @@ void space_attach(struct store *s);
  * nothing to do before *next_ns (monotonic; 0: until writer_wake).
  */
 void snapshot_step(uint64_t *next_ns);
-extern uint64_t snapshot_interval_ns; /* at most this much time is at risk; 0: commits only on request. Default 100 ms */
+extern uint64_t
+        snapshot_interval_ns; /* at most this much time is at risk; 0: commits only on request. Default 100 ms */
 struct snapshot_stats {
         uint64_t commits, pages, copied; /* pages committed; of those, copied because somebody wrote first */
         uint64_t durable_epoch, fetched, evicted;

@@ -204,11 +204,18 @@ int packed_read(struct store *s, const struct recent *p, void *page)
 
 /* ---- the commit ---- */
 
-int store_commit_begin(struct store *s, uint64_t npages, const struct store_clock *clock)
+uint64_t store_next_epoch(const struct store *s)
+{
+        return s->next_epoch;
+}
+
+int store_commit_begin(struct store *s, uint64_t npages, uint64_t epoch, const struct store_clock *clock)
 {
         int r = s->failed;
 
         must(!s->open, "store: commit inside a commit");
+        if (epoch < s->next_epoch)
+                return -EINVAL;
         if (!r && !s->life_begun)
                 r = life_begin(s);
         if (!r && s->nrecent + npages > RECENT_MAX && s->nrecent)
@@ -216,6 +223,7 @@ int store_commit_begin(struct store *s, uint64_t npages, const struct store_cloc
         if (r)
                 return r;
         s->open = true;
+        s->next_epoch = epoch;
         s->pack = npages <= PACK_PAGES;
         s->ndata = 0;
         s->nentries = s->npacked = 0;
@@ -324,7 +332,7 @@ int store_commit_none(struct store *s, ppn_t ppn)
         return commit_fail(s, r);
 }
 
-int store_commit_end(struct store *s, uint64_t *epoch)
+int store_commit_end(struct store *s)
 {
         uint32_t npacked_at;
         int r = s->failed;
@@ -350,7 +358,6 @@ int store_commit_end(struct store *s, uint64_t *epoch)
         s->last[COMMITS_KEPT - 1] = s->next_epoch;
         s->epoch = s->next_epoch++;
         s->clock = s->new_clock;
-        *epoch = s->epoch;
         return commit_fail(s, dead_settle_young(s));
 }
 

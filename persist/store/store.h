@@ -49,12 +49,13 @@ int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf);
 
 /*
  * A commit: begin, then each page that changed (once), then end, which returns when it is durable. npages is a hint: few pages are packed into the
- * record. A page of zeroes takes no room. store_commit_none: the page is free. Returns of end: epoch in *epoch.
+ * record. epoch: the caller's number for the state, store_next_epoch() or greater (-EINVAL else). A page of zeroes takes no room. store_commit_none: the page is free.
  */
-int store_commit_begin(struct store *s, uint64_t npages, const struct store_clock *clock);
+int store_commit_begin(struct store *s, uint64_t npages, uint64_t epoch, const struct store_clock *clock);
+uint64_t store_next_epoch(const struct store *s);
 int store_commit_page(struct store *s, ppn_t ppn, const void *page);
 int store_commit_none(struct store *s, ppn_t ppn);
-int store_commit_end(struct store *s, uint64_t *epoch);
+int store_commit_end(struct store *s);
 
 /* Is there room for a commit of npages changed pages, of which nnew had no block, and for what must always be possible? */
 bool store_room(const struct store *s, uint64_t npages, uint64_t nnew);

@@ -259,10 +259,9 @@ int store_checkpoint(struct store *s)
 static int epoch_new(struct store *s)
 {
         struct store_clock clock = s->clock;
-        uint64_t epoch;
-        int r = store_commit_begin(s, 0, &clock);
+        int r = store_commit_begin(s, 0, s->next_epoch, &clock);
 
-        return r ? r : store_commit_end(s, &epoch);
+        return r ? r : store_commit_end(s);
 }
 
 int store_keep(struct store *s, uint32_t flags, uint64_t *epoch)

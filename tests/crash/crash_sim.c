@@ -193,7 +193,8 @@ static void commit(struct world *w)
 
         if (!store_room(w->store, n, n))
                 return;
-        expect_ok(store_commit_begin(w->store, n, &clock), "commit_begin");
+        epoch = store_next_epoch(w->store) + pick(3);
+        expect_ok(store_commit_begin(w->store, n, epoch, &clock), "commit_begin");
         m->next = m->state[m->n - 1];
         for (unsigned k = 0, i = (unsigned)pick(PAGES); k < n;
              k++, i = (i + 1 + (pick(4) ? 0 : (unsigned)pick(9))) % PAGES) {
@@ -210,7 +211,7 @@ static void commit(struct world *w)
                 else
                         expect_ok(store_commit_page(w->store, ppn_of(i), page_of(seed)), "commit_page");
         }
-        expect_ok(store_commit_end(w->store, &epoch), "commit_end");
+        expect_ok(store_commit_end(w->store), "commit_end");
         remember(w, epoch);
 }
 

@@ -331,10 +331,11 @@ static void failing_disk(void **state)
         hosted_quiet = false;
 }
 
-/* ---- more pages than memory ---- */
+/* ---- more pages than memory, more than the disk ---- */
 
 #define MANY   3000u
 #define FRAMES 1500u
+#define SMALL  3200u /* blocks of a disk that is soon full */
 
 struct many {
         ppn_t ppn[MANY];
@@ -429,11 +430,91 @@ static void larger_than_memory(void **state)
         simdisk_free(&disk);
 }
 
+static void free_chosen(void)
+{
+        struct many *m = many();
+
+        if (!m->ppn[chosen])
+                return;
+        section_changes();
+        space_page_unref(m->ppn[chosen]);
+        m->ppn[chosen] = 0;
+}
+
+/* Growth ends with an error, what is there can still be changed and committed, and freeing makes room. */
+static void full_disk(void **state)
+{
+        static const uint8_t uuid[16] = {3};
+        struct space_clock clock;
+        unsigned grown[2];
+        uint64_t next;
+
+        (void)state;
+        rng = 8;
+        hosted_quiet = true;
+        simdisk_init(&disk, SMALL, rng);
+        assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
+        assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_open(8192);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_create(), 0);
+        space_attach(store);
+        hosted_cpu_ready();
+        hosted_run(run_section, make_many);
+        for (unsigned round = 0; round < 2; round++) {
+                no_room = false;
+                for (chosen = 0; chosen < MANY && !no_room; chosen++) {
+                        chosen_seed = (uint32_t)pick(1 << 30);
+                        hosted_run(run_section, write_chosen);
+                }
+                grown[round] = chosen;
+                if (!no_room || chosen <= 200)
+                        fail_msg("round %u: room for %u pages, then %s", round, chosen,
+                                 no_room ? "none" : "still some");
+                for (unsigned i = 0; i < 2000; i++) {
+                        chosen = (unsigned)pick(grown[round] - 1);
+                        chosen_seed = (uint32_t)pick(1 << 30);
+                        hosted_run(run_section, write_chosen);
+                        assert_int_equal(snapshot_error(), 0);
+                }
+                if (round)
+                        break;
+                for (chosen = 0; chosen < grown[0]; chosen += 2)
+                        hosted_run(run_section, free_chosen);
+                for (unsigned i = 0; i < 6;
+                     i++) { /* blocks are free when the commits that are kept do not need them any more */
+                        chosen = 1;
+                        hosted_run(run_section, write_chosen);
+                        snapshot_request();
+                        snapshot_step(&next);
+                }
+        }
+        assert_true(grown[1] > grown[0] / 2);
+        snapshot_request();
+        snapshot_step(&next);
+        assert_int_equal(snapshot_error(), 0);
+        power_off();
+        assert_int_equal(store_open(&disk.d, 79, &store), 0);
+        hosted_open(8192);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_open(store, &clock), 0);
+        hosted_cpu_ready();
+        for (chosen = 0; chosen < MANY; chosen++)
+                hosted_run(run_section, read_chosen);
+        power_off();
+        simdisk_free(&disk);
+        hosted_quiet = false;
+}
+
 #define TEST_ALONE(f) cmocka_unit_test(f)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {TEST_ALONE(commits_while_running), TEST_ALONE(cadence), TEST_ALONE(failing_disk), TEST_ALONE(larger_than_memory)};
+        const struct CMUnitTest tests[] = {TEST_ALONE(commits_while_running), TEST_ALONE(cadence),
+                                           TEST_ALONE(failing_disk), TEST_ALONE(larger_than_memory),
+                                           TEST_ALONE(full_disk)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,7 @@ struct arena_leaf {
 /* ppn = 5 bits of PDPT, 9 of PD, 9 of leaf table, 9 of page */
 static struct arena_leaf ***directory[32];
 static struct spinlock tree_lock;
-static struct arena_leaf *dirty_list; /* [a] */
+static struct arena_leaf *dirty_list;  /* [a] */
 static struct arena_leaf *frozen_list; /* tables with pages of the frozen set; the writer's */
 static bool frozen_sorted;
 

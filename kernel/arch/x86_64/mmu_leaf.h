@@ -70,5 +70,6 @@ void arena_check_begin(void);
 bool arena_frame_is_dirty(paddr_t pa);
 
 /* mmu.c, for arena.c. All other CPUs parked. */
-void mmu_sweep(void (*mapped)(paddr_t pa)); /* leaves not accessed since the last sweep are cleared, of the others mapped() is told */
-void mmu_flush_at_release(void);            /* TLBs: this CPU's now, the others' when they go on */
+void mmu_sweep(void (*mapped)(
+        paddr_t pa)); /* leaves not accessed since the last sweep are cleared, of the others mapped() is told */
+void mmu_flush_at_release(void); /* TLBs: this CPU's now, the others' when they go on */

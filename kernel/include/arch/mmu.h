@@ -39,10 +39,10 @@ bool mmu_accessed_clear(struct mmu *m, uint64_t va); /* test and clear the acces
 /* The arena. Present pages are mapped in the shared kernel half; W tells "noted dirty in this epoch". */
 /* 0, -ENOMEM (tables), or -EEXIST: it has a frame, and keeps it. Writable: noted dirty. */
 int arena_map(ppn_t ppn, paddr_t frame, bool writable);
-paddr_t arena_frame(ppn_t ppn);                         /* 0 if absent */
-void arena_unmap(ppn_t ppn);                            /* caller flushes by arena_flush() */
-void arena_set_present(ppn_t ppn, bool present);        /* test knob: absent pages keep their frame in the PTE */
-bool arena_note_dirty(ppn_t ppn);                       /* sets W; true if it was not yet noted in this epoch */
+paddr_t arena_frame(ppn_t ppn);                  /* 0 if absent */
+void arena_unmap(ppn_t ppn);                     /* caller flushes by arena_flush() */
+void arena_set_present(ppn_t ppn, bool present); /* test knob: absent pages keep their frame in the PTE */
+bool arena_note_dirty(ppn_t ppn);                /* sets W; true if it was not yet noted in this epoch */
 bool arena_is_dirty(ppn_t ppn);
 void arena_flush(void); /* shoot-down of the arena on all CPUs */
 /*
