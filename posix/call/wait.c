@@ -113,6 +113,27 @@ long call_wait_poll(struct call *c, enum interrupt i, uint64_t deadline_ns)
         return sleep(c, CONDITION, NULL, 0, i, deadline_ns);
 }
 
+/* The commit may come between the look and the sleep, and its waker holds none of our locks: so like poll, the key first, then the look. */
+long call_wait_commit(struct call *c, uint64_t epoch)
+{
+        int error;
+
+        if (likely(snapshot_is_durable(epoch)))
+                return 0;
+        error = snapshot_error();
+        if (error)
+                return error;
+        if (c->why == WHY_KILL)
+                return -EINTR;
+        if (poll_key(c, snapshot_key()))
+                return -ENOMEM;
+        snapshot_request();
+        if (snapshot_is_durable(epoch))
+                return 0;
+        error = snapshot_error();
+        return error ? error : call_wait_poll(c, KILLABLE, NO_DEADLINE);
+}
+
 long call_interrupted(struct call *c)
 {
         if (c->io.done)

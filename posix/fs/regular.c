@@ -383,14 +383,6 @@ static long regular_seek(struct call *c, struct file *f, int64_t off, int whence
         return pos;
 }
 
-static long regular_fsync(struct call *c, struct file *f, bool data_only)
-{
-        (void)c;
-        (void)f;
-        (void)data_only;
-        return 0; /* without a store there is nothing more durable than this */
-}
-
 static long regular_mmap(struct call *c, struct file *f, struct vma_request *r)
 {
         (void)c;
@@ -416,7 +408,7 @@ const struct file_ops regular_file_ops = {
         .read = regular_read,
         .write = regular_write,
         .seek = regular_seek,
-        .fsync = regular_fsync,
+        .fsync = space_fsync,
         .mmap = regular_mmap,
         .ioctl = regular_ioctl,
 };

@@ -113,6 +113,11 @@ long call_wait_more(struct call *c);
 /* poll: entries first (volatile), then the caller checks all objects, then sleeps. */
 int poll_key(struct call *c, const void *key); /* 0 or -ENOMEM */
 long call_wait_poll(struct call *c, enum interrupt i, uint64_t deadline_ns);
+/*
+ * Waits for the commit that makes `epoch` durable. 0: it is; else what the call returns: -EIO or -ENOSPC (commits cannot go on), -EINTR (a kill), CALL_WAIT or CALL_RETRY.
+ * The caller keeps the epoch in its call, from the section of the change (snapshot_epoch()): it asks again at each dispatch. No key registered before.
+ */
+long call_wait_commit(struct call *c, uint64_t epoch);
 /* Default end for a call that was interrupted, by c->why: bytes done, or the table's restart code; WHY_DEADLINE: done or -EAGAIN unless the caller handled it. */
 long call_interrupted(struct call *c);
 /* A user copy stopped: returns CALL_FAULT, or (when it was resolved in vain) done > 0 ? done : -EFAULT. */

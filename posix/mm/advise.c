@@ -192,8 +192,11 @@ long sys_msync(struct call *c)
         struct mm *m = c->thread->proc->mm;
         uint64_t addr = c->arg[0], len = ALIGN_UP(c->arg[1], PAGE_SIZE), end = addr + len, at = addr;
         int flags = (int)c->arg[2];
-        bool hole = false;
+        bool hole = false, shared = false;
+        long r;
 
+        if (c->stage)
+                goto commit;
         if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || addr & (PAGE_SIZE - 1) ||
             (flags & MS_ASYNC && flags & MS_SYNC))
                 return -EINVAL;
@@ -208,10 +211,19 @@ long sys_msync(struct call *c)
                 hole |= v->start > at;
                 if (flags & MS_INVALIDATE && v->flags & MAP_LOCKED)
                         return -EBUSY;
+                shared |= v->inode && v->flags & MAP_SHARED;
                 at = v->end;
         }
-        /* Pages of files are pages of the space: there is no other copy to bring up to date. */
-        return hole ? -ENOMEM : 0;
+        /* Pages of files are pages of the space: there is no other copy to bring up to date; only a commit may be missing. */
+        if (!(flags & MS_SYNC && shared))
+                return hole ? -ENOMEM : 0;
+        unlock(LOCK_MM, m);
+        c->pos = snapshot_epoch();
+        c->io.done = hole;
+        c->stage = 1;
+commit:
+        r = call_wait_commit(c, c->pos);
+        return r ? r : c->io.done ? -ENOMEM : 0;
 }
 
 #define MINCORE_PIECE 2048u

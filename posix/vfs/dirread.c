@@ -155,17 +155,9 @@ static long directory_io(struct call *c, struct file *f)
         return -EISDIR;
 }
 
-static long directory_fsync(struct call *c, struct file *f, bool data_only)
-{
-        (void)c;
-        (void)f;
-        (void)data_only;
-        return 0;
-}
-
 const struct file_ops directory_file_ops = {
         .name = "directory",
         .read = directory_io,
         .seek = directory_seek,
-        .fsync = directory_fsync,
+        .fsync = space_fsync,
 };

@@ -20,13 +20,39 @@ static inline long user_range(uint64_t base, uint64_t len)
         return unlikely(base >= USER_TOP || len > USER_TOP - base) && (len || base > USER_TOP) ? -EFAULT : 0;
 }
 
+#define STAGE_COMMIT 255u /* everything is written (io.done); only the commit is missing. In c->pos: its epoch */
+
+/* The end of a write that is to be durable. Linux's error then is the commit's, not a short count. */
+static long commit(struct call *c)
+{
+        long r = file_ops(c->file)->fsync(c, c->file, true);
+
+        return r ? r : (long)c->io.done;
+}
+
+static long run_write(struct call *c, bool sync)
+{
+        const struct file_ops *ops = file_ops(c->file);
+        long r;
+
+        if (unlikely(c->stage == STAGE_COMMIT))
+                return commit(c);
+        r = likely(ops->write != NULL) ? ops->write(c, c->file) : -EINVAL;
+        if (likely(r <= 0 || !(sync || c->file->flags & O_DSYNC) || !ops->fsync))
+                return r;
+        c->io.done = (size_t)r;
+        c->pos = snapshot_epoch();
+        c->stage = STAGE_COMMIT;
+        return commit(c);
+}
+
 static long run(struct call *c, uint32_t mode)
 {
         const struct file_ops *ops = file_ops(c->file);
 
         if (mode == FMODE_READ)
                 return likely(ops->read != NULL) ? ops->read(c, c->file) : -EINVAL;
-        return likely(ops->write != NULL) ? ops->write(c, c->file) : -EINVAL;
+        return run_write(c, false);
 }
 
 static long single(struct call *c, uint32_t mode)
@@ -120,7 +146,7 @@ static long vectored(struct call *c, uint32_t mode, uint64_t pos, uint64_t flags
                 c->pos = pos;
                 c->stage = 1;
         }
-        return run(c, mode);
+        return mode == FMODE_WRITE ? run_write(c, flags & (RWF_SYNC | RWF_DSYNC)) : run(c, mode);
 }
 
 long sys_readv(struct call *c)

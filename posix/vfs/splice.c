@@ -15,7 +15,7 @@
 
 static const char zero_page[PAGE_SIZE] __attribute__((aligned(4096)));
 
-enum pump_stage { PUMP_START, PUMP_RUN, PUMP_END };
+enum pump_stage { PUMP_START, PUMP_RUN, PUMP_END, PUMP_COMMIT };
 enum source { FROM_FILE, FROM_PIPE };
 
 struct pump {
@@ -138,10 +138,35 @@ static long pipe_target(struct call *c, struct pump *st, struct file *out, size_
         return call_wait(c, CONDITION, &p->space, INTERRUPTIBLE, NO_DEADLINE);
 }
 
+/* The target is to be durable before its writer goes on. */
+static long pump_commit(struct call *c, struct pump *st)
+{
+        long r = file_ops(c->file2)->fsync(c, c->file2, true);
+
+        if (r <= CALL_WAIT)
+                return r;
+        if (r < 0) {
+                st->total = 0;
+                st->result = (int32_t)r;
+        }
+        c->stage = PUMP_END;
+        c->io.done = 0;
+        if (st->total && (st->in_user || st->out_user || st->move_in_pos))
+                call_save(c); /* the end may meet a user fault: what was done must not be done again */
+        section_step();
+        return pump_end(c, st);
+}
+
 static long finish(struct call *c, struct pump *st, long error)
 {
         st->result = (int32_t)error;
         owners_release(c, c->file2, c->file2->inode);
+        if (unlikely(st->total && c->file2->flags & O_DSYNC && file_ops(c->file2)->fsync)) {
+                c->pos = snapshot_epoch();
+                c->io.done = 0;
+                c->stage = PUMP_COMMIT;
+                return pump_commit(c, st);
+        }
         if (st->total &&
             (st->in_user || st->out_user)) { /* the end may meet a user fault: what was done must not be done again */
                 c->stage = PUMP_END;
@@ -204,6 +229,8 @@ static long pump_run(struct call *c)
 
         if (c->stage == PUMP_END)
                 return pump_end(c, st);
+        if (c->stage == PUMP_COMMIT)
+                return pump_commit(c, st);
         c->stage = PUMP_RUN;
         pump_account(c, st);
         if (!st->left || (st->total && (c->why == WHY_SIGNAL || c->why == WHY_KILL)))

@@ -1,6 +1,8 @@
 /*
  * sync.c - durability, advice and figures of file systems.
- * Without a store there is nothing more durable than the space itself: the sync family checks its arguments and is done, as on tmpfs.
+ * Everything is in the space, so there is one way to make anything durable: a commit that holds it. The call notes the epoch in which it runs (c->pos) and waits
+ * for that one; calls that wait together share it, and after a recovery to it the wait is over at once. Without a store there is nothing more durable than
+ * the space itself, and the wait is over at once, too. The file's type is asked for what is not in the space: block devices.
  */
 #include "posix/vfs/vfs_internal.h"
 #include "kernel/include/mem.h"
@@ -15,15 +17,26 @@
 
 static long sync_file(struct call *c, bool data_only)
 {
-        struct file *f = c->stage ? c->file : fd_lookup_io(c, c->arg[0]);
+        if (c->stage == 0) {
+                struct file *f = fd_lookup_io(c, c->arg[0]);
 
-        if (!f)
-                return -EBADF;
-        if (!file_ops(f)->fsync)
-                return -EINVAL;
-        c->file = f;
-        c->stage = 1;
-        return file_ops(f)->fsync(c, f, data_only);
+                if (!f)
+                        return -EBADF;
+                if (!file_ops(f)->fsync)
+                        return -EINVAL;
+                c->file = f;
+                c->pos = snapshot_epoch();
+                c->stage = 1;
+        }
+        return file_ops(c->file)->fsync(c, c->file, data_only);
+}
+
+/* Files and directories of the space: data, names and attributes are durable together. */
+long space_fsync(struct call *c, struct file *f, bool data_only)
+{
+        (void)f;
+        (void)data_only;
+        return call_wait_commit(c, c->pos);
 }
 
 long sys_fsync(struct call *c)
@@ -36,27 +49,49 @@ long sys_fdatasync(struct call *c)
         return sync_file(c, true);
 }
 
+/* All that has been done so far. */
+static long sync_all(struct call *c)
+{
+        if (c->stage == 0) {
+                c->pos = snapshot_epoch();
+                c->stage = 1;
+        }
+        return call_wait_commit(c, c->pos);
+}
+
 long sys_sync(struct call *c)
 {
-        (void)c;
-        return 0;
+        long r = sync_all(c);
+
+        return r <= CALL_WAIT ? r : 0; /* sync(2) does not say that it failed */
 }
 
 long sys_syncfs(struct call *c)
 {
-        return fd_lookup_io(c, c->arg[0]) ? 0 : -EBADF;
+        return c->stage || fd_lookup_io(c, c->arg[0]) ? sync_all(c) : -EBADF;
 }
 
+/* SYNC_FILE_RANGE_WRITE begins, the others wait. Linux writes the range and promises nothing of what leads to it; a commit has both. */
 long sys_sync_file_range(struct call *c)
 {
-        struct file *f = fd_lookup_io(c, c->arg[0]);
+        struct file *f;
 
+        if (c->stage)
+                return sync_all(c);
+        f = fd_lookup_io(c, c->arg[0]);
         if (!f)
                 return -EBADF;
         if (c->arg[3] & ~7ul || (int64_t)c->arg[1] < 0 || (int64_t)c->arg[2] < 0 ||
             (int64_t)(c->arg[1] + c->arg[2]) < 0)
                 return -EINVAL;
-        return S_ISREG(f->inode->mode) || S_ISBLK(f->inode->mode) || S_ISDIR(f->inode->mode) ? 0 : -ESPIPE;
+        if (!S_ISREG(f->inode->mode) && !S_ISBLK(f->inode->mode) && !S_ISDIR(f->inode->mode) &&
+            !S_ISLNK(f->inode->mode))
+                return -ESPIPE;
+        if (c->arg[3] & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER))
+                return sync_all(c);
+        if (c->arg[3] & SYNC_FILE_RANGE_WRITE)
+                snapshot_request();
+        return 0;
 }
 
 long sys_fadvise64(struct call *c)

@@ -143,6 +143,10 @@ void inode_clear_privileges(struct inode *i); /* a write by others takes set-id 
 long regular_write_locked(struct call *c, struct file *f, bool positional, uint64_t pos);
 bool inode_is_empty_from(struct inode *i, uint64_t page);
 
+/* ---- durability (posix/vfs/sync.c) ---- */
+/* The fsync of what is in the space. Of every fsync operation: c->pos is the epoch to be durable; run again at each dispatch. */
+long space_fsync(struct call *c, struct file *f, bool data_only);
+
 /* ---- mounts (posix/vfs/mount.c) ---- */
 enum fs_type { FS_ROOT, FS_TMPFS, FS_DEVTMPFS, FS_PROC, FS_SYSFS, FS_DEVPTS, FS_TYPES };
 struct mount {
