@@ -2,6 +2,7 @@
  * phantom_proc.c - /proc/phantom: the knobs and figures of the persistent space. Tests and the curious use them; programs need none.
  */
 #include "kernel/glue/gate.h"
+#include "kernel/glue/old_pages.h"
 #include "kernel/glue/phantom_proc.h"
 #include "kernel/include/mem.h"
 #include "persist/section.h"
@@ -71,11 +72,13 @@ static void show_stats(struct proc_text *t, void *arg)
 void phantom_proc_register(void)
 {
         static struct proc_number chaos = {&chaos_per_mille, 4, 1000, NULL},
-                                  absent = {&space_absent_per_mille, 4, 1000, NULL};
+                                  absent = {&space_absent_per_mille, 4, 1000, NULL},
+                                  live = {&snapshot_live, 4, 1, old_pages_live};
 
         proc_register("/proc/phantom/barrier_hz", 0644, show_rate, set_rate, NULL);
         proc_register("/proc/phantom/check", 0644, show_check, set_check, NULL);
         proc_register("/proc/phantom/stats", 0444, show_stats, NULL, NULL);
         proc_register_number("/proc/phantom/chaos", &chaos);
         proc_register_number("/proc/phantom/absent", &absent);
+        proc_register_number("/proc/phantom/snapshot_live", &live);
 }

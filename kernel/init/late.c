@@ -3,6 +3,7 @@
  * The order matters: hooks before anything can call up, drivers before what opens devices, all state in the space before other CPUs run threads.
  */
 #include "kernel/glue/gate.h"
+#include "kernel/glue/old_pages.h"
 #include "kernel/glue/persist_host.h"
 #include "kernel/glue/phantom_proc.h"
 #include "kernel/include/arch/machine.h"
@@ -58,6 +59,7 @@ noreturn void kernel_main_late(void)
         if (r < 0)
                 panic("no memory for the persistent space: error %d", r);
         persist_cpu_online();
+        old_pages_register();
         r = posix_boot();
         if (r < 0)
                 panic("the system cannot be started: error %d", r);

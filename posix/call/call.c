@@ -19,6 +19,7 @@
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/rng.h"
+#include "persist/old.h"
 
 uint32_t chaos_per_mille, call_trace;
 
@@ -416,6 +417,18 @@ noreturn void call_dispatch(struct call *c)
         }
 }
 
+static void call_from_frame(struct call *c, struct thread *t, const struct frame *f)
+{
+        call_init(c, t, f->nr < syscall_count ? (unsigned)f->nr : syscall_count);
+        c->entry = f->nr < syscall_count ? &syscall_table[f->nr] : &unknown;
+        c->arg[0] = f->rdi;
+        c->arg[1] = f->rsi;
+        c->arg[2] = f->rdx;
+        c->arg[3] = f->r10;
+        c->arg[4] = f->r8;
+        c->arg[5] = f->r9;
+}
+
 void call_syscall_entry(struct frame *f)
 {
         struct cpu *cpu = cpu_this();
@@ -430,14 +443,7 @@ void call_syscall_entry(struct frame *f)
                         arch_return_to_user(f);
                 thread_return();
         }
-        call_init(&c, t, nr < syscall_count ? (unsigned)nr : syscall_count);
-        c.entry = e;
-        c.arg[0] = f->rdi;
-        c.arg[1] = f->rsi;
-        c.arg[2] = f->rdx;
-        c.arg[3] = f->r10;
-        c.arg[4] = f->r8;
-        c.arg[5] = f->r9;
+        call_from_frame(&c, t, f);
         section_begin(call_redo, NULL);
         call_dispatch(&c);
 }
@@ -499,17 +505,53 @@ void call_user_irq_return(struct frame *f)
         thread_return();
 }
 
+/*
+ * A system call was abandoned for pages of a kept snapshot, which come from the disk. It is put into its record as it was at its beginning, unless it is there
+ * already, and the thread sleeps. The wait record is left alone: a call that waited before may still need it; after a reboot the call is just run again.
+ */
+static void wait_for_old(struct thread *t)
+{
+        struct sched_thread *st = sched_of(t->slot);
+        struct waiter *w;
+        struct call c;
+
+        old_fetch();
+        section_begin(call_redo, NULL);
+        section_changes();
+        if (!t->in_call) {
+                call_from_frame(&c, t, cpu_this()->frame);
+                call_save(&c);
+        }
+        thread_save_regs(t);
+        t->nvcsw++;
+        w = sched_waiter(st);
+        if (w)
+                waiter_add(w, old_key());
+        else
+                sched_post(st, SCHED_WOKEN); /* look again rather than sleep unseen */
+        if (!old_arrived() && sched_sleep(st, SCHED_WAITING, false, false)) {
+                section_end();
+                sched_leave();
+        }
+        section_end();
+}
+
 /* A section was abandoned for an absent page: fetch it, then do again what the CPU was doing, on an empty stack. */
 static void call_redo(void *arg)
 {
         struct cpu *cpu = cpu_this();
         struct thread *t = cpu->current;
-        int r = space_fetch(space_fetch_pending());
+        int r;
 
         (void)arg;
-        if (r < 0)
-                klog(LOG_ERR, "page %#lx of the space cannot be read: %d", space_fetch_pending(), r);
         call_drop_volatile(t);
+        if (old_pending()) {
+                wait_for_old(t);
+        } else {
+                r = space_fetch(space_fetch_pending());
+                if (r < 0)
+                        klog(LOG_ERR, "page %#lx of the space cannot be read: %d", space_fetch_pending(), r);
+        }
         if (t->in_call)
                 thread_resume(t);
         if (cpu->frame->nr & FRAME_TRAP) {

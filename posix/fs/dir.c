@@ -468,6 +468,85 @@ void dir_free(struct inode *dir)
         dir->dir = NULL;
 }
 
+/* ---- copies ---- */
+
+/* The leaf that covers key, and the lowest key right of it (0: none). NULL: unreadable. */
+static const struct dir_block *read_leaf(const struct dir_reader *d, uint64_t key, uint64_t *beyond)
+{
+        const void *at = d->root;
+        unsigned above = DIR_HEIGHT_MAX;
+
+        *beyond = 0;
+        for (;;) {
+                const struct dir_block *b = (uint64_t)at % PAGE_SIZE ? NULL : d->block(d->arg, at);
+                unsigned k;
+
+                if (!b || b->level >= above)
+                        return NULL;
+                if (!b->level)
+                        return HEADER + b->count * sizeof(struct dir_slot) <= PAGE_SIZE ? b : NULL;
+                if (!b->count || b->count > FANOUT_MAX)
+                        return NULL;
+                k = child_find(b, key);
+                if (k + 1u < b->count)
+                        *beyond = b->child[k + 1].key;
+                above = b->level;
+                at = b->child[k].block;
+        }
+}
+
+static bool record_sound(const struct dir_block *b, unsigned at)
+{
+        const struct dir_slot *s = &b->slot[at];
+
+        return s->len && s->off >= HEADER && s->off % 8 == 0 &&
+               s->off + sizeof(struct dir_record) + s->len <= PAGE_SIZE;
+}
+
+long dir_read_find(const struct dir_reader *d, const char *name, unsigned len, struct dir_entry *e)
+{
+        uint64_t key = name_key(name, len), beyond;
+        const struct dir_block *b;
+
+        if (!d->root)
+                return -ENOENT;
+        b = read_leaf(d, key, &beyond);
+        if (!b)
+                return -EIO;
+        for (unsigned at = slot_find(b, key); at < b->count && (b->slot[at].key & ~GROUP) == key; at++) {
+                if (!record_sound(b, at))
+                        return -EIO;
+                if (same_name(b, at, name, len)) {
+                        entry_fill(b, at, e);
+                        return 0;
+                }
+        }
+        return -ENOENT;
+}
+
+bool dir_read_next(const struct dir_reader *d, uint64_t after, struct dir_entry *e)
+{
+        uint64_t key = after + 1, beyond;
+
+        while (d->root) {
+                const struct dir_block *b = read_leaf(d, key, &beyond);
+                unsigned at = b ? slot_find(b, key) : 0;
+
+                if (!b)
+                        return false;
+                if (at < b->count) {
+                        if (!record_sound(b, at))
+                                return false;
+                        entry_fill(b, at, e);
+                        return e->cookie > after;
+                }
+                if (beyond <= key)
+                        return false;
+                key = beyond;
+        }
+        return false;
+}
+
 static void walk_block(const struct dir_block *b, const struct space_visitor *v)
 {
         v->page(space_ppn(b));

@@ -9,4 +9,5 @@ struct inode *fs_make_path(struct inode *dir, const char *path, uint32_t mode, u
 void proc_system_boot(void); /* every boot: the registered files of /proc */
 void sys_boot(void);         /* and of /sys */
 void kmsg_boot(void);
+void snap_boot(void);
 void block_boot(void); /* every boot: nodes of the disks that are there */

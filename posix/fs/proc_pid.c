@@ -708,7 +708,8 @@ static void show_limits(struct process *p, struct proc_text *out)
         }
 }
 
-static const char *const fs_names[FS_TYPES] = {"phantom", "tmpfs", "devtmpfs", "proc", "sysfs", "devpts"};
+static const char *const fs_names[FS_TYPES] = {"phantom", "tmpfs", "devtmpfs", "proc", "sysfs", "devpts",
+                                               "snapshot"};
 
 static int mount_options(const struct mount *m, char *buf, size_t len)
 {
@@ -729,6 +730,8 @@ static int mount_options(const struct mount *m, char *buf, size_t len)
         }
         if (!(m->flags & MS_NOATIME))
                 at = fmt_append(buf, len, at, ",relatime");
+        if (m->type == FS_SNAPSHOT)
+                at = fmt_append(buf, len, at, ",epoch=%lu", m->root->proc_key[1]);
         return (int)at;
 }
 

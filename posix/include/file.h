@@ -39,6 +39,7 @@ enum file_type {
         FILE_FB = 27,
         FILE_DEV_CONSOLE = 28,
         FILE_SHM = 29,
+        FILE_SNAP = 30,
         FILE_TYPES = 64
 };
 #define FMODE_READ  1u

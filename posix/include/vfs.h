@@ -13,6 +13,7 @@ enum inode_kind {
         INODE_DEVPTS = 4,
         INODE_ANON = 5,
         INODE_SHM = 6,
+        INODE_SNAP = 7, /* of a kept snapshot */
         INODE_KINDS = 16
 };
 

@@ -30,7 +30,7 @@ static long path_up(struct inode *i, const struct inode *root, char *start, char
                         continue;
                 }
                 if (inode_ops(i)->path) {
-                        char text[256];
+                        char text[1024];
                         int n = inode_ops(i)->path(i, text, sizeof(text));
                         struct mount *m = mount_of(i);
 

@@ -11,7 +11,8 @@
         X(FILE_PTMX, ptmx) X(FILE_DEV_NULL, null) X(FILE_DEV_ZERO, zero) X(FILE_DEV_FULL, full) \
         X(FILE_DEV_RANDOM, random) X(FILE_DEV_KMSG, kmsg) X(FILE_BLOCK, block) X(FILE_PROC, proc) \
         X(FILE_PROC_DIR, proc_dir) X(FILE_MQUEUE, mqueue) X(FILE_PIDFD, pidfd) X(FILE_MEMFD, regular) \
-        X(FILE_DEV_MEM, mem) X(FILE_INPUT, input) X(FILE_FB, fb) X(FILE_DEV_CONSOLE, console) X(FILE_SHM, shm)
+        X(FILE_DEV_MEM, mem) X(FILE_INPUT, input) X(FILE_FB, fb) X(FILE_DEV_CONSOLE, console) X(FILE_SHM, shm) \
+        X(FILE_SNAP, snap)
 /* clang-format on */
 
 #define DECLARE(type, name) extern const struct file_ops name##_file_ops __attribute__((weak));

@@ -8,6 +8,7 @@
 #include "posix/vfs/vfs_internal.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
+#include "persist/old.h"
 #include <linux/fs.h>
 #include <linux/mount.h>
 
@@ -81,6 +82,8 @@ bool mount_release(void *o)
                 m->root->held = NULL;
                 object_put(m->root);
         }
+        if (m->type == FS_SNAPSHOT)
+                (void)old_use(m->root->proc_key[1], false);
         object_put(m->root);
         object_put(m->point);
         space_free_bytes(m->source);
@@ -102,8 +105,11 @@ static void sum_flags(void)
         s->any_flags = any;
 }
 
+#define SNAPSHOT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC) /* always: a snapshot is looked at, not lived in */
+
 struct fs_options {
         uint32_t mode, uid, gid;
+        uint64_t epoch; /* 0: not given */
 };
 
 /* "mode=1777,size=10m,..." */
@@ -125,6 +131,8 @@ static long parse_options(char *text, struct fs_options *o)
                         o->uid = (uint32_t)n;
                 else if (strcmp(text, "gid") == 0 && value && fmt_parse_u64(value, 10, &rest, &n))
                         o->gid = (uint32_t)n;
+                else if (strcmp(text, "epoch") == 0 && value && fmt_parse_u64(value, 10, &rest, &n) && !*rest && n)
+                        o->epoch = n;
                 else if (*text && strcmp(text, "size") && strcmp(text, "nr_inodes") && strcmp(text, "nr_blocks") &&
                          strcmp(text, "ptmxmode") && strcmp(text, "newinstance") && strcmp(text, "hidepid") &&
                          strcmp(text, "gid") && strcmp(text, "huge") && strcmp(text, "inode64"))
@@ -145,6 +153,7 @@ static const struct {
         {"tmpfs", FS_TMPFS, INODE_FS, 01777},      {"ramfs", FS_TMPFS, INODE_FS, 0755},
         {"devtmpfs", FS_DEVTMPFS, INODE_FS, 0755}, {"proc", FS_PROC, INODE_PROC, 0555},
         {"sysfs", FS_SYSFS, INODE_SYS, 0555},      {"devpts", FS_DEVPTS, INODE_DEVPTS, 0755},
+        {"snapshot", FS_SNAPSHOT, INODE_SNAP, 0},
 };
 
 /* A string argument; NULL gives "". */
@@ -166,7 +175,7 @@ static long remount(struct call *c, struct inode *root, uint64_t flags)
         if (!m || m->root != root)
                 return -EINVAL;
         changes(c);
-        m->flags = flags & KEPT_FLAGS;
+        m->flags = (flags & KEPT_FLAGS) | (m->type == FS_SNAPSHOT ? SNAPSHOT_FLAGS : 0);
         sum_flags();
         return 0;
 }
@@ -176,7 +185,7 @@ long sys_mount(struct call *c)
         uint64_t flags = (c->arg[3] & 0xffff0000ul) == 0xc0ed0000ul ? c->arg[3] & 0xffff : c->arg[3];
         struct fs_options o = {0};
         char type[32], source[256], *data;
-        struct inode *root;
+        struct inode *root, old_root;
         struct walk w;
         unsigned k;
         long r;
@@ -212,10 +221,18 @@ long sys_mount(struct call *c)
         r = parse_options(data, &o);
         if (r)
                 return r;
+        if (!o.epoch != (kinds[k].type != FS_SNAPSHOT))
+                return -EINVAL;
         if (!S_ISDIR(w.inode->mode))
                 return -ENOTDIR;
-        if (inode_is_volatile(w.inode))
+        if (inode_is_volatile(w.inode) || w.inode->kind == INODE_SNAP)
                 return -EPERM;
+        if (o.epoch) {
+                flags |= SNAPSHOT_FLAGS;
+                r = snap_root(o.epoch, 0, &old_root);
+                if (r)
+                        return r;
+        }
         lock(LOCK_RENAME, fs_state());
         if (w.inode->mounted)
                 return -EBUSY;
@@ -223,10 +240,18 @@ long sys_mount(struct call *c)
                 (void)READ_ONCE(m->next);
         if (!space_room(SMALL_CHANGE))
                 return -ENOMEM;
+        r = o.epoch ? old_use(o.epoch, true) : 0;
+        if (r)
+                return r;
         changes(c);
-        root = mount_new_root(kinds[k].kind, o.mode);
-        root->uid = o.uid;
-        root->gid = o.gid;
+        if (o.epoch) {
+                root = inode_hold(&old_root);
+                root->dev = RDEV(0, fs_state()->next_dev++);
+        } else {
+                root = mount_new_root(kinds[k].kind, o.mode);
+                root->uid = o.uid;
+                root->gid = o.gid;
+        }
         mount_make(kinds[k].type, *source ? source : "none", root, w.inode, flags & KEPT_FLAGS);
         return 0;
 }

@@ -32,6 +32,12 @@ static long may_create(struct inode *dir)
         return inode_permission(dir, MAY_WRITE | MAY_EXEC);
 }
 
+/* Why names in dir do not change. */
+static long unchangeable(const struct inode *dir)
+{
+        return dir->kind == INODE_SNAP ? -EROFS : -EPERM;
+}
+
 struct new_node {
         uint32_t mode, rdev;
         const char *target;
@@ -54,7 +60,7 @@ static long make(struct call *c, int dirfd, uint64_t path, const struct new_node
         dir = w.dir;
         if (!inode_ops(dir)->changeable) {
                 r = inode_ops(dir)->lookup ? inode_ops(dir)->lookup(dir, w.last, w.last_len, &i) : -ENOENT;
-                return !r ? -EEXIST : dir->kind == INODE_PROC ? -ENOENT : -EPERM;
+                return !r ? -EEXIST : dir->kind == INODE_PROC ? -ENOENT : unchangeable(dir);
         }
         lock(LOCK_INODE, dir);
         lock(LOCK_CHILD, dir);
@@ -188,7 +194,7 @@ long vfs_make_socket(struct call *c, const char *path, uint32_t mode, struct ino
         if (w.last_type != LAST_NAME)
                 return -EEXIST;
         if (!inode_ops(w.dir)->changeable)
-                return -EPERM;
+                return unchangeable(w.dir);
         lock(LOCK_INODE, w.dir);
         lock(LOCK_CHILD, w.dir);
         dir_find(w.dir, w.last, w.last_len, &p);
@@ -245,7 +251,7 @@ static long link_at(struct call *c, int from_fd, uint64_t from, int to_fd, uint6
         if (dir->dev != i->dev)
                 return -EXDEV;
         if (!inode_ops(dir)->changeable)
-                return -EPERM;
+                return unchangeable(dir);
         lock(LOCK_INODE, dir);
         lock(LOCK_CHILD, dir);
         dir_find(dir, w.last, w.last_len, &p);
@@ -310,7 +316,7 @@ static long unlink_at(struct call *c, int dirfd, uint64_t path)
         dir = w.dir;
         if (!inode_ops(dir)->changeable) {
                 r = inode_ops(dir)->lookup ? inode_ops(dir)->lookup(dir, w.last, w.last_len, &i) : -ENOENT;
-                return r ? r : S_ISDIR(i->mode) ? -EISDIR : -EPERM;
+                return r ? r : S_ISDIR(i->mode) ? -EISDIR : unchangeable(dir);
         }
         lock(LOCK_INODE, dir);
         dir_find(dir, w.last, w.last_len, &p);
@@ -355,7 +361,7 @@ static long rmdir_at(struct call *c, int dirfd, uint64_t path)
         dir = w.dir;
         if (!inode_ops(dir)->changeable) {
                 r = inode_ops(dir)->lookup ? inode_ops(dir)->lookup(dir, w.last, w.last_len, &i) : -ENOENT;
-                return r ? r : S_ISDIR(i->mode) ? -EPERM : -ENOTDIR;
+                return r ? r : S_ISDIR(i->mode) ? unchangeable(dir) : -ENOTDIR;
         }
         lock(LOCK_INODE, dir);
         dir_find(dir, w.last, w.last_len, &p);
@@ -532,7 +538,7 @@ static long rename_at(struct call *c, int from_fd, uint64_t from, int to_fd, uin
         if (m.to.last_type != LAST_NAME)
                 return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
         if (!inode_ops(m.from.dir)->changeable)
-                return -EPERM;
+                return unchangeable(m.from.dir);
         if (m.from.dir != m.to.dir) {
                 lock(LOCK_RENAME, fs_state());
                 lock2(LOCK_INODE, m.from.dir, m.to.dir);

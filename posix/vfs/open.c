@@ -189,6 +189,8 @@ static long open_existing(struct call *c, int fd, struct walk *w, const struct o
                 return r;
         if (flags & O_NOATIME && !inode_owner_or_capable(i))
                 return -EPERM;
+        if (unlikely(i->kind == INODE_SNAP && !S_ISREG(i->mode) && !S_ISDIR(i->mode)))
+                return -ENXIO; /* the other end is not of this time */
         if (unlikely(S_ISFIFO(i->mode)))
                 return fifo_open(c, i, flags);
         if (unlikely(S_ISCHR(i->mode) && tty_device(i->rdev)))
@@ -278,7 +280,7 @@ static long open_at(struct call *c, struct open_args *a)
         if (w.trailing_slash)
                 return -EISDIR;
         if (!inode_ops(w.dir)->changeable)
-                return w.dir->kind == INODE_PROC ? -ENOENT : -EACCES; /* as procfs and sysfs answer */
+                return w.dir->kind == INODE_SNAP ? -EROFS : w.dir->kind == INODE_PROC ? -ENOENT : -EACCES; /* as procfs and sysfs answer */
         lock(LOCK_INODE, w.dir);
         lock(LOCK_CHILD, w.dir);
         if (!w.dir->nlink)

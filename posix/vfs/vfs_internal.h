@@ -67,6 +67,17 @@ void dir_remove(struct inode *dir, struct dir_place *p);
 void dir_replace(struct inode *dir, struct dir_place *p, struct inode *child); /* the name stands for another inode */
 /* First entry with a cookie above `after`. */
 bool dir_next(struct inode *dir, uint64_t after, struct dir_entry *e);
+/*
+ * The same over copies of blocks, whose contents are not trusted: block() gives the copy of a block by its address, PAGE_SIZE bytes, or NULL. entry.inode is an
+ * address as it stands there. find: 0, -ENOENT, -EIO (not a directory as we know it). next: false at the end, and where nothing can be read.
+ */
+struct dir_reader {
+        const void *root; /* NULL: no name */
+        const void *(*block)(void *arg, const void *at);
+        void *arg;
+};
+long dir_read_find(const struct dir_reader *d, const char *name, unsigned len, struct dir_entry *e);
+bool dir_read_next(const struct dir_reader *d, uint64_t after, struct dir_entry *e);
 struct space_visitor;
 void dir_walk_pages(struct inode *dir, const struct space_visitor *v); /* P12 */
 void dir_free(struct inode *dir);                                      /* the last block of an empty directory */
@@ -101,6 +112,13 @@ static inline uint8_t mode_to_dtype(uint32_t mode)
         return (uint8_t)(mode >> 12 & 15);
 }
 
+struct xattr_block { /* all of an inode's extended attributes */
+        uint32_t used, n;
+        char entries[];
+};
+#define XATTR_BLOCK_MAX (64u * 1024)
+bool xattrs_sound(const struct xattr_block *b); /* of a copy: its entries fill it exactly */
+
 /* Operations by inode->kind. Missing ones: -EPERM for changes, -ENOTDIR for lookups. */
 struct inode_ops {
         /* Next component. dir is a directory and may be searched. *out: borrowed, real or from the scratch. 0, -ENOENT... */
@@ -113,6 +131,8 @@ struct inode_ops {
         enum file_type directory_type, regular_type;
         int (*path)(struct inode *i, char *buf,
                     size_t len);          /* name below the mount's root, "/a/b"; NULL: by parents' entries */
+        /* Where attributes are not in inode->xattrs: a copy of them; NULL: none, or *error. NULL: they are there. */
+        const struct xattr_block *(*xattrs)(struct call *c, struct inode *i, long *error);
         bool changeable;                  /* names may be made and removed, modes changed */
         void (*refresh)(struct inode *i); /* before stat: computed sizes, owners; may be NULL */
         void (*changed)(
@@ -148,7 +168,8 @@ bool inode_is_empty_from(struct inode *i, uint64_t page);
 long space_fsync(struct call *c, struct file *f, bool data_only);
 
 /* ---- mounts (posix/vfs/mount.c) ---- */
-enum fs_type { FS_ROOT, FS_TMPFS, FS_DEVTMPFS, FS_PROC, FS_SYSFS, FS_DEVPTS, FS_TYPES };
+enum fs_type { FS_ROOT, FS_TMPFS, FS_DEVTMPFS, FS_PROC, FS_SYSFS, FS_DEVPTS, FS_SNAPSHOT, FS_TYPES };
+long snap_root(uint64_t epoch, uint32_t dev, struct inode *root); /* posix/fs/snapfs.c */
 struct mount {
         struct object obj;
         struct mount *next;  /* FIELD_REF: list in order of mounting */

@@ -12,11 +12,6 @@ struct xattr_entry {
         uint32_t name_len, value_len;
         char bytes[];
 }; /* name, then value; padded to 8 */
-struct xattr_block {
-        uint32_t used, n;
-        char entries[];
-};
-#define BLOCK_MAX (64u * 1024)
 
 static size_t entry_size(size_t name_len, size_t value_len)
 {
@@ -38,6 +33,29 @@ static struct xattr_entry *find(const struct xattr_block *b, const char *name, s
                 at += entry_size(e->name_len, e->value_len);
         }
         return NULL;
+}
+
+bool xattrs_sound(const struct xattr_block *b)
+{
+        size_t at = 0;
+
+        while (at < b->used) {
+                const struct xattr_entry *e = entry_at(b, at);
+                size_t left = b->used - at;
+
+                if (left < sizeof(*e) || e->name_len > XATTR_NAME_MAX || e->value_len > XATTR_SIZE_MAX ||
+                    entry_size(e->name_len, e->value_len) > left)
+                        return false;
+                at += entry_size(e->name_len, e->value_len);
+        }
+        return true;
+}
+
+/* The attributes of i, to read; LOCK_INODE held. NULL: none, or *error. */
+static const struct xattr_block *block_of(struct call *c, struct inode *i, long *error)
+{
+        *error = 0;
+        return unlikely(inode_ops(i)->xattrs != NULL) ? inode_ops(i)->xattrs(c, i, error) : i->xattrs;
 }
 
 void xattrs_touch(struct inode *i)
@@ -129,7 +147,7 @@ static long set(struct call *c, struct inode *i, uint64_t user_name, uint64_t va
                 return -ENODATA;
         used = (old ? old->used : 0) - (e ? entry_size(e->name_len, e->value_len) : 0);
         need = remove ? 0 : entry_size((size_t)len, size);
-        if (used + need > BLOCK_MAX)
+        if (used + need > XATTR_BLOCK_MAX)
                 return -ENOSPC;
         if (!space_room((used + need) / PAGE_SIZE + 2))
                 return -ENOSPC;
@@ -179,9 +197,9 @@ static long get(struct call *c, struct inode *i, uint64_t user_name, uint64_t va
         if (r)
                 return r;
         lock(LOCK_INODE, i);
-        e = find(i->xattrs, name, (size_t)len);
+        e = find(block_of(c, i, &r), name, (size_t)len);
         if (!e)
-                return -ENODATA;
+                return r ? r : -ENODATA;
         if (!size)
                 return e->value_len;
         if (e->value_len > size)
@@ -193,9 +211,12 @@ static long list(struct call *c, struct inode *i, uint64_t out, size_t size)
 {
         const struct xattr_block *b;
         size_t total = 0;
+        long r;
 
         lock(LOCK_INODE, i);
-        b = i->xattrs;
+        b = block_of(c, i, &r);
+        if (r)
+                return r;
         for (size_t at = 0; b && at < b->used;) {
                 struct xattr_entry *e = entry_at(b, at);
 

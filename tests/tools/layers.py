@@ -13,7 +13,7 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 ANY = [""]
-PERSIST_PUBLIC = ["persist/space.h", "persist/section.h", "persist/object.h"]
+PERSIST_PUBLIC = ["persist/space.h", "persist/section.h", "persist/object.h", "persist/old.h"]
 # prefix of the including file: what it may include
 LAYERS = {
     "kernel/lib/": [],
