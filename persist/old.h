@@ -30,10 +30,10 @@ bool old_want(uint64_t epoch, ppn_t ppn);
 void old_wait(void);
 
 /* All of these: in a section, before its first change. */
-const void *old_root(uint64_t epoch, enum root_slot slot);                      /* old address; NULL: none, or a layout that is not ours */
-const void *old_object(uint64_t epoch, const void *at, unsigned type);          /* a live object of that type in its slab */
-const void *old_bytes(uint64_t epoch, const void *at, size_t len);              /* len bytes that lie in one page */
-bool old_copy(uint64_t epoch, const void *at, void *to, size_t len);            /* any len */
+const void *old_root(uint64_t epoch, enum root_slot slot); /* old address; NULL: none, or a layout that is not ours */
+const void *old_object(uint64_t epoch, const void *at, unsigned type); /* a live object of that type in its slab */
+const void *old_bytes(uint64_t epoch, const void *at, size_t len);     /* len bytes that lie in one page */
+bool old_copy(uint64_t epoch, const void *at, void *to, size_t len);   /* any len */
 
 /*
  * The dispatcher's, after a section was abandoned. old_pending: was it for old pages? Then old_fetch, outside sections; then, the thread being queued on old_key(),

@@ -201,8 +201,8 @@ static void fetch(uint64_t epoch, ppn_t ppn)
                 cpu_relax();
         if (!e->frame && (pa = frame_alloc()))
                 e->frame = direct(pa);
-        e->request = (struct snap_request){
-                .op = SNAP_READ_PAGE, .epoch = epoch, .ppn = ppn, .buf = e->frame, .done = done};
+        e->request =
+                (struct snap_request){.op = SNAP_READ_PAGE, .epoch = epoch, .ppn = ppn, .buf = e->frame, .done = done};
         if (!e->frame) {
                 e->request.status = -ENOMEM;
                 done(&e->request);

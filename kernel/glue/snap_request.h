@@ -8,10 +8,10 @@
 #include "persist/store/store.h"
 
 enum snap_op {
-        SNAP_KEEP,      /* the last commit is kept, pinned by the user; out: epoch */
-        SNAP_DROP,      /* epoch; -EBUSY while it is in use */
-        SNAP_ROLLBACK,  /* epoch becomes the newest state, and the machine goes down to come up in it; done() is called only when that cannot be */
-        SNAP_POLICY,    /* policy becomes the store's */
+        SNAP_KEEP,     /* the last commit is kept, pinned by the user; out: epoch */
+        SNAP_DROP,     /* epoch; -EBUSY while it is in use */
+        SNAP_ROLLBACK, /* epoch becomes the newest state, and the machine goes down to come up in it; done() is called only when that cannot be */
+        SNAP_POLICY,   /* policy becomes the store's */
         SNAP_READ_PAGE, /* epoch, ppn; the page to buf */
 };
 
@@ -20,9 +20,10 @@ struct snap_request {
         uint64_t epoch;
         ppn_t ppn;
         void *buf;
-        int status;                             /* out: 0 or -Exxx */
-        void (*done)(struct snap_request *r);   /* the writer calls it, outside sections, or whoever finds that there is no store */
-        struct snap_request *next;              /* the queue's */
+        int status; /* out: 0 or -Exxx */
+        void (*done)(struct snap_request
+                             *r);  /* the writer calls it, outside sections, or whoever finds that there is no store */
+        struct snap_request *next; /* the queue's */
 };
 
 /* Any context but interrupt handlers. Without a store the request is done at once, with -ENODEV. */

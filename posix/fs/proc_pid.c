@@ -708,8 +708,7 @@ static void show_limits(struct process *p, struct proc_text *out)
         }
 }
 
-static const char *const fs_names[FS_TYPES] = {"phantom", "tmpfs", "devtmpfs", "proc", "sysfs", "devpts",
-                                               "snapshot"};
+static const char *const fs_names[FS_TYPES] = {"phantom", "tmpfs", "devtmpfs", "proc", "sysfs", "devpts", "snapshot"};
 
 static int mount_options(const struct mount *m, char *buf, size_t len)
 {

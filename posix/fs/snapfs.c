@@ -351,8 +351,7 @@ static long snap_seek(struct call *c, struct file *f, int64_t off, int whence)
         return pos;
 }
 
-const struct file_ops snap_file_ops = {
-        .name = "snapshot", .read = snap_read, .seek = snap_seek, .fsync = space_fsync};
+const struct file_ops snap_file_ops = {.name = "snapshot", .read = snap_read, .seek = snap_seek, .fsync = space_fsync};
 
 /* ---- mounting ---- */
 

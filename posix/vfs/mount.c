@@ -105,7 +105,8 @@ static void sum_flags(void)
         s->any_flags = any;
 }
 
-#define SNAPSHOT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC) /* always: a snapshot is looked at, not lived in */
+#define SNAPSHOT_FLAGS                                                                                                 \
+        (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC) /* always: a snapshot is looked at, not lived in */
 
 struct fs_options {
         uint32_t mode, uid, gid;

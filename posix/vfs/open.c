@@ -280,7 +280,9 @@ static long open_at(struct call *c, struct open_args *a)
         if (w.trailing_slash)
                 return -EISDIR;
         if (!inode_ops(w.dir)->changeable)
-                return w.dir->kind == INODE_SNAP ? -EROFS : w.dir->kind == INODE_PROC ? -ENOENT : -EACCES; /* as procfs and sysfs answer */
+                return w.dir->kind == INODE_SNAP   ? -EROFS
+                       : w.dir->kind == INODE_PROC ? -ENOENT
+                                                   : -EACCES; /* as procfs and sysfs answer */
         lock(LOCK_INODE, w.dir);
         lock(LOCK_CHILD, w.dir);
         if (!w.dir->nlink)

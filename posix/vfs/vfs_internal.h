@@ -130,7 +130,7 @@ struct inode_ops {
         bool (*next)(struct inode *dir, uint64_t cookie, struct dir_entry *e);
         enum file_type directory_type, regular_type;
         int (*path)(struct inode *i, char *buf,
-                    size_t len);          /* name below the mount's root, "/a/b"; NULL: by parents' entries */
+                    size_t len); /* name below the mount's root, "/a/b"; NULL: by parents' entries */
         /* Where attributes are not in inode->xattrs: a copy of them; NULL: none, or *error. NULL: they are there. */
         const struct xattr_block *(*xattrs)(struct call *c, struct inode *i, long *error);
         bool changeable;                  /* names may be made and removed, modes changed */
