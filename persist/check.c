@@ -15,6 +15,9 @@ static uint32_t walked_kinds;
 
 void space_ref_walker_register(void (*walk)(const struct space_visitor *v), uint32_t page_kinds)
 {
+        for (unsigned i = 0; i < nwalkers; i++)
+                if (walkers[i] == walk) /* recovery in place */
+                        return;
         must(nwalkers < WALKERS, "too many reference walkers");
         walkers[nwalkers++] = walk;
         walked_kinds |= page_kinds;

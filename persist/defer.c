@@ -153,17 +153,9 @@ static inline void advance(struct cpu_defer *d, uint64_t end)
         }
 }
 
-/* After a section's end: nothing is held, this CPU counts as outside. */
-void defer_drain(struct section *s)
+/* n frees whose time has come. all: also those on pages that must be read first, which brings them. */
+static void drain(struct cpu_heap *h, struct cpu_defer *d, uint64_t n, bool all)
 {
-        struct cpu_heap *h = s->heap;
-        struct cpu_defer *d = &cpu_defer[s->cpu];
-        uint64_t n, piece = h->ndeferred > DRAIN_BACKLOG ? 2 * DRAIN_PIECE : DRAIN_PIECE;
-
-        advance(d, d->drained + h->ndeferred);
-        n = d->safe - d->drained;
-        if (n > piece)
-                n = piece;
         for (; n; n--) {
                 void *p = h->chain_first ? chain_first(h) : h->bag[h->bag_first];
                 ppn_t ppn = space_ppn(p);
@@ -172,7 +164,7 @@ void defer_drain(struct section *s)
 
                 if (unlikely_(space_may_be_absent) && r->kind == PAGE_SLAB)
                         fetched = space_fetch_start(ppn);
-                if (fetched > 0) /* it goes on when the page is there */
+                if (fetched > 0 && !all) /* it goes on when the page is there */
                         break;
                 d->drained++;
                 h->ndeferred--;
@@ -195,6 +187,31 @@ void defer_drain(struct section *s)
                 h->bag_first = h->bag_end = 0;
         if (unlikely_(h->nfree > CPU_SPILL))
                 pages_spill(h);
+}
+
+/* After a section's end: nothing is held, this CPU counts as outside. */
+void defer_drain(struct section *s)
+{
+        struct cpu_heap *h = s->heap;
+        struct cpu_defer *d = &cpu_defer[s->cpu];
+        uint64_t n, piece = h->ndeferred > DRAIN_BACKLOG ? 2 * DRAIN_PIECE : DRAIN_PIECE;
+
+        advance(d, d->drained + h->ndeferred);
+        n = d->safe - d->drained;
+        drain(h, d, n < piece ? n : piece, false);
+}
+
+void space_drain(void)
+{
+        for (unsigned cpu = 0; cpu < root()->ncpus; cpu++) {
+                struct cpu_heap *h = space_page(CPU_PPN + cpu);
+                struct cpu_defer *d = &cpu_defer[cpu];
+
+                while (h->ndeferred)
+                        drain(h, d, h->ndeferred, true);
+                d->closed = d->safe = d->drained;
+                d->n = 0;
+        }
 }
 
 void defer_each(void (*fn)(void *p))

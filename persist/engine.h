@@ -190,6 +190,5 @@ extern uint32_t snapshot_idle; /* [V,a] the writer sleeps, since nothing is dirt
 void snapshot_first_dirty(void);
 bool page_evictable(
         ppn_t ppn); /* all CPUs parked: its contents can come back from the store, and nobody has it pinned */
-uint64_t snapshot_at_barrier(uint64_t (*fn)(uint64_t arg), uint64_t arg); /* all CPUs parked; nothing is frozen */
 void check_barrier(void);
 bool check_is_dead(const void *object); /* space_checking: freed, and waiting for its grace period */

@@ -97,6 +97,12 @@ unsigned space_type_of(const void *object); /* type number of a slab object */
 void *space_alloc_bytes(size_t len);        /* zeroed, 16-aligned, len <= 64 pages; classes to 2016, then page runs */
 void space_free_bytes(void *block);         /* deferred; NULL is nothing */
 size_t space_bytes_size(const void *block); /* usable size */
+/*
+ * Recovery, and when all CPUs are parked: nobody looks at anything, so all that was freed goes, and space_each shows only what is there.
+ */
+void space_drain(void);
+/* While on, who meets an absent page gets it at once, also outside sections and after the first change: for recovery in place. */
+void space_fetch_at_once(bool on);
 /* Walk all live objects of a type (boot, checkers): no concurrent change of that type. In a walker of a checker, freed ones are left out. */
 void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg);
 
@@ -127,6 +133,7 @@ ppn_t space_fetch_pending(void); /* the page for which this CPU's last section w
 
 /* Epochs. One barrier with the caller as leader, outside any section. In a RAM-only space it ends there. */
 void snapshot_barrier(void);
+uint64_t snapshot_at_barrier(uint64_t (*fn)(uint64_t arg), uint64_t arg); /* fn with all CPUs parked; no new epoch */
 uint64_t snapshot_epoch(void);
 struct barrier_stats {
         uint64_t count, pause_last, pause_max, pause_sum, leaves_last;

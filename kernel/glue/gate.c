@@ -7,13 +7,19 @@
 #include "kernel/include/sched.h"
 #include "kernel/include/work.h"
 #include "kernel/include/arch/mmu.h"
+#include "kernel/include/arch/thread_regs.h"
 #include "persist/section.h"
 #include "persist/space.h"
+#include "posix/include/boot.h"
 
 static struct work *running[MAX_CPUS];
 static struct vtimer barrier_clock;
 static uint32_t barrier_hz;
 static volatile uint32_t barrier_due;
+static struct vtimer storm_clock;
+static uint32_t storm_every_ms;
+static volatile uint32_t storm_due;
+static uint64_t storms; /* [a] so many were there */
 
 static void barrier_tick(struct vtimer *t)
 {
@@ -36,6 +42,51 @@ void barrier_set_rate(uint32_t hz)
 uint32_t barrier_rate(void)
 {
         return barrier_hz;
+}
+
+/* ---- soft storm: every so often all volatile state above the drivers is dropped and made again from the space (posix_storm) ---- */
+
+static void storm_tick(struct vtimer *t)
+{
+        (void)t;
+        __atomic_store_n(&storm_due, 1, __ATOMIC_RELEASE);
+        __atomic_fetch_or(&cpu_this()->need, NEED_PARK, __ATOMIC_RELAXED);
+}
+
+static void storm_arm(void)
+{
+        storm_clock.fn = storm_tick;
+        if (storm_every_ms)
+                vtimer_arm(&storm_clock, time_mono_ns() + storm_every_ms * 1000000ul);
+        else
+                vtimer_cancel(&storm_clock);
+}
+
+void storm_set_interval(uint32_t ms)
+{
+        storm_every_ms = ms;
+        storm_arm();
+}
+
+uint32_t storm_interval(void)
+{
+        return storm_every_ms;
+}
+
+uint64_t storm_count(void)
+{
+        return __atomic_load_n(&storms, __ATOMIC_RELAXED);
+}
+
+static uint64_t storm(uint64_t unused)
+{
+        int r = posix_storm();
+
+        (void)unused;
+        if (r < 0)
+                panic("a storm could not be recovered from: error %d", r);
+        __atomic_fetch_add(&storms, 1, __ATOMIC_RELEASE);
+        return 0;
 }
 
 static void work_run(struct work *w);
@@ -65,7 +116,10 @@ static void work_run(struct work *w)
 
 static void park(struct cpu *cpu)
 {
-        if (__atomic_exchange_n(&barrier_due, 0, __ATOMIC_ACQ_REL)) {
+        if (__atomic_exchange_n(&storm_due, 0, __ATOMIC_ACQ_REL)) {
+                snapshot_at_barrier(storm, 0);
+                storm_arm();
+        } else if (__atomic_exchange_n(&barrier_due, 0, __ATOMIC_ACQ_REL)) {
                 __atomic_fetch_and(&cpu->need, ~NEED_PARK, __ATOMIC_SEQ_CST);
                 snapshot_barrier();
         } else {
@@ -77,11 +131,14 @@ static void park(struct cpu *cpu)
 void gate_run(void)
 {
         struct cpu *cpu = cpu_this();
+        uint64_t seen = storm_count();
         struct work *w;
 
         do {
                 if (cpu->need & NEED_PARK)
                         park(cpu);
+                if (unlikely(seen != storm_count())) /* the thread that was here is on a queue */
+                        arch_stack_reset(sched_loop, NULL);
                 w = work_take();
                 if (w)
                         work_run(w);
@@ -98,4 +155,6 @@ void gate_idle(void)
 void gate_awake(void)
 {
         park_idle_end();
+        if (storm_due) /* an idle CPU counts as parked, but somebody has to lead */
+                __atomic_fetch_or(&cpu_this()->need, NEED_PARK, __ATOMIC_RELAXED);
 }

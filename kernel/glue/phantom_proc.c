@@ -30,6 +30,25 @@ static long set_rate(struct call *c, const char *text, size_t len, void *arg)
         return 0;
 }
 
+static void show_storm(struct proc_text *t, void *arg)
+{
+        (void)arg;
+        proc_printf(t, "%u\n", storm_interval());
+}
+
+static long set_storm(struct call *c, const char *text, size_t len, void *arg)
+{
+        uint64_t ms;
+
+        (void)c;
+        (void)len;
+        (void)arg;
+        if (proc_parse_u64(text, &ms) || ms > 3600000)
+                return -EINVAL;
+        storm_set_interval((uint32_t)ms);
+        return 0;
+}
+
 static void show_check(struct proc_text *t, void *arg)
 {
         (void)arg;
@@ -66,6 +85,7 @@ static void show_stats(struct proc_text *t, void *arg)
                     s.dirty_now, s.deferred, frames_total(), frames_free(), s.pages_top, s.pages_cached);
         for (unsigned k = 0; k < PAGE_KINDS; k++)
                 proc_printf(t, "pages_%s %lu\n", kinds[k], s.pages[k]);
+        proc_printf(t, "storms %lu\n", storm_count());
         proc_printf(t, "abandoned %lu\n", section_this()->abandoned);
 }
 
@@ -76,6 +96,7 @@ void phantom_proc_register(void)
                                   live = {&snapshot_live, 4, 1, old_pages_live};
 
         proc_register("/proc/phantom/barrier_hz", 0644, show_rate, set_rate, NULL);
+        proc_register("/proc/phantom/storm", 0644, show_storm, set_storm, NULL);
         proc_register("/proc/phantom/check", 0644, show_check, set_check, NULL);
         proc_register("/proc/phantom/stats", 0444, show_stats, NULL, NULL);
         proc_register_number("/proc/phantom/chaos", &chaos);

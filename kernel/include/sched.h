@@ -58,8 +58,12 @@ void sched_attach(struct sched_thread *st, struct thread *owner, unsigned slot);
 struct sched_thread *sched_of(unsigned slot);
 struct sched_thread *sched_current(void); /* what runs on this CPU, thread or worker, or NULL */
 void sched_destroy(unsigned slot);        /* DEAD and off its CPU */
+/* Storm: no thread has an entity, and none is current anywhere; workers stay. All other CPUs are parked; what they serve there may post to threads until this ends. */
+void sched_forget_threads(void);
 
 void sched_ready(struct sched_thread *st); /* NONE/WAITING/STOPPED -> READY and queued */
+/* Recovery: a new entity is asleep or stopped, as its record says. Nothing was posted to it before. */
+void sched_restore(struct sched_thread *st, enum sched_state state, bool interruptible, bool killable);
 /* Sets flag and makes the thread look at it: wakes a WAITING one if the kind of wait allows, prods a RUNNING one. */
 void sched_post(struct sched_thread *st, uint32_t flag);
 uint32_t sched_take_flags(struct sched_thread *st);
@@ -101,6 +105,7 @@ struct sched_load {
         uint64_t avg[3]; /* load averages, 11-bit fixed point */
 };
 void sched_load_get(struct sched_load *l);
+uint64_t sched_take_runtime(struct sched_thread *st, uint64_t *user_ns); /* the current thread: and from now on anew */
 uint64_t sched_runtime(struct sched_thread *st, uint64_t *user_ns); /* since folded, the running stretch included */
 
 /* worker.c's part: goes on with the worker on its own stack. Never returns. */

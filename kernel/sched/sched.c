@@ -285,6 +285,13 @@ bool sched_sleep(struct sched_thread *st, enum sched_state to, bool interruptibl
         return true;
 }
 
+void sched_restore(struct sched_thread *st, enum sched_state state, bool interruptible, bool killable)
+{
+        st->interruptible = interruptible;
+        st->killable = killable;
+        __atomic_store_n(&st->word, state, __ATOMIC_SEQ_CST);
+}
+
 static void deadline_fn(struct vtimer *t)
 {
         sched_post(container_of(t, struct sched_thread, timer), SCHED_DEADLINE);
@@ -350,6 +357,75 @@ void sched_destroy(unsigned slot)
         kfree(st);
 }
 
+/* ---- storm ---- */
+
+static void queue_forget(struct run_queue *q, struct cpu *cpu)
+{
+        uint64_t f = spin_lock(&q->lock);
+        struct sched_thread **at = &q->realtime, *st;
+
+        while ((st = *at)) {
+                if (st->worker) {
+                        at = &st->next;
+                        continue;
+                }
+                *at = st->next;
+                q->nready--;
+        }
+        for (unsigned i = 0; i < BUCKETS; i++) {
+                q->tail[i] = NULL;
+                for (at = &q->head[i]; (st = *at);) {
+                        if (st->worker) {
+                                q->tail[i] = st;
+                                at = &st->next;
+                                continue;
+                        }
+                        *at = st->next;
+                        q->nready--;
+                }
+                if (!q->head[i])
+                        q->nonempty &= ~(1ul << i);
+        }
+        if (q->current && !q->current->worker) {
+                q->current = NULL;
+                cpu->current = NULL;
+        }
+        spin_unlock(&q->lock, f);
+}
+
+/*
+ * First the timers, after which nobody makes a thread ready; then off the queues. An interrupt on a parked CPU may still be looking at its current thread's entity, so
+ * memory is given back one storm later.
+ */
+void sched_forget_threads(void)
+{
+        static struct sched_thread *forgotten;
+        struct sched_thread *old = forgotten, *next;
+
+        for (unsigned slot = 0; slot < MAX_SLOTS; slot++)
+                if (entities[slot])
+                        vtimer_cancel(&entities[slot]->timer);
+        for (unsigned i = 0; i < cpu_count; i++)
+                queue_forget(&queues[i], &cpus[i]);
+        forgotten = NULL;
+        for (unsigned slot = 0; slot < MAX_SLOTS; slot++) {
+                struct sched_thread *st = entities[slot];
+
+                if (!st)
+                        continue;
+                sched_waiters_clear(st);
+                entities[slot] = NULL;
+                st->next = forgotten;
+                forgotten = st;
+        }
+        for (; old; old = next) {
+                next = old->next;
+                if (old->waiters != old->first)
+                        kfree(old->waiters);
+                kfree(old);
+        }
+}
+
 void sched_set_nice(struct sched_thread *st, int nice, int policy, int rt_priority)
 {
         struct run_queue *q = &queues[st->cpu];
@@ -385,6 +461,18 @@ uint64_t sched_runtime(struct sched_thread *st, uint64_t *user_ns)
         uint64_t user = st->user_ns + (st->sampled_system || total < st->sampled_ns ? 0 : total - st->sampled_ns);
 
         *user_ns = MIN(user, total);
+        return total;
+}
+
+uint64_t sched_take_runtime(struct sched_thread *st, uint64_t *user_ns)
+{
+        struct run_queue *q = queue_this();
+        uint64_t f = spin_lock(&q->lock), total;
+
+        account(st, time_mono_ns());
+        total = sched_runtime(st, user_ns);
+        st->runtime_ns = st->user_ns = st->sampled_ns = 0;
+        spin_unlock(&q->lock, f);
         return total;
 }
 

@@ -13,6 +13,7 @@
 #include "posix/call/call_internal.h"
 #include "kernel/include/boot.h"
 #include "kernel/include/log.h"
+#include "kernel/include/time.h"
 
 static void no_retry(void *arg)
 {
@@ -42,21 +43,48 @@ static int start_init(void)
         return r;
 }
 
+struct step {
+        const char *what;
+        int (*make)(void);
+};
+
+static int take(const struct step *steps, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++) {
+                int r = steps[i].make();
+
+                if (r < 0) {
+                        klog(LOG_ERR, "cannot make the %s: error %d", steps[i].what, r);
+                        return r;
+                }
+        }
+        return 0;
+}
+
+/* What every life of the kernel needs once. */
+static void begin_life(void)
+{
+        vfs_boot();
+        pipe_boot();
+        socket_boot();
+        ipc_boot();
+        call_trace = boot_option("trace", NULL, 0);
+        chaos_per_mille = (uint32_t)boot_option_u64("chaos", 0);
+}
+
+static const struct step volatile_steps[] = {
+        {"address spaces", mm_boot},
+        {"processes", process_boot},
+        {"signals", signal_boot},
+};
+
 int posix_boot(void)
 {
-        static const struct {
-                const char *what;
-                int (*make)(void);
-        } steps[] = {
-                {"address spaces", mm_boot},
-                {"processes", process_boot},
-                {"signals", signal_boot},
+        static const struct step steps[] = {
                 {"vDSO", mm_create_vdso},
                 {"file tree", vfs_create},
                 {"files of the boot archive", fs_populate},
                 {"terminals", tty_boot},
-                {"readiness queues", epoll_boot},
-                {"timer descriptors", timerfd_boot},
         };
         struct posix_root *root;
         int r;
@@ -67,24 +95,59 @@ int posix_boot(void)
         space_root_set(ROOT_POSIX, root);
         section_end();
         space_ref_walker_register(walk_root, 0);
-        for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
-                r = steps[i].make();
-                if (r < 0) {
-                        klog(LOG_ERR, "cannot make the %s: error %d", steps[i].what, r);
-                        return r;
-                }
-        }
-        vfs_boot();
-        pipe_boot();
-        socket_boot();
-        ipc_boot();
-        deadline_boot();
-        r = start_init();
-        if (r < 0) {
-                klog(LOG_ERR, "cannot make init: error %d", r);
+        r = take(volatile_steps, ARRAY_SIZE(volatile_steps));
+        if (!r)
+                r = take(steps, ARRAY_SIZE(steps));
+        if (r < 0)
                 return r;
+        begin_life();
+        r = start_init();
+        if (r < 0)
+                klog(LOG_ERR, "cannot make init: error %d", r);
+        return r;
+}
+
+/* ---- a space that has been lived in ---- */
+
+/* Volatile state that stands for persistent objects: made from them, by posix_recover and in every storm. Threads last: from then on they may be woken. */
+static const struct step recover_steps[] = {
+        {"terminals", tty_boot},          {"timers", deadline_boot}, {"timer descriptors", timerfd_boot},
+        {"readiness queues", epoll_boot}, {"threads", thread_boot},  {"objects that were dying", object_boot},
+};
+
+int posix_recover(const struct space_clock *then)
+{
+        int r;
+
+        if (!posix_root()) {
+                klog(LOG_ERR, "the recovered space has no Unix state");
+                return -EINVAL;
         }
-        call_trace = boot_option("trace", NULL, 0);
-        chaos_per_mille = (uint32_t)boot_option_u64("chaos", 0);
-        return 0;
+        space_ref_walker_register(walk_root, 0);
+        time_set_mono_base(then->mono_ns);
+        space_drain();
+        boot_archive_release();
+        r = take(volatile_steps, ARRAY_SIZE(volatile_steps));
+        if (r < 0)
+                return r;
+        begin_life();
+        return take(recover_steps, ARRAY_SIZE(recover_steps));
+}
+
+int posix_storm(void)
+{
+        int r;
+
+        block_forget();
+        thread_forget();
+        wait_forget();
+        deadline_forget();
+        epoll_forget();
+        mm_forget();
+        pid_forget();
+        space_drain();
+        space_fetch_at_once(true);
+        r = take(recover_steps, ARRAY_SIZE(recover_steps));
+        space_fetch_at_once(false);
+        return r;
 }

@@ -93,6 +93,14 @@ void object_touch(struct object *o)
                 touch(o);
 }
 
+/* Recovery: what was dying without a thread goes on dying. */
+int object_boot(void)
+{
+        if (posix_root()->reaper_dying)
+                work_queue(&reaper);
+        return 0;
+}
+
 /* One object. Pushing needs no lock; popping does, as two CPUs may run this at once. */
 static void reap(struct work *w)
 {

@@ -107,8 +107,72 @@ void thread_continue(struct thread *t)
                 sched_ready(st);
 }
 
+/* ---- storm, recovery ---- */
+
+static void forget_scratch(void *object, void *arg)
+{
+        struct thread *t = object;
+        struct sched_thread *st = sched_of(t->slot);
+
+        (void)arg;
+        for (unsigned i = 0; st && st->owner == t && i < ARRAY_SIZE(st->scratch); i++)
+                kfree(st->scratch[i]);
+}
+
+void thread_forget(void)
+{
+        for (unsigned i = 0; i < cpu_count; i++) {
+                kfree(spare[i]);
+                spare[i] = NULL;
+        }
+        space_each(TYPE_THREAD, forget_scratch, NULL);
+        sched_forget_threads();
+}
+
+static void restore(void *object, void *arg)
+{
+        struct thread *t = object;
+        struct sched_thread *st;
+        int *error = arg;
+
+        if (*error || (t->run == THREAD_DEAD && !exit_goes_on(t)))
+                return;
+        st = sched_create(t, t->slot);
+        if (!st) {
+                *error = -ENOMEM;
+                return;
+        }
+        sched_set_affinity(st, t->affinity);
+        sched_set_nice(st, t->nice_plus20 - 20, t->policy, t->rt_priority);
+        if (t->run == THREAD_NEW)
+                return;
+        if (thread_is_stopped(t) && !thread_is_doomed(t))
+                sched_restore(st, SCHED_STOPPED, false, true);
+        else if (!wait_restore(t))
+                *error = -ENOMEM;
+        if (t->run > THREAD_STOPPED)
+                return;
+        /* Marks that the last life may have left in its volatile half: who has nothing to look at finds that out. */
+        if (thread_is_doomed(t))
+                sched_post(st, SCHED_KILL | SCHED_SIGNAL);
+        else if (signal_wanted(t))
+                sched_post(st, SCHED_SIGNAL);
+}
+
+int thread_boot(void)
+{
+        int error = 0;
+
+        space_each(TYPE_THREAD, restore, &error);
+        return error;
+}
+
 void thread_save_regs(struct thread *t)
 {
+        uint64_t user, total = sched_take_runtime(sched_of(t->slot), &user);
+
+        t->user_ns += user;
+        t->system_ns += total - user;
         t->frame = *user_frame();
         t->has_frame = 1;
         fpu_save(fpu_area(t));

@@ -39,6 +39,38 @@ static void rebuild(struct thread *t)
         sched_post(st, SCHED_WOKEN);
 }
 
+/*
+ * A CONDITION sleeper may have been woken and not have looked yet, which only its queue place told: it looks again. A GRANT sleeper sleeps on in its place until it is
+ * given what it waits for; what was given is in the record. Whether a signal or a deadline ends the sleep comes afterwards.
+ */
+bool wait_restore(struct thread *t)
+{
+        struct sched_thread *st = sched_of(t->slot);
+        struct wait_record *w = &t->wait;
+        struct waiter *q;
+
+        if (!t->in_call || !w->active || w->kind != GRANT || w->granted) {
+                sched_ready(st);
+                return true;
+        }
+        q = sched_waiter(st);
+        if (!q)
+                return false;
+        waiter_add(q, w->key);
+        waiter_reorder(q, after, t);
+        if (w->ticket >= next_ticket)
+                next_ticket = w->ticket + 1;
+        sched_restore(st, SCHED_WAITING, w->interrupt == INTERRUPTIBLE, w->interrupt != UNINTERRUPTIBLE);
+        if (w->deadline)
+                sched_set_deadline(st, w->deadline);
+        return true;
+}
+
+void wait_forget(void)
+{
+        next_ticket = 1;
+}
+
 static long sleep(struct call *c, enum wait_kind kind, const void *key, uint64_t bits, enum interrupt i,
                   uint64_t deadline_ns)
 {

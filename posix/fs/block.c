@@ -14,6 +14,7 @@
 #include <linux/hdreg.h>
 
 #define PARTITIONS 16u
+#define NOBODY     ~0u /* slot of a transfer whose thread has forgotten it */
 #define FRAMES     17u /* 64 KiB at any alignment */
 
 enum phase { READING, WRITING, FLUSHING };
@@ -82,11 +83,28 @@ static void transfer_free(struct transfer *t)
         kfree(t);
 }
 
-static struct transfer *transfer_new(struct call *c, uint64_t first, uint32_t bytes)
+static void free_forgotten(void)
 {
-        struct transfer *t = kzalloc(sizeof(*t));
+        struct transfer *t;
         uint64_t f;
 
+        do {
+                f = spin_lock(&transfers_lock);
+                for (t = transfers; t && (t->slot != NOBODY || !t->done); t = t->next)
+                        ;
+                spin_unlock(&transfers_lock, f);
+                if (t)
+                        transfer_free(t);
+        } while (t);
+}
+
+static struct transfer *transfer_new(struct call *c, uint64_t first, uint32_t bytes)
+{
+        struct transfer *t;
+        uint64_t f;
+
+        free_forgotten();
+        t = kzalloc(sizeof(*t));
         if (!t)
                 return NULL;
         t->slot = c->thread->slot;
@@ -112,11 +130,26 @@ static struct transfer *transfer_new(struct call *c, uint64_t first, uint32_t by
 static void transfer_done(struct block_request *r, int status)
 {
         struct transfer *t = r->arg;
+        uint64_t f = spin_lock(&transfers_lock);
         struct sched_thread *thread = t->thread;
 
         t->status = status;
         __atomic_store_n(&t->done, true, __ATOMIC_RELEASE);
-        sched_post(thread, SCHED_WOKEN);
+        if (thread)
+                sched_post(thread, SCHED_WOKEN);
+        spin_unlock(&transfers_lock, f);
+}
+
+/* Storm: no thread knows its transfer any more. What the device still works on is let go of when that is done. */
+void block_forget(void)
+{
+        uint64_t f = spin_lock(&transfers_lock);
+
+        for (struct transfer *t = transfers; t; t = t->next) {
+                t->slot = NOBODY;
+                t->thread = NULL;
+        }
+        spin_unlock(&transfers_lock, f);
 }
 
 static int transfer_submit(struct block_device *d, struct transfer *t, enum phase phase)

@@ -17,7 +17,8 @@ typedef void (*deadline_fn)(void *object);
 int deadline_reserve(struct call *c);
 void deadline_set(void *object, enum deadline_kind kind, uint64_t mono_ns);
 void deadline_drop(void *object, enum deadline_kind kind);
-void deadline_boot(void); /* every boot: arms what the space holds */
+void deadline_forget(void); /* storm */
+int deadline_boot(void);    /* recovery: arms what the space holds. 0 or -ENOMEM */
 
 /*
  * CLOCK_REALTIME may be set, and is read anew at a boot: whoever holds an absolute time on it waits on this key as well (CONDITION sleepers look again) and

@@ -85,6 +85,7 @@ size_t mm_read_other(struct mm *m, uint64_t va, void *buf, size_t len);
 size_t mm_write_other(struct mm *m, uint64_t va, const void *buf, size_t len);
 /* Some address space may write the inode through a shared mapping (F_SEAL_WRITE). */
 bool mm_inode_mapped_writable(const struct inode *i);
+void mm_forget(void);            /* storm: all address spaces lose their volatile halves */
 int mm_boot(void);               /* every boot: volatile tables, vDSO data page. 0 or -ENOMEM */
 int mm_create_vdso(void);        /* first boot, no section open: vDSO code pages into the space. 0 or -ENOMEM */
 long exec_start(struct call *c); /* NR_START_INIT: execve with kernel strings; see posix/exec/README.md */

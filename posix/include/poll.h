@@ -45,8 +45,9 @@ struct epitem {
 extern const struct file_ops epoll_file_ops, eventfd_file_ops, timerfd_file_ops, signalfd_file_ops;
 /* The last reference to a watched file is gone: removes up to 32 items that watch it, after changes(); true: call again in another section. */
 bool epoll_file_gone(struct file *f);
-int epoll_boot(void); /* every boot, before any thread runs: volatile entries anew. 0 or -ENOMEM */
+int epoll_boot(void);    /* recovery, before any thread runs: volatile entries anew. 0 or -ENOMEM */
+void epoll_forget(void); /* storm: without them */
 
-int timerfd_boot(void); /* every boot: pending expirations are armed again */
+int timerfd_boot(void); /* recovery: pending expirations are armed again */
 /* restart_syscall for a poll that was interrupted: the call's run function when thread.restart.nr is __NR_poll. */
 long poll_restart(struct call *c);

@@ -171,6 +171,7 @@ static inline void proctree_unlock(void)
 }
 /* Every process, in no order, by pid hash; new ones may be missed. fn returns false to end the walk. LOCK_PROCTREE held, or read-only use in a section. */
 void process_each(bool (*fn)(struct process *p, void *arg), void *arg);
+void pid_forget(void);  /* storm */
 int process_boot(void); /* every boot: what the checkers need. 0 */
 int process_create_init(
         void); /* first boot: pid 1 with a prepared execve of /sbin/init (or init= on the command line) */

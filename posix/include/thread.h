@@ -149,4 +149,6 @@ void signal_force_fault(struct thread *t, int signo, int code, uint64_t addr, un
 long mm_fault(struct call *c, uint64_t addr, uint64_t err, int *signo, int *code);
 /* Supplied by posix/proc: runs as pseudo-call NR_EXIT in stages until the thread is gone (returns CALL_EXIT). */
 long exit_run(struct call *c);
+bool exit_goes_on(
+        const struct thread *t);    /* of a dead thread: it still has something to do (init, that is to start anew) */
 long child_tid_run(struct call *c); /* NR_CHILD_TID: CLONE_CHILD_SETTID, the first act of a new process */

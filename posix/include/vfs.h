@@ -90,9 +90,10 @@ size_t inode_read(struct inode *i, uint64_t offset, void *buf, size_t len);
 /* posix/mm tells which page-cache pages are mapped where: truncate calls this to drop user mappings of [from, to) pages in all address spaces. */
 void mm_unmap_inode(struct inode *i, uint64_t from, uint64_t to);
 
-int vfs_create(void);  /* first boot: empty tree with /dev, /proc, /sys, /tmp mounts; 0 or -ENOMEM */
-int fs_populate(void); /* first boot: unpack the boot archive (rootfs/FORMAT.md); 0 or -Exxx with a message logged */
-void vfs_boot(void);   /* every boot: rebuild volatile parts */
+int vfs_create(void);    /* first boot: empty tree with /dev, /proc, /sys, /tmp mounts; 0 or -ENOMEM */
+int fs_populate(void);   /* first boot: unpack the boot archive (rootfs/FORMAT.md); 0 or -Exxx with a message logged */
+void vfs_boot(void);     /* every boot: rebuild volatile parts */
+void block_forget(void); /* storm: transfers lose their threads */
 
 void inode_accessed(struct file *f); /* atime by relatime; after changes() */
 /* inotify/dnotify source: after changes(). mask IN_*. name may be NULL. cookie for renames. */

@@ -93,6 +93,11 @@ struct mm *mm_new(void)
         return m;
 }
 
+static void no_retry(void *arg)
+{
+        panic("a page is absent where volatile state is dropped (%p)", arg);
+}
+
 /*
  * A CPU that has just left the last thread may still have the tables in CR3 until it finds something else to do. Then they stay with the slot, empty, and serve the
  * next address space there.
@@ -115,6 +120,20 @@ static void volatile_drop(struct mm *m)
         if (tables)
                 mmu_unmap(tables, 0, USER_TOP);
         *mv = (struct mm_volatile){.mmu = tables};
+}
+
+/* Storm: page tables and registers go; what is needed comes with the next faults. All CPUs are parked, no section is open. */
+void mm_forget(void)
+{
+        for (unsigned slot = 0; slot < MM_SLOTS; slot++) {
+                struct mm_volatile *mv = mm_volatile_slot(slot);
+
+                if (!mv)
+                        continue;
+                section_begin(no_retry, NULL);
+                volatile_drop(mv->mm);
+                section_end();
+        }
 }
 
 /* What may write the program again. Set by execve, kept over fork. */

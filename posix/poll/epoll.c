@@ -13,6 +13,7 @@
 #include "posix/poll/watch.h"
 #include "posix/poll/epoll.h"
 #include "posix/include/process.h"
+#include "kernel/include/log.h"
 #include <linux/fcntl.h>
 
 static const char epoll_word[1];
@@ -563,20 +564,30 @@ long sys_epoll_pwait2(struct call *c)
         return epoll_wait_run(c);
 }
 
-/* ---- boot ---- */
+void epoll_forget(void)
+{
+        watch_forget();
+}
+
+/* ---- recovery: items stand in the queues of what they watch again ---- */
+
+static void no_retry(void *arg)
+{
+        panic("a page is absent in recovery (%p)", arg);
+}
 
 static void item_boot(void *object, void *arg)
 {
         struct epitem *i = object;
         int *error = arg;
 
-        if (watch_find(i))
-                return;
         if (watch_reserve() < 0) {
                 *error = -ENOMEM;
                 return;
         }
+        section_begin(no_retry, NULL); /* poll functions take locks */
         item_register(i, watch_new(i));
+        section_end();
 }
 
 int epoll_boot(void)

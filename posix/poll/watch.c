@@ -70,3 +70,15 @@ void watch_free(struct watch *w)
         pool = w;
         spin_unlock(&guard, f);
 }
+
+void watch_forget(void)
+{
+        for (unsigned i = 0; i < BUCKETS; i++)
+                while (table[i]) {
+                        struct watch *w = table[i];
+
+                        for (unsigned k = 0; k < w->nwaiters; k++)
+                                waiter_remove(&w->waiter[k]);
+                        watch_free(w);
+                }
+}

@@ -16,4 +16,5 @@ struct watch {
 int watch_reserve(void); /* before the change: the next watch_new on this CPU cannot fail. 0 or -ENOMEM */
 struct watch *watch_new(void *object);
 struct watch *watch_find(const void *object);
+void watch_forget(void);          /* storm: none is left */
 void watch_free(struct watch *w); /* its waiters are off their queues */

@@ -432,6 +432,11 @@ long exit_run(struct call *c)
         }
 }
 
+bool exit_goes_on(const struct thread *t)
+{
+        return t->in_call && t->call.nr == NR_EXIT && t->call.stage >= EXIT_INIT_KILL && is_init(t->proc);
+}
+
 /* Both become the pseudo-call: from here on the thread only dies. */
 static long exit_now(struct call *c)
 {

@@ -35,6 +35,11 @@ int pid_reserve(void)
         return -EAGAIN;
 }
 
+void pid_forget(void)
+{
+        cursor = 0;
+}
+
 void pid_used(int pid)
 {
         posix_root()->last_pid = pid;

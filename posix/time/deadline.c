@@ -172,30 +172,69 @@ void deadline_drop(void *object, enum deadline_kind kind)
         kfree(a);
 }
 
-/* ---- boot: what the space holds is armed again ---- */
+/* ---- storm: nothing is armed; all CPUs are parked ---- */
+
+void deadline_forget(void)
+{
+        struct armed *all = NULL, *a;
+        uint64_t f = spin_lock(&table_lock);
+
+        for (unsigned i = 0; i < BUCKETS; i++)
+                while ((a = table[i])) {
+                        table[i] = a->next;
+                        a->next = all;
+                        all = a;
+                }
+        spin_unlock(&table_lock, f);
+        for (a = all; a; a = a->next)
+                vtimer_cancel(&a->timer);
+        f = spin_lock(&table_lock);
+        for (unsigned i = 0; i < MAX_CPUS; i++) {
+                cpu_state[i].first = cpu_state[i].last = NULL;
+                cpu_state[i].current.object = NULL;
+                kfree(cpu_state[i].spare);
+                cpu_state[i].spare = NULL;
+        }
+        spin_unlock(&table_lock, f);
+        while ((a = all)) {
+                all = a->next;
+                kfree(a);
+        }
+}
+
+/* ---- recovery: what the space holds is armed again ---- */
 
 static void arm_process(void *object, void *arg)
 {
         struct process *p = object;
+        int *error = arg;
 
-        (void)arg;
         if (p->state >= PROCESS_ZOMBIE)
                 return;
-        if (p->itimer[0].value_ns && deadline_reserve(NULL) == 0)
-                deadline_set(p, DEADLINE_ITIMER_REAL, p->itimer[0].value_ns);
-        if (deadline_reserve(NULL) == 0)
+        if (p->itimer[0].value_ns) {
+                *error = *error ? *error : deadline_reserve(NULL);
+                if (!*error)
+                        deadline_set(p, DEADLINE_ITIMER_REAL, p->itimer[0].value_ns);
+        }
+        *error = *error ? *error : deadline_reserve(NULL);
+        if (!*error)
                 cpu_limits_arm(p);
 }
 
 static void arm_ptimer(void *object, void *arg)
 {
-        (void)arg;
-        if (deadline_reserve(NULL) == 0)
+        int *error = arg;
+
+        *error = *error ? *error : deadline_reserve(NULL);
+        if (!*error)
                 ptimer_arm(object);
 }
 
-void deadline_boot(void)
+int deadline_boot(void)
 {
-        space_each(TYPE_PROCESS, arm_process, NULL);
-        space_each(TYPE_PTIMER, arm_ptimer, NULL);
+        int error = 0;
+
+        space_each(TYPE_PROCESS, arm_process, &error);
+        space_each(TYPE_PTIMER, arm_ptimer, &error);
+        return error;
 }

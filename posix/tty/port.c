@@ -154,18 +154,21 @@ static int port_boot(struct tty_port *p)
 {
         struct tty_upper *u = p->upper;
         struct tty *t;
+        bool found;
 
         if (p->minor >= TTY_PORTS)
                 return 0;
-        if (!u)
+        if (!u) {
                 u = vmalloc(ALIGN_UP(sizeof(*u), PAGE_SIZE));
-        if (!u)
-                return -ENOMEM;
-        __builtin_memset(u, 0, sizeof(*u));
+                if (!u)
+                        return -ENOMEM;
+                __builtin_memset(u, 0, sizeof(*u));
+        }
         section_begin(no_retry, NULL);
         section_changes();
         t = tty_state()->port[p->minor];
-        if (!t) {
+        found = t != NULL;
+        if (!found) {
                 t = tty_new(TTY_PORT, p->minor);
                 tty_state()->port[p->minor] = t;
                 if (p->minor >= 64) {
@@ -175,7 +178,7 @@ static int port_boot(struct tty_port *p)
                         t->termios.c_iflag |= IUTF8;
                 }
         }
-        if (p->rows)
+        if (p->rows && !found)
                 t->winsize = (struct winsize){.ws_row = p->rows, .ws_col = p->cols};
         section_step();
         if (console_is(p))
@@ -189,6 +192,15 @@ static int port_boot(struct tty_port *p)
         p->hangup = port_hangup;
         p->input = port_input;
         section_end();
+        if (!found)
+                return 0;
+        /* Another life's: the line is set as it was, the screen may have another size, and output may wait. */
+        if (p->ops->set_line)
+                p->ops->set_line(p, t->termios.c_ospeed, t->termios.c_cflag);
+        if (p->rows)
+                port_resized(p);
+        else
+                port_drained(p);
         return 0;
 }
 

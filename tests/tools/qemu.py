@@ -32,12 +32,14 @@ EXACT = ["-icount", "shift=0,sleep=off", "-seed", "42", "-rtc", "base=2026-01-01
 # Configurations of testing.md, by name; CPUS-MODEL-MODE names all others, 4-qemu64-chaos. The numbers of chaos and
 # absent are per mille, barrier is in Hz; check runs the structure checkers at each barrier.
 MODES = {"plain": "", "chaos": "chaos=50", "barrier": "barrier=100 check", "absent": "absent=20",
+         "storm": "storm=100",
          "all": "chaos=50 absent=20 barrier=100 check"}
 CONFIGS = {
     "plain": dict(smp=2, cpu="max"),
     "chaos": dict(smp=1, cpu="qemu64", cmdline=MODES["chaos"]),
     "barrier": dict(smp=4, cpu="max", cmdline=MODES["barrier"]),
     "absent": dict(smp=2, cpu="max", cmdline=MODES["absent"]),
+    "storm": dict(smp=2, cpu="max", cmdline=MODES["storm"]),
     "all": dict(smp=2, cpu="max", cmdline=MODES["all"]),
 }
 
