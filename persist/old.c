@@ -1,6 +1,6 @@
 /*
  * old.c - reading the space as it was (old.h).
- * What this CPU's section wants and does not find is noted in `wanted`; the notes stand until the dispatcher has seen them arrive. Volatile, touched by its CPU only.
+ * What this CPU's section wants and does not find is noted in `wanted`; the notes stand until the next section wants something. Volatile, touched by its CPU only.
  */
 #include "persist/old.h"
 #include "persist/engine.h"
@@ -11,6 +11,7 @@ struct wanted {
 };
 static struct {
         unsigned n;
+        bool fetched; /* the dispatcher knows them: what is wanted from here on is a new list */
         struct wanted page[OLD_WANT_MAX];
 } wanted[PERSIST_CPUS];
 static const struct old_source *source;
@@ -48,6 +49,10 @@ bool old_want(uint64_t epoch, ppn_t ppn)
         bool known;
 
         (void)find(epoch, ppn, &known);
+        if (!known && wanted[cpu].fetched) {
+                wanted[cpu].n = 0;
+                wanted[cpu].fetched = false;
+        }
         if (!known && wanted[cpu].n < OLD_WANT_MAX)
                 wanted[cpu].page[wanted[cpu].n++] = (struct wanted){epoch, ppn};
         return known;
@@ -57,7 +62,7 @@ void old_wait(void)
 {
         struct section *s = section_this();
 
-        if (!wanted[s->cpu].n)
+        if (!old_pending())
                 return;
         must(!s->changed, "P14: an old page is wanted after the first change");
         section_abandon();
@@ -78,7 +83,9 @@ const void *old_page(uint64_t epoch, ppn_t ppn)
 
 bool old_pending(void)
 {
-        return wanted[section_this()->cpu].n != 0;
+        unsigned cpu = section_this()->cpu;
+
+        return wanted[cpu].n && !wanted[cpu].fetched;
 }
 
 void old_fetch(void)
@@ -87,6 +94,7 @@ void old_fetch(void)
 
         for (unsigned i = 0; i < wanted[cpu].n; i++)
                 source->fetch(wanted[cpu].page[i].epoch, wanted[cpu].page[i].ppn);
+        wanted[cpu].fetched = true;
 }
 
 bool old_arrived(void)
@@ -98,7 +106,6 @@ bool old_arrived(void)
                 (void)find(wanted[cpu].page[i].epoch, wanted[cpu].page[i].ppn, &known);
                 all = known;
         }
-        wanted[cpu].n = 0; /* the thread may go on elsewhere: it finds out anew what it wants */
         return all;
 }
 

@@ -43,6 +43,31 @@ void snapshot_barrier_stats(struct barrier_stats *s)
         *s = stats;
 }
 
+/* Pauses by length: eight classes to a power of two. */
+static uint64_t pauses[64 * 8];
+
+static unsigned pause_class(uint64_t ticks)
+{
+        unsigned top = 63u - (unsigned)__builtin_clzl(ticks | 8);
+
+        return (top - 3) * 8 + (unsigned)(ticks >> (top - 3) & 7);
+}
+
+uint64_t snapshot_pause(unsigned per_mille)
+{
+        uint64_t below = 0;
+
+        for (unsigned k = 0; k < sizeof(pauses) / sizeof(pauses[0]); k++) {
+                below += pauses[k];
+                if (below && below * 1000 >= stats.count * per_mille) {
+                        uint64_t end = (8ul + k % 8 + 1) << (k / 8);
+
+                        return end < stats.pause_max ? end : stats.pause_max;
+                }
+        }
+        return 0;
+}
+
 static uint64_t random_next(void)
 {
         random_state ^= random_state << 13;
@@ -141,6 +166,7 @@ static void lead(bool freeze)
         stats.pause_sum += pause;
         if (pause > stats.pause_max)
                 stats.pause_max = pause;
+        pauses[pause_class(pause)]++;
 }
 
 /* One leader at a time. False: `enough`, and meanwhile another's barrier began a new epoch. */
@@ -196,6 +222,11 @@ void snapshot_barrier(void)
 bool snapshot_has_store(void)
 {
         return space_store != NULL;
+}
+
+struct store *snapshot_store(void)
+{
+        return space_store;
 }
 
 bool snapshot_is_durable(uint64_t e)

@@ -158,6 +158,7 @@ struct space_visitor {
 void space_ref_walker_register(void (*walk)(const struct space_visitor *v),
                                uint32_t page_kinds); /* kinds: bit mask of 1 << PAGE_x */
 
+struct store;
 /*
  * Durability. Changes made up to now belong to epoch snapshot_epoch(); they are durable when snapshot_is_durable() says so of it, which never becomes untrue again, also
  * over a recovery. In a space without a store there is nothing better than memory, so everything counts as durable at once.
@@ -168,6 +169,9 @@ void snapshot_request(
 int snapshot_error(void);       /* 0, or why commits cannot go on (-EIO, -ENOSPC): who waits for one gives up */
 const void *snapshot_key(void); /* CONDITION sleepers on this key are woken when a commit is durable, or fails */
 bool snapshot_has_store(void);
+struct store *snapshot_store(void); /* the writer's alone; NULL: none */
+/* Of all pauses since boot, per_mille were not longer than this: clock ticks, an eighth too long at most. */
+uint64_t snapshot_pause(unsigned per_mille);
 
 /*
  * A space on a store (persist/store/store.h). space_open: the state of the store's last commit becomes the space's, pages that must be resident are read, all others come
@@ -180,6 +184,11 @@ struct space_clock {
 };
 int space_open(struct store *s, struct space_clock *clock);
 void space_attach(struct store *s);
+/*
+ * The writer's: the kept snapshot becomes the newest state of the store, with this clock. 0: the machine must start again now, without another commit. Else, if -ENOSPC, -EINVAL
+ * (made by another kernel), -EIO or -ENOMEM came before the commit, nothing has changed.
+ */
+int space_rollback(uint64_t epoch, const struct space_clock *clock);
 
 /*
  * The writer's work, one piece: reads pages that are wanted, makes a snapshot and commits it when one is due. Called by the writer's thread in a loop, outside sections. Returns when there is

@@ -3,6 +3,7 @@
  * past, and the space that is opened from what survived must be that of one epoch, whole, not older than the last one that was durable (P6), and good to go on with.
  */
 #include "tests/unit/persist_test.h"
+#include "persist/old.h"
 #include "persist/host/simdisk.h"
 #include "persist/store/store.h"
 
@@ -510,11 +511,171 @@ static void full_disk(void **state)
 
 #define TEST_ALONE(f) cmocka_unit_test(f)
 
+/* ---- time travel ---- */
+
+#define COPIES 4096u
+static struct {
+        uint64_t epoch;
+        ppn_t ppn;
+        int error;
+        uint8_t *page; /* NULL: wanted */
+} copies[COPIES];
+static unsigned ncopies;
+
+static const void *copy_find(uint64_t epoch, ppn_t ppn, int *error)
+{
+        *error = 0;
+        for (unsigned i = 0; i < ncopies; i++) {
+                if (copies[i].epoch == epoch && copies[i].ppn == ppn) {
+                        *error = copies[i].error;
+                        return copies[i].page;
+                }
+        }
+        return NULL;
+}
+
+static void copy_fetch(uint64_t epoch, ppn_t ppn)
+{
+        int e;
+
+        assert_true(ncopies < COPIES);
+        copies[ncopies].epoch = epoch;
+        copies[ncopies].ppn = ppn;
+        copies[ncopies].page = malloc(4096);
+        e = store_read_at(store, epoch, ppn, copies[ncopies].page);
+        copies[ncopies].error = e == -ENOENT ? 0 : e;
+        if (copies[ncopies].error) {
+                free(copies[ncopies].page);
+                copies[ncopies].page = NULL;
+        }
+        ncopies++;
+}
+
+static int copy_use(uint64_t epoch, bool on)
+{
+        (void)epoch;
+        (void)on;
+        return 0;
+}
+
+static uint64_t old_epoch;
+
+static void old_retry(void *arg)
+{
+        void (*fn)(void) = arg;
+
+        assert_true(old_pending());
+        old_fetch();
+        assert_true(old_arrived());
+        section_begin(old_retry, arg);
+        fn();
+        section_end();
+}
+
+static void run_old(void *arg)
+{
+        void (*fn)(void) = arg;
+
+        section_begin(old_retry, arg);
+        fn();
+        section_end();
+}
+
+/* The table of then, read as a stranger reads it: same sum as then. */
+static void sum_up_old(void)
+{
+        const void *at = old_root(old_epoch, ROOT_PVM);
+        static uint32_t bytes[5 * 1024];
+        static struct table t;
+        uint64_t h = 1;
+
+        assert_non_null(at);
+        assert_true(old_copy(old_epoch, at, &t, sizeof(t)));
+        for (unsigned i = 0; i < SLOTS; i++) {
+                h = h * 31 + t.slot[i].kind;
+                if (!t.slot[i].kind)
+                        continue;
+                assert_true(old_copy(old_epoch, t.slot[i].p, bytes, t.slot[i].len / 4 * 4));
+                if (t.slot[i].kind == BIG) {
+                        const char *o = old_object(old_epoch, t.slot[i].p, T_BIG);
+
+                        assert_memory_equal(o, bytes, t.slot[i].len);
+                        assert_null(old_object(old_epoch, t.slot[i].p, T_BIG + 1));
+                        assert_null(old_object(old_epoch, (char *)t.slot[i].p + 16, T_BIG));
+                }
+                for (size_t k = 0; k < t.slot[i].len / 4; k++)
+                        h = h * 31 + bytes[k];
+        }
+        assert_null(old_bytes(old_epoch, (void *)8, 8));
+        assert_null(old_bytes(old_epoch, (char *)at + 4090 - (uint64_t)at % 4096, 8)); /* across a page's end */
+        assert_false(old_copy(old_epoch, (void *)~0ul, bytes, 8));
+        seen_sum = h;
+}
+
+/* A kept snapshot is read while the space goes on; then it becomes the newest state; then what was given up does. */
+static void time_travel(void **state)
+{
+        static const struct old_source source = {copy_find, copy_fetch, copy_use};
+        struct store_kept kept[4];
+        struct space_clock clock;
+        uint64_t epoch[2], sums[2];
+        struct store_info info;
+
+        (void)state;
+        rng = 815;
+        old_source_register(&source);
+        first_life();
+        for (unsigned k = 0; k < 2; k++) {
+                for (unsigned i = 0; i < 10; i++) {
+                        mutate((unsigned)pick(30) + 5);
+                        commit_now(i % 2);
+                }
+                mutate(1);
+                commit_now(false);
+                assert_int_equal(store_keep(store, 0, &epoch[k]), 0);
+                assert_int_equal(epoch[k], history[nhistory - 1].epoch);
+                sums[k] = history[nhistory - 1].sum;
+        }
+        mutate(50);
+        commit_now(true);
+        assert_true(sums[0] != sums[1]);
+        for (unsigned k = 0; k < 2; k++) {
+                old_epoch = epoch[k];
+                hosted_run(run_old, sum_up_old);
+                assert_true(seen_sum == sums[k]);
+        }
+        assert_int_equal(store_kept(store, kept, 4), 2);
+        for (unsigned k = 0; k < 4; k++) {
+                uint64_t to = epoch[k % 2];
+
+                clock = (struct space_clock){kept[k % 2].clock.mono_ns, kept[k % 2].clock.real_ns};
+                assert_int_equal(space_rollback(to + 1000, &clock) == 0, false);
+                assert_int_equal(space_rollback(to, &clock), 0);
+                power_off();
+                assert_int_equal(store_open(&disk.d, 200 + k, &store), 0);
+                store_info(store, &info);
+                assert_true(info.epoch > epoch[1] && info.clock.mono_ns == kept[k % 2].clock.mono_ns);
+                open_life();
+                assert_true(sum() == sums[k % 2]);
+                mutate(20);
+                nhistory = 0;
+                commit_now(true);
+                check_structure();
+        }
+        assert_int_equal(store_check(store, true, NULL, NULL), 0);
+        assert_int_equal(store_drop(store, epoch[0]), 0);
+        assert_int_equal(store_check(store, true, NULL, NULL), 0);
+        power_off();
+        while (ncopies)
+                free(copies[--ncopies].page);
+        simdisk_free(&disk);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {TEST_ALONE(commits_while_running), TEST_ALONE(cadence),
-                                           TEST_ALONE(failing_disk), TEST_ALONE(larger_than_memory),
-                                           TEST_ALONE(full_disk)};
+        const struct CMUnitTest tests[] = {
+                TEST_ALONE(commits_while_running), TEST_ALONE(cadence),   TEST_ALONE(failing_disk),
+                TEST_ALONE(larger_than_memory),    TEST_ALONE(full_disk), TEST_ALONE(time_travel)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
