@@ -150,7 +150,7 @@ $(BUILD)/mkrootfs: rootfs/mkrootfs.c rootfs/image.h | $(CACHE)/setup.mk
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O2 -g -Wall -Wextra -Werror -I. $< -o $@ -llz4 -lxxhash
 
-ROOTFS_DEPS = $(BUILD)/mkrootfs $(ROOTFS_MANIFESTS) $(shell find rootfs/overlay) $(call port_stamps,$(PROGRAM_PORTS) musl)
+ROOTFS_DEPS = $(BUILD)/mkrootfs $(ROOTFS_MANIFESTS) $(shell find rootfs/overlay) $(call port_stamps,$(PROGRAM_PORTS) musl) $(SYSTEM_PROGRAMS)
 $(OUT)/rootfs.img: $(ROOTFS_DEPS)
 	$(call say,ROOTFS,$@)
 	$(Q)mkdir -p $(@D)
@@ -225,12 +225,17 @@ $(BUILD)/tests/runcases: tests/tools/runcases.c $(call port_stamps,musl)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -static -s $< -o $@
 
+$(BUILD)/tests/mkstore: tests/tools/mkstore.c $(wildcard persist/*.[ch] persist/store/*.[ch] persist/host/*.[ch])
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(UNIT_CFLAGS) $< $(wildcard persist/*.c persist/store/*.c persist/host/*.c) -llz4 -lxxhash -lpthread -o $@
+
 $(BUILD)/tests/count.so: tests/tools/count.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O2 -Wall -Wextra -Werror -fPIC -shared $< -o $@
 
-tests: $(GUEST_PROGRAMS) $(BUILD)/tests/runcases $(BUILD)/tests/count.so $(call port_stamps,$(TEST_PORTS)) ## build all test programs
+tests: $(GUEST_PROGRAMS) $(BUILD)/tests/mkstore $(BUILD)/tests/runcases $(BUILD)/tests/count.so $(call port_stamps,$(TEST_PORTS)) ## build all test programs
 
 linux: $(BUILD)/rootfs.cpio ## fetch Debian's Linux, to compare with
 	@ports/fetch-linux $(CACHE)

@@ -17,3 +17,10 @@ $(OUT)/obj/posix/exec/vdso/image.S.o: posix/exec/vdso/image.S $(VDSO)
 	$(Q)$(CC) -D__ASSEMBLY__ '-DVDSO_IMAGE="$(VDSO)"' -c $< -o $@
 
 KERNEL_OBJS += $(OUT)/obj/posix/exec/vdso/image.S.o
+
+# Programs of the system itself: static, against musl.
+SYSTEM_PROGRAMS := $(patsubst posix/tools/%.c,$(BUILD)/posix/%,$(wildcard posix/tools/*.c))
+$(SYSTEM_PROGRAMS): $(BUILD)/posix/%: posix/tools/%.c | $(BUILD)/ports/musl.stamp
+	$(call say,MUSLCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -static -s $< -o $@

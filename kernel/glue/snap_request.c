@@ -1,12 +1,28 @@
 /*
- * snap_request.c - the queue of what others want of the store (snap_request.h).
+ * snap_request.c - what others want of the store (snap_request.h): the queue, and the writer's side of it: requests, and the policy by which snapshots are kept.
+ * The writer publishes a copy of the table of kept snapshots and of the store's figures, so that who only looks need not ask.
  */
 #include "kernel/glue/snap_request.h"
+#include "kernel/glue/old_pages.h"
+#include "kernel/glue/store_writer.h"
 #include "kernel/include/cpu.h"
+#include "kernel/include/log.h"
+#include "kernel/include/power.h"
+#include "kernel/include/time.h"
+#include "kernel/lib/string.h"
 #include <asm/errno.h>
 
-static struct spinlock queue_lock;
+#define HOUR_S 3600ul
+#define DAY_S  86400ul
+
+static struct spinlock queue_lock, seen_lock;
 static struct snap_request *first, **last = &first;
+static struct store_kept seen[SNAP_KEPT_MAX], work[SNAP_KEPT_MAX]; /* work: the writer's */
+static unsigned nseen;
+static struct store_info info;
+static uint64_t auto_epoch,
+        auto_ns; /* the last one kept by the policy, or found at boot: its epoch, and when (monotonic) */
+uint64_t snap_auto_s = 60;
 
 void snap_submit(struct snap_request *r)
 {
@@ -22,4 +38,180 @@ void snap_submit(struct snap_request *r)
         *last = r;
         last = &r->next;
         spin_unlock(&queue_lock, f);
+        writer_wake();
+}
+
+static struct snap_request *take(void)
+{
+        uint64_t f = spin_lock(&queue_lock);
+        struct snap_request *r = first;
+
+        if (r) {
+                first = r->next;
+                if (!first)
+                        last = &first;
+        }
+        spin_unlock(&queue_lock, f);
+        return r;
+}
+
+unsigned snap_list(struct store_kept *list, unsigned max)
+{
+        uint64_t f = spin_lock(&seen_lock);
+        unsigned n = nseen;
+
+        memcpy(list, seen, MIN(n, max) * sizeof(*list));
+        spin_unlock(&seen_lock, f);
+        return n;
+}
+
+void snap_store_info(struct store_info *to)
+{
+        uint64_t f = spin_lock(&seen_lock);
+
+        *to = info;
+        spin_unlock(&seen_lock, f);
+}
+
+static void publish(struct store *s)
+{
+        unsigned n = store_kept(s, work, SNAP_KEPT_MAX);
+        struct store_info now;
+        uint64_t f;
+
+        store_info(s, &now);
+        f = spin_lock(&seen_lock);
+        nseen = MIN(n, SNAP_KEPT_MAX);
+        memcpy(seen, work, nseen * sizeof(*seen));
+        info = now;
+        spin_unlock(&seen_lock, f);
+}
+
+static const struct store_kept *find_kept(struct store *s, uint64_t epoch)
+{
+        unsigned n = store_kept(s, work, SNAP_KEPT_MAX);
+
+        for (unsigned i = 0; i < MIN(n, SNAP_KEPT_MAX); i++) {
+                if (work[i].epoch == epoch)
+                        return &work[i];
+        }
+        return NULL;
+}
+
+static int rollback(struct store *s, uint64_t epoch)
+{
+        const struct store_kept *k = find_kept(s, epoch);
+        struct space_clock clock;
+        int e;
+
+        if (!k)
+                return -ENOENT;
+        clock = (struct space_clock){k->clock.mono_ns, k->clock.real_ns};
+        klog(LOG_INFO, "going back to epoch %lu", epoch);
+        e = space_rollback(epoch, &clock);
+        if (e)
+                return e;
+        (void)store_leave(s);
+        e = power_reset();
+        panic("the machine went back to epoch %lu, and does not restart by itself: error %d", epoch, e);
+}
+
+static int carry_out(struct store *s, struct snap_request *r)
+{
+        int e;
+
+        switch (r->op) {
+        case SNAP_KEEP:
+                return store_keep(s, KEPT_PINNED, &r->epoch);
+        case SNAP_DROP:
+                return old_pages_in_use(r->epoch) ? -EBUSY : store_drop(s, r->epoch);
+        case SNAP_ROLLBACK:
+                return rollback(s, r->epoch);
+        case SNAP_READ_PAGE:
+                if (!find_kept(s, r->epoch))
+                        return -EIO; /* it is gone */
+                e = store_read_at(s, r->epoch, r->ppn, r->buf);
+                return e == -ENOENT ? 0 : e; /* a page of zeroes */
+        }
+        return -EINVAL;
+}
+
+/* Snapshots of one class of age that share a slot of time: only the newest of them stays. */
+static uint64_t slot_of(uint64_t age_s, uint64_t at_s)
+{
+        if (age_s < HOUR_S)
+                return ~0ul; /* each for itself */
+        return age_s < DAY_S ? at_s / HOUR_S : age_s < 31 * DAY_S ? at_s / DAY_S : 0;
+}
+
+static bool may_go(const struct store_kept *k)
+{
+        return !(k->flags & KEPT_PINNED) && !old_pages_in_use(k->epoch);
+}
+
+/* True: the one at i of the n in work, oldest first, is thinned out: too old, or the next one stands for the same stretch of time. */
+static bool thin(unsigned i, unsigned n, uint64_t now_s)
+{
+        uint64_t at_s = work[i].clock.real_ns / NSEC_PER_SEC, next_s, age_s = now_s > at_s ? now_s - at_s : 0, slot;
+
+        if (!may_go(&work[i]))
+                return false;
+        if (age_s >= 31 * DAY_S)
+                return true;
+        slot = slot_of(age_s, at_s);
+        if (slot == ~0ul || i + 1 == n)
+                return false;
+        next_s = work[i + 1].clock.real_ns / NSEC_PER_SEC;
+        return slot == slot_of(now_s > next_s ? now_s - next_s : 0, next_s);
+}
+
+static bool nearly_full(struct store *s)
+{
+        struct store_info now;
+
+        store_info(s, &now);
+        return now.free + now.pending < now.nblocks / 16;
+}
+
+static void policy(struct store *s)
+{
+        uint64_t now_ns = time_mono_ns(), now_s = time_real_ns() / NSEC_PER_SEC, epoch;
+        struct store_info now;
+        unsigned n;
+        int r = 0;
+
+        if (!snap_auto_s || now_ns - auto_ns < snap_auto_s * NSEC_PER_SEC)
+                return;
+        auto_ns = now_ns;
+        store_info(s, &now);
+        if (!now.epoch || now.epoch == auto_epoch)
+                return; /* nothing has changed */
+        n = store_kept(s, work, SNAP_KEPT_MAX);
+        for (unsigned i = 0; i < n && !r; i++)
+                if (thin(i, n, now_s))
+                        r = store_drop(s, work[i].epoch);
+        n = store_kept(s, work, SNAP_KEPT_MAX);
+        for (unsigned i = 0; i < n && !r && (nearly_full(s) || n - i >= SNAP_KEPT_MAX - 1); i++)
+                if (may_go(&work[i]))
+                        r = store_drop(s, work[i].epoch);
+        if (!r && !nearly_full(s))
+                r = store_keep(s, 0, &epoch);
+        auto_epoch = now.epoch;
+        if (r)
+                klog(LOG_ERR, "snapshots: the policy cannot be kept: %d", r);
+}
+
+void snap_serve(struct store *s)
+{
+        struct snap_request *r;
+
+        while ((r = take())) {
+                r->status = carry_out(s, r);
+                if (r->op != SNAP_READ_PAGE)
+                        publish(s);
+                r->done(r);
+        }
+        if (!snapshot_error())
+                policy(s);
+        publish(s);
 }

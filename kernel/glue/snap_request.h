@@ -1,17 +1,17 @@
 /*
- * snap_request.h - what others want of the store: to keep, drop and go back to snapshots, and pages of them. The writer alone uses the store, so they ask it.
+ * snap_request.h - what others want of the store: to keep and drop snapshots, to go back to one, and pages of them. The writer alone uses the store, so they ask it.
  *
  * A request is volatile and belongs to who submits it until it is done; nobody waits on the spot. What must survive a reboot keeps its own record and asks again.
  */
 #pragma once
 #include "persist/space.h"
+#include "persist/store/format.h"
 #include "persist/store/store.h"
 
 enum snap_op {
-        SNAP_KEEP,     /* the last commit is kept, pinned by the user; out: epoch */
-        SNAP_DROP,     /* epoch; -EBUSY while it is in use */
-        SNAP_ROLLBACK, /* epoch becomes the newest state, and the machine goes down to come up in it; done() is called only when that cannot be */
-        SNAP_POLICY,   /* policy becomes the store's */
+        SNAP_KEEP, /* the last commit is kept, pinned by the user; out: epoch */
+        SNAP_DROP, /* epoch; -EBUSY while it is in use */
+        SNAP_ROLLBACK, /* epoch becomes the newest state, and the machine starts again in it; done() only if that cannot be */
         SNAP_READ_PAGE, /* epoch, ppn; the page to buf */
 };
 
@@ -20,13 +20,23 @@ struct snap_request {
         uint64_t epoch;
         ppn_t ppn;
         void *buf;
-        int status; /* out: 0 or -Exxx */
-        void (*done)(struct snap_request
-                             *r);  /* the writer calls it, outside sections, or whoever finds that there is no store */
-        struct snap_request *next; /* the queue's */
+        int status;                           /* out: 0 or -Exxx */
+        void (*done)(struct snap_request *r); /* by the writer, outside sections; at once where there is no store */
+        struct snap_request *next;            /* the queue's */
 };
 
 /* Any context but interrupt handlers. Without a store the request is done at once, with -ENODEV. */
 void snap_submit(struct snap_request *r);
-/* The writer, in its loop, between commits: carries out what was submitted. */
+/* The writer, in its loop, between commits: carries out what was submitted, and keeps snapshots by the policy. */
 void snap_serve(struct store *s);
+
+/*
+ * The policy: every snap_auto_s seconds in which something changed a snapshot is kept (0: none). Of those of the last hour all stay, then one an hour for a day,
+ * then one a day for a month. Pinned ones and those in use stay in any case. When the store is nearly full the oldest go first.
+ */
+extern uint64_t snap_auto_s;
+
+/* What the writer saw last. Any context; max: places in list; returns how many are kept. */
+#define SNAP_KEPT_MAX 1024u
+unsigned snap_list(struct store_kept *list, unsigned max);
+void snap_store_info(struct store_info *info);

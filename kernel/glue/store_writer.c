@@ -2,6 +2,7 @@
  * store_writer.c - the writer: a worker in a loop of snapshot_step(). See persist/snapshot.c for what it does.
  */
 #include "kernel/glue/store_writer.h"
+#include "kernel/glue/snap_request.h"
 #include "kernel/include/worker.h"
 #include "persist/space.h"
 
@@ -14,6 +15,7 @@ static void run(void *arg)
         (void)arg;
         for (;;) {
                 snapshot_step(&next_ns);
+                snap_serve(snapshot_store());
                 worker_sleep(next_ns);
         }
 }

@@ -6,6 +6,7 @@
 #include "kernel/glue/old_pages.h"
 #include "kernel/glue/persist_host.h"
 #include "kernel/glue/phantom_proc.h"
+#include "kernel/glue/snap_proc.h"
 #include "kernel/include/arch/machine.h"
 #include "kernel/include/arch/thread_regs.h"
 #include "kernel/include/boot.h"
@@ -64,6 +65,7 @@ noreturn void kernel_main_late(void)
         if (r < 0)
                 panic("the system cannot be started: error %d", r);
         phantom_proc_register();
+        snap_proc_register();
         space_absent_per_mille = (uint32_t)boot_option_u64("absent", 0);
         space_check_each_barrier = boot_option("check", NULL, 0);
         barrier_set_rate((uint32_t)boot_option_u64("barrier", 0));

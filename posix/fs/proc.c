@@ -439,6 +439,11 @@ static long proc_write(struct call *c, struct file *f)
                 return -ENOMEM;
         if (pid_is_mem(f->inode))
                 return pid_mem_io(c, f, true);
+        if (c->stage == PROC_WRITE_MORE) {
+                n = node_of(f->inode);
+                r = n && n->write ? n->write(c, NULL, 0, n->arg) : -ENODEV;
+                return r ? r : (long)len;
+        }
         if (io_copy_in(&c->io, s->block, len) < len)
                 return user_fault(c);
         s->block[len] = 0;

@@ -143,7 +143,9 @@ struct posix_root {
         uint64_t nforks;    /* processes ever made, for /proc/stat */
         uint64_t init_start_ns;
         uint32_t init_deaths, pad_init;
-        uint64_t spare[32];
+        uint64_t snap_interval_ms,
+                snap_auto_s; /* how often commits are made and snapshots kept, plus one; 0: never set */
+        uint64_t spare[30];
 };
 static inline struct posix_root *posix_root(void)
 {

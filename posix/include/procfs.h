@@ -15,7 +15,11 @@ bool proc_full(const struct proc_text *t);
 
 /* Makes the whole text, from the section of a read: changes nothing, or calls section_step() after what it changed. */
 typedef void (*proc_read_fn)(struct proc_text *t, void *arg);
-/* text is copied in, NUL-terminated, len bytes. Calls changes(c) before it changes something of the space. 0 or -Exxx. */
+/*
+ * text is copied in, NUL-terminated, len bytes. Calls changes(c) before it changes something of the space. 0 or -Exxx. It may wait: before its first wait it
+ * puts what it needs of the text into call_state() and sets the call's stage to PROC_WRITE_MORE; from then on it is called with text NULL.
+ */
+#define PROC_WRITE_MORE 2
 typedef long (*proc_write_fn)(struct call *c, const char *text, size_t len, void *arg);
 
 /*

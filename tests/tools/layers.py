@@ -30,7 +30,7 @@ LAYERS = {
 # What may be in angle brackets in code that has no libc; ports of the kernel by name.
 FREESTANDING = re.compile(r"(linux|asm|asm-generic|drm|sound)/.*|std(arg|bool|def|int|align|noreturn|atomic)\.h|limits\.h|"
                           r"(cpuid|immintrin|x86intrin)\.h|(vterm|vterm_internal|lz4|xxhash|console_font)\.h")
-HOSTED = ("persist/host/", "rootfs/", "tests/", "ports/")
+HOSTED = ("persist/host/", "posix/tools/", "rootfs/", "tests/", "ports/")
 
 
 def layer_of(path):
