@@ -56,6 +56,42 @@ def in_use(guest, ram_kib):
     return ram_kib - int(output.split("MemFree:")[1].split()[0])
 
 
+# Lists everything below a directory, and what is in it; /tmp/o has the lists themselves.
+COMPARE = [
+    "mkdir -p /mnt/old /tmp/a/b/many /tmp/o; echo 1 >/tmp/a/f; ln -s a/f /tmp/l; ln -s /tmp/l /tmp/a/ll; chown -h 5:6 /tmp/l",
+    "head -c 3000000 /dev/urandom >/tmp/a/big; echo x | dd of=/tmp/a/sparse bs=1 seek=9999999 2>/dev/null",
+    "i=0; while [ $i -lt 300 ]; do : >/tmp/a/b/many/name$i; i=$((i+1)); done",
+    "walk() { cd $1; find . -path ./proc -prune -o -path ./sys -prune -o -path ./mnt -prune -o -path ./dev -prune"
+    " -o -path ./tmp/o -prune -o -name .ash_history -prune -o -print | sort >$2.names; xargs stat -c '%n %a %u %g %s %h %F %Y %N' <$2.names >$2.stat;"
+    " find . -xdev -path ./mnt -prune -o -path ./tmp/o -prune -o -name .ash_history -prune -o -type f -print | sort | xargs md5sum >$2.sums; cd /; }",
+]
+
+
+@test
+def snapshot_files():
+    """The file system of snapshots shows exactly what is there: it reads the running space, and everything in it is compared; absent pages, barriers and chaos change nothing."""
+    with Guest("snapshot_files", phantom("absent=20 barrier=20 chaos=20"), smp=2) as guest:
+        guest.prompt(total=300)
+        for command in COMPARE:
+            guest.command(command, timeout=300)
+        status, output = guest.command("echo 1 >/proc/phantom/snapshot_live; psnap mount 7 /mnt/old")
+        expect(status == 0, output)
+        guest.command("walk / /tmp/o/now", timeout=300)
+        guest.command("echo 1 >/proc/phantom/snapshot_live; walk /mnt/old /tmp/o/then", timeout=300)
+        for kind in ("names", "stat", "sums"):
+            status, output = guest.command(f"cmp /tmp/o/now.{kind} /tmp/o/then.{kind} && wc -l </tmp/o/now.{kind}")
+            expect(status == 0 and int(output) > 300, f"{kind}: {output}")
+        for command, error in (("touch /mnt/old/x", "Read-only"), ("rm -f /mnt/old/etc/passwd", "Read-only"),
+                               ("mkdir /mnt/old/tmp/d", "Read-only"), ("chmod 0 /mnt/old/etc", "Read-only"),
+                               ("cat /mnt/old/dev/null", "No such device"), ("mount -t tmpfs x /mnt/old/mnt", "denied"),
+                               ("mount -o remount,rw /mnt/old; touch /mnt/old/x", "Read-only"),
+                               ("su user -c 'cat /mnt/old/etc/shadow'", "denied"), ("cd /mnt/old/tmp; umount /mnt/old", "busy")):
+            _, output = guest.command(command)
+            expect(error in output, f"{command}: {output!r}")
+        _, output = guest.command("pwd; cd /; umount /mnt/old && ls /mnt/old | wc -l")
+        expect(output == "/mnt/old/tmp\n0\n", output)
+
+
 @test
 def bios_cd_64mib():
     """Boots and works from the CD by BIOS in 64 MiB with one CPU of the oldest kind; at most 32 MiB are in use."""
