@@ -182,6 +182,8 @@ static uint64_t ticks_ns(uint64_t ticks)
 
 static void show_status(struct proc_text *t, void *arg)
 {
+        static const char *const kinds[PAGE_KINDS] = {NULL,         "allocator", "objects", "blocks",
+                                                      "page_trees", "memory",    "files",   "directories"};
         struct snapshot_stats commits;
         struct barrier_stats b;
         struct space_stats s;
@@ -198,6 +200,8 @@ static void show_status(struct proc_text *t, void *arg)
         proc_printf(t, "store %d\nerror %d\nepoch %lu\ndurable_epoch %lu\ninterval_ms %lu\nauto_s %lu\n",
                     snapshot_has_store(), snapshot_error(), s.epoch, commits.durable_epoch,
                     snapshot_interval_ns / 1000000, snap_auto_s);
+        for (unsigned k = 1; k < PAGE_KINDS; k++)
+                proc_printf(t, "pages_%s %lu\n", kinds[k], s.pages[k]);
         proc_printf(t, "commits %lu\ncommitted_pages %lu\ncopied_pages %lu\ndirty_pages %lu\nused_pages %lu\n",
                     commits.commits, commits.pages, commits.copied, s.dirty_now, used);
         proc_printf(t, "pauses %lu\npause_p50_ns %lu\npause_p99_ns %lu\npause_max_ns %lu\n", b.count,

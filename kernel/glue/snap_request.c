@@ -73,25 +73,39 @@ void snap_store_info(struct store_info *to)
         spin_unlock(&seen_lock, f);
 }
 
-static void publish(struct store *s)
+static void publish_info(struct store *s)
 {
-        unsigned n = store_kept(s, work, SNAP_KEPT_MAX);
         struct store_info now;
         uint64_t f;
 
         store_info(s, &now);
         f = spin_lock(&seen_lock);
-        nseen = MIN(n, SNAP_KEPT_MAX);
-        memcpy(seen, work, nseen * sizeof(*seen));
         info = now;
+        spin_unlock(&seen_lock, f);
+}
+
+static unsigned list_kept(struct store *s)
+{
+        unsigned n = store_kept(s, work, SNAP_KEPT_MAX);
+
+        return MIN(n, SNAP_KEPT_MAX);
+}
+
+static void publish_kept(struct store *s)
+{
+        unsigned n = list_kept(s);
+        uint64_t f = spin_lock(&seen_lock);
+
+        nseen = n;
+        memcpy(seen, work, n * sizeof(*seen));
         spin_unlock(&seen_lock, f);
 }
 
 static const struct store_kept *find_kept(struct store *s, uint64_t epoch)
 {
-        unsigned n = store_kept(s, work, SNAP_KEPT_MAX);
+        unsigned n = list_kept(s);
 
-        for (unsigned i = 0; i < MIN(n, SNAP_KEPT_MAX); i++) {
+        for (unsigned i = 0; i < n; i++) {
                 if (work[i].epoch == epoch)
                         return &work[i];
         }
@@ -186,32 +200,39 @@ static void policy(struct store *s)
         store_info(s, &now);
         if (!now.epoch || now.epoch == auto_epoch)
                 return; /* nothing has changed */
-        n = store_kept(s, work, SNAP_KEPT_MAX);
+        n = list_kept(s);
         for (unsigned i = 0; i < n && !r; i++)
                 if (thin(i, n, now_s))
                         r = store_drop(s, work[i].epoch);
-        n = store_kept(s, work, SNAP_KEPT_MAX);
+        n = list_kept(s);
         for (unsigned i = 0; i < n && !r && (nearly_full(s) || n - i >= SNAP_KEPT_MAX - 1); i++)
                 if (may_go(&work[i]))
                         r = store_drop(s, work[i].epoch);
         if (!r && !nearly_full(s))
                 r = store_keep(s, 0, &epoch);
         auto_epoch = now.epoch;
+        publish_kept(s);
         if (r)
                 klog(LOG_ERR, "snapshots: the policy cannot be kept: %d", r);
 }
 
 void snap_serve(struct store *s)
 {
+        static bool seen_first;
         struct snap_request *r;
+
+        if (!seen_first) {
+                publish_kept(s);
+                seen_first = true;
+        }
 
         while ((r = take())) {
                 r->status = carry_out(s, r);
                 if (r->op != SNAP_READ_PAGE)
-                        publish(s);
+                        publish_kept(s);
                 r->done(r);
         }
         if (!snapshot_error())
                 policy(s);
-        publish(s);
+        publish_info(s);
 }

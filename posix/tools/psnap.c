@@ -183,13 +183,13 @@ static const char *size(double bytes, char out[32])
 
 static void status(void)
 {
-        struct figure before[32], now[32];
-        unsigned nb = figures(before, 32), n;
+        struct figure before[64], now[64];
+        unsigned nb = figures(before, 64), n;
         char text[32], text2[32];
         double rate;
 
         usleep(500000);
-        n = figures(now, 32);
+        n = figures(now, 64);
 #define F(name) figure(now, n, name)
         rate = (double)(F("commits") - figure(before, nb, "commits")) / 0.5;
         if (F("commits") < figure(before, nb, "commits")) /* the machine was off in between */
@@ -214,6 +214,11 @@ static void status(void)
         }
         printf("state       %s in use, %s of it changed since the last snapshot\n",
                size((double)F("used_pages") * 4096, text), size((double)F("dirty_pages") * 4096, text2));
+        printf("used by    ");
+        for (unsigned i = 0; i < n; i++)
+                if (!strncmp(now[i].name, "pages_", 6))
+                        printf(" %s %s%s", now[i].name + 6, size((double)now[i].value * 4096, text),
+                               i + 1 < n && !strncmp(now[i + 1].name, "pages_", 6) ? "," : "\n");
         printf("pauses      %llu; half below %.1f us, 99 of 100 below %.1f us, the longest %.1f us\n", F("pauses"),
                (double)F("pause_p50_ns") / 1000, (double)F("pause_p99_ns") / 1000, (double)F("pause_max_ns") / 1000);
 #undef F
@@ -299,7 +304,7 @@ static void rollback(uint64_t epoch, bool yes)
 
 static void policy(char **arg)
 {
-        struct figure list[32];
+        struct figure list[64];
         unsigned n;
 
         for (; *arg; arg += 2) {
@@ -307,7 +312,7 @@ static void policy(char **arg)
                         usage();
                 command("%s %s", arg[0], arg[1]);
         }
-        n = figures(list, 32);
+        n = figures(list, 64);
         if (json)
                 printf("{\"interval_ms\": %llu, \"auto_s\": %llu}\n", figure(list, n, "interval_ms"),
                        figure(list, n, "auto_s"));
