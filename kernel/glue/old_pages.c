@@ -228,9 +228,12 @@ bool old_pages_in_use(uint64_t epoch)
 static int use(uint64_t epoch, bool on)
 {
         int r = on ? -EMFILE : -ENOENT;
-        uint64_t f = spin_lock(&table_lock);
         unsigned at = USES;
+        uint64_t f;
 
+        if (on && !snapshot_live && !snap_is_kept(epoch)) /* copies of its pages may still be here */
+                return -ENOENT;
+        f = spin_lock(&table_lock);
         for (unsigned i = 0; i < USES; i++) {
                 if (uses[i].count && uses[i].epoch == epoch)
                         at = i;

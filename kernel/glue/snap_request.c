@@ -19,6 +19,7 @@ static struct spinlock queue_lock, seen_lock;
 static struct snap_request *first, **last = &first;
 static struct store_kept seen[SNAP_KEPT_MAX], work[SNAP_KEPT_MAX]; /* work: the writer's */
 static unsigned nseen;
+static bool seen_once;
 static struct store_info info;
 static uint64_t auto_epoch,
         auto_ns; /* the last one kept by the policy, or found at boot: its epoch, and when (monotonic) */
@@ -65,6 +66,17 @@ unsigned snap_list(struct store_kept *list, unsigned max)
         return n;
 }
 
+bool snap_is_kept(uint64_t epoch)
+{
+        uint64_t f = spin_lock(&seen_lock);
+        bool found = !seen_once;
+
+        for (unsigned i = 0; i < nseen; i++)
+                found |= seen[i].epoch == epoch;
+        spin_unlock(&seen_lock, f);
+        return found;
+}
+
 void snap_store_info(struct store_info *to)
 {
         uint64_t f = spin_lock(&seen_lock);
@@ -96,6 +108,7 @@ static void publish_kept(struct store *s)
         unsigned n = list_kept(s);
         uint64_t f = spin_lock(&seen_lock);
 
+        seen_once = true;
         nseen = n;
         memcpy(seen, work, n * sizeof(*seen));
         spin_unlock(&seen_lock, f);
@@ -218,13 +231,10 @@ static void policy(struct store *s)
 
 void snap_serve(struct store *s)
 {
-        static bool seen_first;
         struct snap_request *r;
 
-        if (!seen_first) {
+        if (!seen_once)
                 publish_kept(s);
-                seen_first = true;
-        }
 
         while ((r = take())) {
                 r->status = carry_out(s, r);

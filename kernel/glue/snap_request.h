@@ -39,4 +39,5 @@ extern uint64_t snap_auto_s;
 /* What the writer saw last. Any context; max: places in list; returns how many are kept. */
 #define SNAP_KEPT_MAX 1024u
 unsigned snap_list(struct store_kept *list, unsigned max);
+bool snap_is_kept(uint64_t epoch); /* true for all before the writer has first looked */
 void snap_store_info(struct store_info *info);

@@ -162,10 +162,12 @@ static int path(struct inode *inode, char *buf, size_t len)
 
         if (!m)
                 return -ENOENT;
-        while ((uint64_t)o.at != m->root->proc_key[0]) {
+        for (unsigned steps = 0; (uint64_t)o.at != m->root->proc_key[0]; steps++) {
                 const struct inode *i = old_inode(o);
                 struct dir_entry e;
 
+                if (steps == len)
+                        return -EIO; /* a circle */
                 if (i && i->mount_point) {
                         o.at = i->mount_point;
                         continue;
