@@ -699,9 +699,11 @@ static bool on_cpu_stack(void)
         return cpu_this()->stack_top - here < 32768 && !worker_this();
 }
 
-static void gate_stand_in(void)
+static void gate_stand_in(bool may_park)
 {
         struct work *w;
+
+        (void)may_park;
 
         CHECK(on_cpu_stack());
         if (cpu_this()->need & NEED_PARK) {

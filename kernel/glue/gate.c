@@ -128,15 +128,18 @@ static void park(struct cpu *cpu)
 }
 
 /* A barrier does not wait for all that is queued: the gate is looked at before each item. */
-void gate_run(void)
+void gate_run(bool may_park)
 {
         struct cpu *cpu = cpu_this();
         uint64_t seen = storm_count();
         struct work *w;
 
         do {
-                if (cpu->need & NEED_PARK)
+                if (cpu->need & NEED_PARK) {
+                        if (!may_park)
+                                return;
                         park(cpu);
+                }
                 if (unlikely(seen != storm_count())) /* the thread that was here is on a queue */
                         arch_stack_reset(sched_loop, NULL);
                 w = work_take();

@@ -1,7 +1,7 @@
 /* gate.h - the barrier clock and the gate between sections (kernel/glue; wired into the scheduler by kernel/init). */
 #pragma once
 #include "kernel/include/types.h"
-void gate_run(void); /* outside sections; registers of the current thread are in its record */
+void gate_run(bool may_park); /* outside sections; may_park: the current thread, if any, is in its record */
 void gate_idle(void);
 void gate_awake(void);
 void park_if_asked(void); /* persist_host.c */

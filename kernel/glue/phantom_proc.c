@@ -7,6 +7,7 @@
 #include "kernel/include/mem.h"
 #include "persist/section.h"
 #include "persist/space.h"
+#include "posix/include/process.h"
 #include "posix/include/procfs.h"
 
 extern uint32_t chaos_per_mille; /* posix/call */
@@ -46,6 +47,25 @@ static long set_storm(struct call *c, const char *text, size_t len, void *arg)
         if (proc_parse_u64(text, &ms) || ms > 3600000)
                 return -EINVAL;
         storm_set_interval((uint32_t)ms);
+        return 0;
+}
+
+static void show_fresh(struct proc_text *t, void *arg)
+{
+        (void)arg;
+        proc_printf(t, "%u\n", posix_root()->fresh);
+}
+
+static long set_fresh(struct call *c, const char *text, size_t len, void *arg)
+{
+        uint64_t on;
+
+        (void)len;
+        (void)arg;
+        if (proc_parse_u64(text, &on) || on > 1)
+                return -EINVAL;
+        changes(c);
+        posix_root()->fresh = (uint32_t)on;
         return 0;
 }
 
@@ -97,6 +117,7 @@ void phantom_proc_register(void)
 
         proc_register("/proc/phantom/barrier_hz", 0644, show_rate, set_rate, NULL);
         proc_register("/proc/phantom/storm", 0644, show_storm, set_storm, NULL);
+        proc_register("/proc/phantom/fresh", 0644, show_fresh, set_fresh, NULL);
         proc_register("/proc/phantom/check", 0644, show_check, set_check, NULL);
         proc_register("/proc/phantom/stats", 0444, show_stats, NULL, NULL);
         proc_register_number("/proc/phantom/chaos", &chaos);

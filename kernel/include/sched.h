@@ -117,7 +117,9 @@ struct sched_hooks {
         void (*resume)(struct thread *t); /* after an abandoned work item on top of t: go on with it. Never returns. */
         void (*idle)(void);               /* nothing to run: drop the address space; counts as parked from here */
         void (*awake)(void);              /* after idle, before anything of the space is touched */
-        void (*gate)(
-                void); /* NEED_PARK or NEED_WORK is set and no thread is current: park, run work. Returns, or enters sched_loop anew. */
+        /*
+         * NEED_PARK or NEED_WORK is set: run work, and park, which only he allows whose thread is in its record, or who has none. Returns, or enters sched_loop anew.
+         */
+        void (*gate)(bool may_park);
 };
 extern struct sched_hooks sched_hooks;

@@ -659,7 +659,7 @@ noreturn void sched_loop(void *unused)
         (void)unused;
         for (;;) {
                 if (cpu->need & (NEED_PARK | NEED_WORK))
-                        sched_hooks.gate();
+                        sched_hooks.gate(true);
                 /* A signal's mark was for a thread that has left; who comes next has its own in its word. */
                 __atomic_fetch_and(&cpu->need, ~(NEED_RESCHED | NEED_SIGNAL), __ATOMIC_SEQ_CST);
                 uint64_t f = spin_lock(&q->lock);

@@ -115,6 +115,25 @@ static const struct step recover_steps[] = {
         {"readiness queues", epoll_boot}, {"threads", thread_boot},  {"objects that were dying", object_boot},
 };
 
+/* What the space itself must know of it. Time off is wall time: a clock that was set back meanwhile gives none. */
+static void new_life(const struct space_clock *then)
+{
+        struct posix_root *root = posix_root();
+        uint64_t now = time_real_ns();
+
+        section_begin(no_retry, NULL);
+        section_changes();
+        root->lives++;
+        if (now > then->real_ns)
+                root->time_off_ns += now - then->real_ns;
+        if (root->fresh || boot_option("fresh", NULL, 0)) {
+                root->fresh = 0;
+                klog(LOG_INFO, "fresh start: all processes end, the files stay");
+                process_end_init();
+        }
+        section_end();
+}
+
 int posix_recover(const struct space_clock *then)
 {
         int r;
@@ -130,6 +149,7 @@ int posix_recover(const struct space_clock *then)
         r = take(volatile_steps, ARRAY_SIZE(volatile_steps));
         if (r < 0)
                 return r;
+        new_life(then);
         begin_life();
         return take(recover_steps, ARRAY_SIZE(recover_steps));
 }

@@ -242,13 +242,16 @@ static void gate(struct thread *t)
         struct cpu *cpu = cpu_this();
 
         while (cpu->need & (NEED_PARK | NEED_WORK)) {
-                if (cpu->need & NEED_PARK) {
+                bool park = cpu->need &
+                            NEED_PARK; /* one that is asked for from now on waits until the registers are saved */
+
+                if (park) {
                         section_begin(call_redo, NULL);
                         section_changes();
                         thread_save_regs(t);
                         section_end();
                 }
-                sched_hooks.gate();
+                sched_hooks.gate(park);
         }
         if (cpu->need & NEED_RESCHED) {
                 __atomic_fetch_and(&cpu->need, ~NEED_RESCHED, __ATOMIC_SEQ_CST);

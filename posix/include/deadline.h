@@ -27,4 +27,6 @@ int deadline_boot(void);    /* recovery: arms what the space holds. 0 or -ENOMEM
 extern const char time_real_key[1];
 void time_real_changed(void); /* a section's, after changes() */
 void timerfd_real_changed(void) __attribute__((weak));
+uint64_t time_boot_ns(void);                  /* CLOCK_BOOTTIME */
+uint64_t time_boot_to_mono(uint64_t boot_ns); /* in this life: time off only grows at a recovery */
 uint64_t time_real_to_mono(uint64_t real_ns); /* deadline on the monotonic clock, never 0 */

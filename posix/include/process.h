@@ -142,10 +142,13 @@ struct posix_root {
                 *bulk_last; /* FIELD_OWN list: signals on their way to the rest of a large group; LOCK_PROCTREE */
         uint64_t nforks;    /* processes ever made, for /proc/stat */
         uint64_t init_start_ns;
-        uint32_t init_deaths, pad_init;
+        uint32_t init_deaths;
+        uint32_t fresh; /* the next recovery keeps the files alone: all processes end, init starts anew */
         uint64_t snap_interval_ms,
-                snap_auto_s; /* how often commits are made and snapshots kept, plus one; 0: never set */
-        uint64_t spare[30];
+                snap_auto_s;  /* how often commits are made and snapshots kept, plus one; 0: never set */
+        uint64_t lives;       /* recoveries that this space has seen */
+        uint64_t time_off_ns; /* CLOCK_BOOTTIME less CLOCK_MONOTONIC: how long no machine ran it */
+        uint64_t spare[28];
 };
 static inline struct posix_root *posix_root(void)
 {
@@ -173,8 +176,9 @@ static inline void proctree_unlock(void)
 }
 /* Every process, in no order, by pid hash; new ones may be missed. fn returns false to end the walk. LOCK_PROCTREE held, or read-only use in a section. */
 void process_each(bool (*fn)(struct process *p, void *arg), void *arg);
-void pid_forget(void);  /* storm */
-int process_boot(void); /* every boot: what the checkers need. 0 */
+void process_end_init(void); /* recovery, after changes(): init is to die, all others with it, and to start anew */
+void pid_forget(void);       /* storm */
+int process_boot(void);      /* every boot: what the checkers need. 0 */
 int process_create_init(
         void); /* first boot: pid 1 with a prepared execve of /sbin/init (or init= on the command line) */
 uint64_t rlimit_of(struct process *p, unsigned resource);

@@ -15,6 +15,8 @@ static bool wall_clock(int clock)
 
 static uint64_t now_on(const struct timerfd *t)
 {
+        if (t->clock == CLOCK_BOOTTIME || t->clock == CLOCK_BOOTTIME_ALARM)
+                return time_boot_ns();
         return wall_clock(t->clock) ? time_real_ns() : time_mono_ns();
 }
 

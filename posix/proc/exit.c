@@ -437,6 +437,18 @@ bool exit_goes_on(const struct thread *t)
         return t->in_call && t->call.nr == NR_EXIT && t->call.stage >= EXIT_INIT_KILL && is_init(t->proc);
 }
 
+void process_end_init(void)
+{
+        struct process *p = posix_root()->init;
+        struct sighand *sh;
+
+        if (!p || p->exiting || p->state >= PROCESS_ZOMBIE)
+                return;
+        sh = signal_lock(p);
+        signal_group_exit(p, SIGKILL);
+        signal_unlock(sh);
+}
+
 /* Both become the pseudo-call: from here on the thread only dies. */
 static long exit_now(struct call *c)
 {

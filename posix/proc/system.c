@@ -4,6 +4,7 @@
 #include "posix/proc/proc.h"
 #include "posix/include/file.h"
 #include "posix/include/mm.h"
+#include "posix/include/deadline.h"
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/power.h"
@@ -80,7 +81,7 @@ long sys_sysinfo(struct call *c)
         struct sched_load l;
 
         sched_load_get(&l);
-        s.uptime = (long)(time_mono_ns() / NSEC_PER_SEC);
+        s.uptime = (long)(time_boot_ns() / NSEC_PER_SEC);
         for (unsigned i = 0; i < 3; i++)
                 s.loads[i] = l.avg[i] << (SI_LOAD_SHIFT - 11);
         s.totalram = frames_total() * PAGE_SIZE;
@@ -191,7 +192,15 @@ long sys_syslog(struct call *c)
         return -EINVAL;
 }
 
-/* ---- turning off: no program is told, none is ended (persistence.md, "Turning off") ---- */
+/*
+ * ---- turning off: no program is told, none is ended (persistence.md, "Turning off") ----
+ * The call is in its record, marked with the life it was made in, before the commit that it waits for; when that is durable the machine goes off. Who finds himself in
+ * another life has been through that, and returns.
+ */
+
+struct turn_off {
+        uint64_t life, epoch;
+};
 
 static noreturn void stop_here(void)
 {
@@ -201,21 +210,11 @@ static noreturn void stop_here(void)
                 __asm__ volatile("cli; hlt");
 }
 
-long sys_reboot(struct call *c)
+static long turn_off(uint32_t command)
 {
-        uint32_t magic2 = (uint32_t)c->arg[1];
         int r;
 
-        if (!capable(CAP_SYS_BOOT))
-                return -EPERM;
-        if ((uint32_t)c->arg[0] != LINUX_REBOOT_MAGIC1 ||
-            (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A && magic2 != LINUX_REBOOT_MAGIC2B &&
-             magic2 != LINUX_REBOOT_MAGIC2C))
-                return -EINVAL;
-        switch ((uint32_t)c->arg[2]) {
-        case LINUX_REBOOT_CMD_CAD_ON:
-        case LINUX_REBOOT_CMD_CAD_OFF:
-                return 0; /* Ctrl-Alt-Del has no meaning of its own here */
+        switch (command) {
         case LINUX_REBOOT_CMD_HALT:
                 stop_here();
         case LINUX_REBOOT_CMD_POWER_OFF:
@@ -223,14 +222,48 @@ long sys_reboot(struct call *c)
                 r = power_off();
                 klog(LOG_ERR, "power off failed: %d\n", r);
                 stop_here();
-        case LINUX_REBOOT_CMD_RESTART:
-        case LINUX_REBOOT_CMD_RESTART2:
+        default:
                 klog(LOG_INFO, "restart\n");
                 r = power_reset();
                 klog(LOG_ERR, "restart failed: %d\n", r);
                 return r;
         }
-        return -EINVAL;
+}
+
+long sys_reboot(struct call *c)
+{
+        struct turn_off *t = call_state(c, struct turn_off);
+        uint32_t magic2 = (uint32_t)c->arg[1], command = (uint32_t)c->arg[2];
+        long r;
+
+        if (c->stage == 0) {
+                if (!capable(CAP_SYS_BOOT))
+                        return -EPERM;
+                if ((uint32_t)c->arg[0] != LINUX_REBOOT_MAGIC1 ||
+                    (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A &&
+                     magic2 != LINUX_REBOOT_MAGIC2B && magic2 != LINUX_REBOOT_MAGIC2C))
+                        return -EINVAL;
+                if (command == LINUX_REBOOT_CMD_CAD_ON || command == LINUX_REBOOT_CMD_CAD_OFF)
+                        return 0; /* Ctrl-Alt-Del has no meaning of its own here */
+                if (command != LINUX_REBOOT_CMD_HALT && command != LINUX_REBOOT_CMD_POWER_OFF &&
+                    command != LINUX_REBOOT_CMD_RESTART && command != LINUX_REBOOT_CMD_RESTART2)
+                        return -EINVAL;
+                t->life = posix_root()->lives;
+                c->stage = 1;
+                return CALL_AGAIN; /* into the record */
+        }
+        if (t->life != posix_root()->lives)
+                return 0;
+        if (c->stage == 1) {
+                t->epoch = snapshot_epoch(); /* the record is of this epoch or an older one */
+                c->stage = 2;
+        }
+        r = call_wait_commit(c, t->epoch);
+        if (r <= CALL_WAIT || r == -EINTR)
+                return r;
+        if (r)
+                klog(LOG_ERR, "what was done since the last commit will be lost: error %ld\n", r);
+        return turn_off(command);
 }
 
 /* ---- namespaces: there is one of each ---- */

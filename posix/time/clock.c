@@ -23,6 +23,23 @@ bool clock_is_real(int clock)
                clock == CLOCK_REALTIME_COARSE;
 }
 
+bool clock_is_boot(int clock)
+{
+        return clock == CLOCK_BOOTTIME || clock == CLOCK_BOOTTIME_ALARM;
+}
+
+uint64_t time_boot_ns(void)
+{
+        return time_mono_ns() + posix_root()->time_off_ns;
+}
+
+uint64_t time_boot_to_mono(uint64_t boot_ns)
+{
+        uint64_t off = posix_root()->time_off_ns;
+
+        return boot_ns > off ? boot_ns - off : 1;
+}
+
 bool clock_waits(int clock)
 {
         return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME || clock == CLOCK_TAI ||
@@ -74,9 +91,11 @@ long clock_read(int clock, uint64_t *ns)
         case CLOCK_MONOTONIC:
         case CLOCK_MONOTONIC_RAW:
         case CLOCK_MONOTONIC_COARSE:
+                *ns = time_mono_ns();
+                return 0;
         case CLOCK_BOOTTIME:
         case CLOCK_BOOTTIME_ALARM:
-                *ns = time_mono_ns();
+                *ns = time_boot_ns();
                 return 0;
         }
         return clock_is_cpu(clock) ? cpu_read(clock, ns) : -EINVAL;

@@ -29,7 +29,9 @@ static bool signals(const struct ptimer *t)
 /* The clock its deadline is on: relative times on the wall clock run on the monotonic one. */
 static int runs_on(const struct ptimer *t)
 {
-        return clock_is_cpu(t->clock) || (t->absolute && clock_is_real(t->clock)) ? t->clock : CLOCK_MONOTONIC;
+        return clock_is_cpu(t->clock) || (t->absolute && (clock_is_real(t->clock) || clock_is_boot(t->clock)))
+                       ? t->clock
+                       : CLOCK_MONOTONIC;
 }
 
 /* A thread's or process's CPU clock as seen from its process, whoever runs now. */
@@ -60,8 +62,12 @@ void ptimer_arm(struct ptimer *t)
         } else if (!t->deadline || t->signalled || !signals(t)) {
                 deadline_set(t, DEADLINE_PTIMER, 0);
         } else {
+                int clock = runs_on(t);
+
                 deadline_set(t, DEADLINE_PTIMER,
-                             runs_on(t) == CLOCK_MONOTONIC ? t->deadline : time_real_to_mono(t->deadline));
+                             clock == CLOCK_MONOTONIC ? t->deadline
+                             : clock_is_boot(clock)   ? time_boot_to_mono(t->deadline)
+                                                      : time_real_to_mono(t->deadline));
         }
 }
 

@@ -24,6 +24,8 @@ static uint64_t wake_at(const struct sleep *s)
                 return 0;
         if (clock_is_cpu(s->clock))
                 return time_mono_ns() + MAX((s->deadline - now) / cpu_count, CPU_POLL_NS);
+        if (clock_is_boot(s->clock)) /* absolute: relative ones are on the monotonic clock */
+                return time_boot_to_mono(s->deadline);
         return clock_is_real(s->clock) && s->absolute ? time_real_to_mono(s->deadline) : s->deadline;
 }
 

@@ -11,6 +11,7 @@
 bool clock_is_cpu(int clock);
 /* 0 with the clock's value, -EINVAL: no such clock (or process). */
 long clock_read(int clock, uint64_t *ns);
+bool clock_is_boot(int clock);
 bool clock_is_real(int clock); /* follows settings of the wall clock */
 bool clock_waits(int clock);   /* one may sleep or set timers on it */
 

@@ -350,6 +350,8 @@ long tty_open(struct call *c, struct inode *i, uint32_t flags)
         if (fd < 0)
                 return fd;
         tty_lock(t);
+        if (MAJOR(i->rdev) == 5 && MINOR(i->rdev) == 0 && process_current()->session->tty != t)
+                return -ENXIO; /* hung up meanwhile */
         if (t->kind == TTY_PTY && (t->locked || !t->master_open))
                 return -EIO;
         if (t->exclusive && !capable(CAP_SYS_ADMIN))

@@ -233,6 +233,7 @@ static void leader_with_job(int tty)
                 _exit(1);
         job = fork();
         if (job == 0) {
+                signal(SIGTTOU, SIG_IGN); /* it may come first, and is in the background then */
                 setpgid(0, 0);
                 tcsetpgrp(tty, getpid());
                 signal(SIGHUP, on_hup);

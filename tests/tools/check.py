@@ -57,6 +57,7 @@ CHECK = {
     "guest": suite("guest", "plain"),
     "guest-chaos": suite("guest", "chaos"),
     "guest-barrier": suite("guest", "barrier"),
+    "guest-storm": suite("guest", "storm"),
     "fuzz": suite("fuzz", "all"),
     "boot": command(f"{TOOLS}/boottests.py"),
     "bench": command(f"{TOOLS}/bench.py", "check"),
@@ -64,7 +65,7 @@ CHECK = {
 
 SOAK = {f"{name}-{smp}-{cpu}-{mode}": suite(name, f"{smp}-{cpu}-{mode}")
         for name in ("guest", "busybox", "posix")
-        for mode in ("plain", "chaos", "barrier", "all")
+        for mode in ("plain", "chaos", "barrier", "storm", "all")
         for smp in (1, 2, 4)
         for cpu in ("qemu64", "max")}
 SOAK |= {f"fuzz-{config}": suite("fuzz", config, FUZZ_SECONDS="600")
