@@ -165,9 +165,10 @@ static inline void page_note(ppn_t ppn)
 
 /* pager.c */
 extern struct store *space_store; /* [V] NULL: the space is in memory alone */
-void pager_serve(void);           /* the writer: reads all pages that are wanted */
-bool pager_waits(void);           /* some are still wanted: there was no memory for them */
-int pager_fetch(ppn_t ppn);       /* the writer, or boot: 0, -EIO, -ENOMEM */
+int pager_bring(ppn_t ppn); /* then, or for a checker: 0 or an error */
+void pager_serve(void);     /* the writer: reads all pages that are wanted */
+bool pager_waits(void);     /* some are still wanted: there was no memory for them */
+int pager_fetch(ppn_t ppn); /* the writer, or boot: 0, -EIO, -ENOMEM */
 uint64_t pager_fetched(void);
 
 /* reclaim.c */

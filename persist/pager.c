@@ -52,7 +52,12 @@ int space_fetch_start(ppn_t ppn)
         if (persist_host->page_present(ppn))
                 return 0;
         if (!space_store) {
-                persist_host->page_set_present(ppn, true); /* the test knob's */
+                struct section *s = section_this();
+
+                persist_host->page_set_present(ppn,
+                                               true); /* the test knob's, which leaves it present until it was used */
+                if (s->npins < SECTION_PAGES)
+                        s->pins[s->npins++] = ppn;
                 return 0;
         }
         pager_lock();
@@ -96,6 +101,14 @@ static int fetch(ppn_t ppn)
 int pager_fetch(ppn_t ppn)
 {
         return fetch(ppn);
+}
+
+int pager_bring(ppn_t ppn)
+{
+        if (space_store)
+                return fetch(ppn);
+        persist_host->page_set_present(ppn, true);
+        return 0;
 }
 
 void pager_serve(void)

@@ -23,16 +23,14 @@ void section_cpu_init(struct section *s, unsigned cpu)
                 __atomic_compare_exchange_n(&persist_ncpus, &n, cpu + 1, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
-void section_begin(void (*retry)(void *arg), void *arg)
+static inline void begin(struct section *s, void (*retry)(void *arg), void *arg, bool gated)
 {
-        struct section *s = section_this();
-
         must(!s->active, "section begun inside a section");
         s->retry = retry;
         s->retry_arg = arg;
         s->dirtied = 0;
         s->dirtied_meta = 0;
-        if (unlikely_(__atomic_load_n(&space_gate, __ATOMIC_RELAXED)))
+        if (gated && unlikely_(__atomic_load_n(&space_gate, __ATOMIC_RELAXED)))
                 reclaim_gate(s);
         if (unlikely_(s->heap->nfree < CPU_CREDIT))
                 pages_refill(s->heap);
@@ -41,6 +39,16 @@ void section_begin(void (*retry)(void *arg), void *arg)
         /* A full fence: who reclaims either sees this section, or this section sees what was unlinked. */
         __atomic_exchange_n(&s->generation, __atomic_load_n(&persist_generation, __ATOMIC_RELAXED), __ATOMIC_SEQ_CST);
         section_guard(true);
+}
+
+void section_begin(void (*retry)(void *arg), void *arg)
+{
+        begin(section_this(), retry, arg, true);
+}
+
+void section_begin_ungated(void (*retry)(void *arg), void *arg)
+{
+        begin(section_this(), retry, arg, false);
 }
 
 /* Common to the normal end and abandonment. */

@@ -86,6 +86,8 @@ static inline struct section *section_this(void)
 void section_cpu_init(struct section *s, unsigned cpu);
 /* Enter. The gate (reserves, parking) was passed by the caller. `retry` gets control, on an empty stack, if the section is abandoned. */
 void section_begin(void (*retry)(void *arg), void *arg);
+/* The same without the gate: for the few stores of one who is going to wait there. */
+void section_begin_ungated(void (*retry)(void *arg), void *arg);
 /* Leave: locks are dropped, undo entries forgotten, deferred frees may be drained. */
 void section_end(void);
 /* Between two steps of one long call when nobody waits for this CPU: drops locks, clears `changed`, keeps borrowed pointers valid. */

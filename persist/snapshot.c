@@ -323,6 +323,7 @@ static void set_due(void)
 
 void snapshot_step(uint64_t *next_ns)
 {
+        space_fetch_at_once(false); /* from here on the store is the writer's alone */
         *next_ns = 0;
         pager_serve();
         if (failure)
@@ -430,6 +431,7 @@ int space_open(struct store *s, struct space_clock *clock)
                 return -EINVAL;
         }
         epochs_begin(s);
+        space_fetch_at_once(true);
         r = pager_fetch(ROOT_PPN);
         if (!r && (root()->magic != ROOT_MAGIC || root()->layout != LAYOUT_VERSION || root()->ncpus > PERSIST_CPUS)) {
                 persist_host->log("persist: the space in the store is of layout %u, this kernel knows %u\n",

@@ -88,7 +88,7 @@ __attribute__((noinline)) static bool fault_absent(uint64_t addr, ppn_t ppn)
         if (r->kind == PAGE_FREE || r->kind >= PAGE_KINDS)
                 return false;
         if (space_checking || at_once)
-                return space_fetch(ppn) == 0;
+                return pager_bring(ppn) == 0;
         if (!s || !s->active)
                 return false;
         must(!s->changed, "P14: page %lx (kind %u, type %u) at %lx is absent after the first change", ppn, r->kind,
@@ -122,16 +122,6 @@ void space_page_dirty(ppn_t ppn)
 bool space_page_absent(ppn_t ppn)
 {
         return !persist_host->page_present(ppn);
-}
-
-int space_fetch(ppn_t ppn)
-{
-        struct section *s = section_this();
-
-        persist_host->page_set_present(ppn, true);
-        if (s && s->npins < SECTION_PAGES)
-                s->pins[s->npins++] = ppn;
-        return 0;
 }
 
 ppn_t space_fetch_pending(void)

@@ -101,7 +101,7 @@ size_t space_bytes_size(const void *block); /* usable size */
  * Recovery, and when all CPUs are parked: nobody looks at anything, so all that was freed goes, and space_each shows only what is there.
  */
 void space_drain(void);
-/* While on, who meets an absent page gets it at once, also outside sections and after the first change: for recovery in place. */
+/* While on, who meets an absent page gets it at once, also outside sections and after the first change: for recovery. space_open turns it on, the writer's first step off. */
 void space_fetch_at_once(bool on);
 /* Walk all live objects of a type (boot, checkers): no concurrent change of that type. In a walker of a checker, freed ones are left out. */
 void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg);
@@ -128,7 +128,6 @@ void space_stats(struct space_stats *s);
 bool space_fault(uint64_t addr, bool present, bool write);
 void space_page_dirty(ppn_t ppn); /* a user mapping is about to become writable */
 bool space_page_absent(ppn_t ppn);
-int space_fetch(ppn_t ppn);      /* outside sections; 0 or -EIO */
 ppn_t space_fetch_pending(void); /* the page for which this CPU's last section was abandoned */
 
 /* Epochs. One barrier with the caller as leader, outside any section. In a RAM-only space it ends there. */
@@ -205,6 +204,6 @@ void snapshot_stats(struct snapshot_stats *s);
 
 /*
  * Outside sections: asks for an absent page. 0: it is here. 1: it is being read; sleepers on space_page(ppn) are woken when that has ended, and
- * ask again. -EIO: it cannot be read.
+ * ask again (who is going to sleep queues first, then asks once more). -EIO: it cannot be read. Page 0 stands for memory, or room, that the writer has yet to make.
  */
 int space_fetch_start(ppn_t ppn);

@@ -4,6 +4,7 @@
  */
 #include "kernel/glue/gate.h"
 #include "kernel/include/log.h"
+#include "kernel/include/mem.h"
 #include "kernel/include/sched.h"
 #include "kernel/include/work.h"
 #include "kernel/include/arch/mmu.h"
@@ -91,16 +92,58 @@ static uint64_t storm(uint64_t unused)
 
 static void work_run(struct work *w);
 
-/* Abandoned for an absent page, on an empty stack: run the item again, then go on with what the CPU was doing. */
+/*
+ * Work items that wait for a page; each is queued again when that is there. The places are never freed: a waker that still holds one which has got another item meanwhile makes that
+ * run too early, and wait again.
+ */
+static struct page_wait {
+        struct waiter waiter;
+        struct work *work; /* [a] NULL: the place is free */
+} page_waits[32];
+
+static void page_came(struct waiter *waiter)
+{
+        struct page_wait *p = container_of(waiter, struct page_wait, waiter);
+        struct work *w;
+
+        waiter_remove(&p->waiter);
+        w = __atomic_exchange_n(&p->work, NULL, __ATOMIC_SEQ_CST);
+        if (w)
+                work_queue(w);
+}
+
+static void work_await(struct work *w, ppn_t ppn)
+{
+        for (unsigned i = 0; i < ARRAY_SIZE(page_waits); i++) {
+                struct page_wait *p = &page_waits[i];
+                struct work *none = NULL;
+
+                if (!__atomic_compare_exchange_n(&p->work, &none, w, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+                        continue;
+                p->waiter.notify = page_came;
+                waiter_add(&p->waiter, space_page(ppn));
+                if (space_fetch_start(ppn) <= 0) /* it came before it was waited for */
+                        page_came(&p->waiter);
+                return;
+        }
+        work_queue(w);
+}
+
+/* Abandoned for an absent page, on an empty stack: the item runs again when it is there; the CPU goes on with what it was doing. */
 static void work_redo(void *arg)
 {
         struct cpu *cpu = cpu_this();
-        int r = space_fetch(space_fetch_pending());
+        struct work *w = running[cpu->id];
+        ppn_t ppn = space_fetch_pending();
+        int r = space_fetch_start(ppn);
 
         (void)arg;
         if (r < 0)
-                klog(LOG_ERR, "page %#lx of the space cannot be read: %d", space_fetch_pending(), r);
-        work_run(running[cpu->id]);
+                klog(LOG_ERR, "page %#lx of the space cannot be read: what needed it is dropped", ppn);
+        else if (r > 0)
+                work_await(w, ppn);
+        else
+                work_run(w);
         if (cpu->current)
                 sched_hooks.resume(cpu->current);
         sched_loop(NULL);

@@ -7,6 +7,7 @@
 #include "kernel/glue/persist_host.h"
 #include "kernel/glue/phantom_proc.h"
 #include "kernel/glue/snap_proc.h"
+#include "kernel/glue/store_boot.h"
 #include "kernel/include/arch/machine.h"
 #include "kernel/include/arch/thread_regs.h"
 #include "kernel/include/boot.h"
@@ -51,21 +52,29 @@ static void wire(void)
 
 noreturn void kernel_main_late(void)
 {
+        enum store_boot_result found;
+        struct space_clock clock;
         int r;
 
         wire();
         drivers_init();
         posix_types_register();
-        r = space_create();
-        if (r < 0)
-                panic("no memory for the persistent space: error %d", r);
+        found = store_boot_open(&clock);
+        if (found != STORE_RECOVERED) {
+                r = space_create();
+                if (r < 0)
+                        panic("no memory for the persistent space: error %d", r);
+        }
+        if (found == STORE_EMPTY)
+                store_boot_attach();
         persist_cpu_online();
         old_pages_register();
-        r = posix_boot();
+        r = found == STORE_RECOVERED ? posix_recover(&clock) : posix_boot();
         if (r < 0)
                 panic("the system cannot be started: error %d", r);
         phantom_proc_register();
         snap_proc_register();
+        store_boot_run();
         space_absent_per_mille = (uint32_t)boot_option_u64("absent", 0);
         space_check_each_barrier = boot_option("check", NULL, 0);
         barrier_set_rate((uint32_t)boot_option_u64("barrier", 0));

@@ -314,6 +314,7 @@ struct sched_thread *sched_create(struct thread *owner, unsigned slot)
         if (!st)
                 return NULL;
         st->owner = owner;
+        st->page.thread = st;
         st->word = SCHED_NONE;
         st->affinity = ~0ul;
         st->waiters = st->first;
@@ -350,6 +351,7 @@ void sched_destroy(unsigned slot)
         while (READ_ONCE(st->on_cpu))
                 cpu_relax();
         sched_waiters_clear(st);
+        waiter_remove(&st->page);
         vtimer_cancel(&st->timer);
         entities[slot] = NULL;
         if (st->waiters != st->first)

@@ -43,7 +43,10 @@ struct store_info {
 };
 void store_info(const struct store *s, struct store_info *info);
 
-/* Contents of a page in the last commit, or in a kept one (epoch != 0). -ENOENT: none, all zeroes (buf is zeroed). */
+/*
+ * Contents of a page in the last commit, or in a kept one (epoch != 0). -ENOENT: none, all zeroes (buf is zeroed). Allowed while a commit is open, between its calls, for
+ * pages that are not in it.
+ */
 int store_read(struct store *s, ppn_t ppn, void *buf);
 int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf);
 

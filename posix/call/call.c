@@ -3,7 +3,8 @@
  * struct call that stands on the CPU's stack, made from user registers or copied from the thread's record.
  *
  * Where a call can be when its section is abandoned (absent page): nothing has changed in that section, so it is run again from the record when there is one
- * (in_call), else from the user registers. A call that has had an effect is therefore always saved before its next section begins.
+ * (in_call), else from the user registers. A call that has had an effect is therefore always saved before its next section begins. If the page must be read first, the thread sleeps
+ * meanwhile, its call put down in the record as it was at the entry (stage 0).
  *
  * States of a thread, as this file moves it:
  *   user mode --syscall/fault/trap--> section --result--> thread_return() --> user mode
@@ -29,6 +30,7 @@ static struct {
 } user_access[MAX_CPUS];
 
 static long run_user_fault(struct call *c);
+static long run_user_trap(struct call *c);
 static void call_redo(void *arg);
 
 static const struct syscall_entry pseudo_table[NR_PSEUDO_END - NR_PSEUDO] = {
@@ -49,6 +51,10 @@ static const struct syscall_entry pseudo_table[NR_PSEUDO_END - NR_PSEUDO] = {
         [NR_CHILD_TID - NR_PSEUDO] = {.name = "(child tid)",
                                       .run = child_tid_run,
                                       .interrupt = KILLABLE,
+                                      .restart = ERESTARTNOINTR},
+        [NR_USER_TRAP - NR_PSEUDO] = {.name = "(trap)",
+                                      .run = run_user_trap,
+                                      .interrupt = UNINTERRUPTIBLE,
                                       .restart = ERESTARTNOINTR},
 };
 static const struct syscall_entry unknown = {.name = "(unknown)", .restart = ERESTARTNOINTR};
@@ -184,6 +190,7 @@ static void call_close(struct call *c)
 }
 
 static void return_redo(void *arg);
+static noreturn void run_exit(struct thread *t);
 
 static void call_release(struct thread *t)
 {
@@ -364,6 +371,22 @@ static void call_rewind(struct call *c)
         c->io.overflow = NULL;
 }
 
+/* The same for one that is in its record, when it has borrowed more than the record counts: it goes on from there. */
+static void call_reload(struct call *c)
+{
+        struct call now = *c;
+        bool borrowed = false;
+
+        for (unsigned i = 0; i < CALL_OBJECTS; i++)
+                borrowed |= c->objects[i] && !(c->counted >> i & 1);
+        if (!borrowed)
+                return;
+        *c = c->thread->call;
+        c->entry = now.entry;
+        c->why = now.why;
+        c->fault_failed = now.fault_failed;
+}
+
 noreturn void call_dispatch(struct call *c)
 {
         struct thread *t = c->thread;
@@ -401,7 +424,9 @@ noreturn void call_dispatch(struct call *c)
 
                         if (section_this()->changed)
                                 call_save(c);
-                        if (!c->saved)
+                        else if (c->saved)
+                                call_reload(c);
+                        else
                                 call_rewind(c);
                         section_end();
                         r = resolve(c, addr, err, &signo, &code);
@@ -483,7 +508,7 @@ struct trap_signal {
         int signo, code;
 };
 
-void call_user_trap_entry(struct frame *f, unsigned vector, uint64_t err)
+static void trap_signal(unsigned vector, uint64_t err, uint64_t rip)
 {
         static const struct trap_signal signals[32] = {
                 [0] = {SIGFPE, FPE_INTDIV},  [1] = {SIGTRAP, TRAP_TRACE}, [3] = {SIGTRAP, SI_KERNEL},
@@ -496,8 +521,19 @@ void call_user_trap_entry(struct frame *f, unsigned vector, uint64_t err)
                 vector < 32 && signals[vector].signo ? signals[vector] : (struct trap_signal){SIGSEGV, SI_KERNEL};
         bool address = vector == 0 || vector == 1 || vector == 6 || vector == 16 || vector == 19;
 
+        signal_force_fault(thread_current(), s.signo, s.code, address ? rip : 0, vector, err);
+}
+
+static long run_user_trap(struct call *c)
+{
+        trap_signal((unsigned)c->arg[0], c->arg[1], c->arg[2]);
+        return CALL_DONE;
+}
+
+void call_user_trap_entry(struct frame *f, unsigned vector, uint64_t err)
+{
         section_begin(call_redo, NULL);
-        signal_force_fault(thread_current(), s.signo, s.code, address ? f->rip : 0, vector, err);
+        trap_signal(vector, err, f->rip);
         section_end();
         thread_return();
 }
@@ -508,6 +544,7 @@ void call_user_irq_return(struct frame *f)
         thread_return();
 }
 
+<<<<<<< HEAD
 /*
  * A system call was abandoned for pages of a kept snapshot, which come from the disk. It is put into its record as it was at its beginning, unless it is there
  * already, and the thread sleeps. The wait record is left alone: a call that waited before may still need it; after a reboot the call is just run again.
@@ -540,10 +577,71 @@ static void wait_for_old(struct thread *t)
 }
 
 /* A section was abandoned for an absent page: fetch it, then do again what the CPU was doing, on an empty stack. */
+=======
+/* What the user asked for, from its registers: the record of a call that has not begun. False: there is nothing to do again. */
+static bool call_of_registers(struct thread *t)
+{
+        const struct frame *f = user_frame();
+        unsigned vector = f->nr & 0xff;
+
+        if (!(f->nr & FRAME_TRAP)) {
+                call_prepare(t, f->nr < syscall_count ? (unsigned)f->nr : syscall_count,
+                             (uint64_t[6]){f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9});
+        } else if (vector == 14) {
+                uint64_t addr = user_access[cpu_this()->id].addr, err = user_access[cpu_this()->id].err;
+
+                call_prepare(t, NR_USER_FAULT, (uint64_t[6]){addr, err});
+        } else if (vector < 32) {
+                call_prepare(t, NR_USER_TRAP, (uint64_t[6]){vector, f->err, f->rip});
+        } else {
+                return false;
+        }
+        return true;
+}
+
+/*
+ * The page is not there, or there is no memory (page 0): the thread, which is in its record, sleeps until that has changed. Returns if that was so by the time it was to
+ * fall asleep; -EIO: the page is lost.
+ */
+static int page_await(struct thread *t, ppn_t ppn)
+{
+        struct sched_thread *st = sched_of(t->slot);
+        int r;
+
+        section_begin_ungated(call_redo, NULL);
+        section_changes();
+        thread_save_regs(t);
+        t->majflt++;
+        section_end();
+        waiter_add(&st->page, space_page(ppn));
+        r = space_fetch_start(ppn);
+        if (r > 0 && sched_sleep(st, SCHED_WAITING, false, false))
+                sched_leave();
+        waiter_remove(&st->page);
+        return r < 0 ? r : 0;
+}
+
+/* Damage in what the call needs. */
+static noreturn void call_lost(struct thread *t, ppn_t ppn)
+{
+        struct call c;
+
+        klog(LOG_ERR, "[%d] %s needs page %#lx of the space, which cannot be read", t->tid, t->comm, ppn);
+        section_begin_ungated(call_redo, NULL);
+        c = t->call;
+        c.entry = entry_of(c.nr);
+        if (c.nr == NR_USER_FAULT)
+                signal_force_fault(t, SIGBUS, BUS_ADRERR, c.arg[0], 14, c.arg[1]);
+        call_end(&c, c.nr < NR_PSEUDO ? -EIO : CALL_DONE);
+}
+
+/* A section was abandoned for an absent page: do again what the CPU was doing when it is there, on an empty stack. */
+>>>>>>> 6d7e338 (Boot from a store: the space is opened, every thread goes on; threads and work items that meet an absent page sleep until it is read)
 static void call_redo(void *arg)
 {
         struct cpu *cpu = cpu_this();
         struct thread *t = cpu->current;
+<<<<<<< HEAD
         int r;
 
         (void)arg;
@@ -554,6 +652,22 @@ static void call_redo(void *arg)
                 r = space_fetch(space_fetch_pending());
                 if (r < 0)
                         klog(LOG_ERR, "page %#lx of the space cannot be read: %d", space_fetch_pending(), r);
+=======
+        ppn_t ppn = space_fetch_pending();
+        int r = space_fetch_start(ppn);
+
+        (void)arg;
+        call_drop_volatile(t);
+        if (r) {
+                if (!t->in_call) {
+                        section_begin_ungated(call_redo, NULL);
+                        section_changes();
+                        call_of_registers(t);
+                        section_end();
+                }
+                if (page_await(t, ppn) < 0)
+                        call_lost(t, ppn);
+>>>>>>> 6d7e338 (Boot from a store: the space is opened, every thread goes on; threads and work items that meet an absent page sleep until it is read)
         }
         if (t->in_call)
                 thread_resume(t);
@@ -570,14 +684,22 @@ static void call_redo(void *arg)
 /* Abandoned on the way out: the call itself has ended, only the rest is done again. */
 static void return_redo(void *arg)
 {
+        struct thread *t = thread_current();
+        ppn_t ppn = space_fetch_pending();
+
         (void)arg;
-        space_fetch(space_fetch_pending());
-        __atomic_fetch_or(&cpu_this()->need, NEED_SIGNAL,
-                          __ATOMIC_RELAXED); /* whatever was looked at is looked at again */
+        /* Whatever was looked at is looked at again, here or where the thread goes on. */
+        __atomic_fetch_or(&sched_of(t->slot)->word, SCHED_SIGNAL, __ATOMIC_SEQ_CST);
+        if (space_fetch_start(ppn) && page_await(t, ppn) < 0) {
+                klog(LOG_ERR, "[%d] %s cannot go on without page %#lx of the space, which cannot be read", t->tid,
+                     t->comm, ppn);
+                run_exit(t);
+        }
+        __atomic_fetch_or(&cpu_this()->need, NEED_SIGNAL, __ATOMIC_RELAXED);
         thread_return();
 }
 
-static void run_exit(struct thread *t)
+static noreturn void run_exit(struct thread *t)
 {
         struct call c;
 

@@ -133,7 +133,7 @@ static void read_again(void *arg)
 {
         assert_true(section_quiet());
         assert_int_equal(space_fetch_pending(), space_ppn(ab.page));
-        assert_int_equal(space_fetch(space_fetch_pending()), 0);
+        assert_int_equal(space_fetch_start(space_fetch_pending()), 0);
         read_page(arg);
 }
 
@@ -353,7 +353,7 @@ static void op_run(void *arg);
 
 static void op_again(void *arg)
 {
-        space_fetch(space_fetch_pending());
+        space_fetch_start(space_fetch_pending());
         op_run(arg);
 }
 

@@ -1,0 +1,105 @@
+/*
+ * store_boot.c - which disk has the store, and what becomes of the space. The first device with a superblock is it; a store that is there and cannot be used is never
+ * passed over for another one, nor for an empty space: the user would think that everything is lost.
+ */
+#include "kernel/glue/store_boot.h"
+#include "kernel/glue/store_disk.h"
+#include "kernel/glue/store_writer.h"
+#include "kernel/include/boot.h"
+#include "kernel/include/log.h"
+#include "kernel/include/rng.h"
+#include "persist/store/store.h"
+
+#define BLOCK_SECTORS 8u
+
+static struct store *store;
+
+static noreturn void refuse(const struct block_device *d, const char *why, int error)
+{
+        panic("the store on %s cannot be used: %s (error %d). Nothing was written. The option `nostore` starts without "
+              "it",
+              d->name, why, error);
+}
+
+static const char *reason(int error)
+{
+        switch (error) {
+        case -EOPNOTSUPP:
+                return "it is of another version";
+        case -EINVAL:
+                return "it was made for something else, or a part of it is missing";
+        case -EUCLEAN:
+                return "it contradicts itself: no state in it is whole";
+        case -ENOMEM:
+                return "there is not enough memory";
+        default:
+                return "it cannot be read";
+        }
+}
+
+/* True: the store is on this device, and open. */
+static bool try(struct block_device *d)
+{
+        struct store_disk *disk;
+        uint64_t owner = 0;
+        int r;
+
+        if (d->read_only || d->nsectors < BLOCK_SECTORS)
+                return false;
+        r = store_disk_open(d, 0, d->nsectors - d->nsectors % BLOCK_SECTORS, &disk);
+        if (r == -ENOMEM)
+                refuse(d, reason(r), r);
+        if (r)
+                return false;
+        while (!owner)
+                rng_bytes(&owner, sizeof(owner));
+        r = store_open(disk, owner, &store);
+        if (!r)
+                return true;
+        if (r != -ENOENT && r != -EINVAL)
+                refuse(d, reason(r), r);
+        store_disk_close(disk);
+        return false;
+}
+
+enum store_boot_result store_boot_open(struct space_clock *clock)
+{
+        struct block_device *d = NULL;
+        struct store_info info;
+        int r;
+
+        if (boot_option("nostore", NULL, 0))
+                return STORE_NONE;
+        for (unsigned i = 0; !store && i < block_count(); i++) {
+                d = block_by_index(i);
+                try(d);
+        }
+        if (!store)
+                return STORE_NONE;
+        r = space_open(store, clock);
+        store_info(store, &info);
+        if (r == -ENOENT) {
+                klog(LOG_INFO, "store: empty, on %s, %lu MiB", d->name, info.nblocks >> 8);
+                return STORE_EMPTY;
+        }
+        if (r)
+                refuse(d, reason(r), r);
+        klog(LOG_INFO, "store: epoch %lu on %s, %lu of %lu MiB free", info.epoch, d->name, info.free >> 8,
+             info.nblocks >> 8);
+        if (info.attempts > 1)
+                klog(LOG_WARN, "store: boot attempt %u since the last one that went well", info.attempts);
+        return STORE_RECOVERED;
+}
+
+void store_boot_attach(void)
+{
+        space_attach(store);
+}
+
+void store_boot_run(void)
+{
+        if (!store)
+                return;
+        if (writer_start())
+                panic("no memory for the store's writer");
+}
