@@ -161,6 +161,18 @@ static void mm_touch_object(void *object)
                 (void)READ_ONCE(m->exe->writers);
 }
 
+/* The first area leaves the tree of a dead address space, which nobody searches any more: without balancing it, but so that nothing points at the area afterwards. */
+static void unlink_first(struct vma *v)
+{
+        struct rb_node *n = &v->node;
+
+        if (n->right)
+                n->right->parent = n->parent;
+        if (n->parent)
+                n->parent->left = n->right;
+        n->right = n->parent = NULL;
+}
+
 static bool mm_release_object(void *object)
 {
         struct mm *m = object;
@@ -173,6 +185,7 @@ static bool mm_release_object(void *object)
         while ((v = m->first) && n--) {
                 struct vma *next = v->next;
 
+                unlink_first(v);
                 if (piece_full() || !area_free(v, PIECE_DIRTY - section_this()->dirtied))
                         return true;
                 m->first = next;

@@ -231,6 +231,7 @@ static void leader_with_job(int tty)
 
         if (pipe(p))
                 _exit(1);
+        signal(SIGTTOU, SIG_IGN); /* whoever of the two is first to move the foreground, from the background */
         job = fork();
         if (job == 0) {
                 signal(SIGTTOU, SIG_IGN); /* it may come first, and is in the background then */
@@ -248,7 +249,6 @@ static void leader_with_job(int tty)
                 _exit(0);
         }
         setpgid(job, job);
-        signal(SIGTTOU, SIG_IGN);
         tcsetpgrp(tty, job);
         if (read(p[0], &c, 1) != 1)
                 _exit(3);
