@@ -132,9 +132,9 @@ static void check_pointer(const void *p, unsigned kind)
 
         if (!space_contains((uint64_t)p))
                 bad_pointer("P1: pointer out of the space", p);
-        if (ppn < DATA_PPN || ppn >= root()->frontier || r->kind == PAGE_FREE)
+        if (ppn < DATA_PPN || ppn >= root()->frontier || (r->kind == PAGE_FREE && kind != FIELD_TRAIL))
                 bad_pointer("P1: pointer to a page that is not in use", p);
-        if (kind == FIELD_BORROW)
+        if (kind == FIELD_BORROW || kind == FIELD_TRAIL)
                 return;
         if (r->kind == PAGE_SLAB) {
                 if (!slab_object_live(p) || entry_of((uint64_t)p)->dead)

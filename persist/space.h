@@ -44,6 +44,7 @@ enum field_kind {
         FIELD_REF,    /* counted reference to an object that starts with struct object */
         FIELD_BORROW, /* not counted (back pointer, list link) */
         FIELD_OWN,    /* sole owner of a byte block or of a slab object without a header */
+        FIELD_TRAIL, /* not counted; left as it was when the object went off its list, for a reader on its way: may name what is freed by now */
 };
 struct space_field {
         uint16_t offset;

@@ -544,42 +544,8 @@ void call_user_irq_return(struct frame *f)
         thread_return();
 }
 
-<<<<<<< HEAD
-/*
- * A system call was abandoned for pages of a kept snapshot, which come from the disk. It is put into its record as it was at its beginning, unless it is there
- * already, and the thread sleeps. The wait record is left alone: a call that waited before may still need it; after a reboot the call is just run again.
- */
-static void wait_for_old(struct thread *t)
-{
-        struct sched_thread *st = sched_of(t->slot);
-        struct waiter *w;
-        struct call c;
-
-        old_fetch();
-        section_begin(call_redo, NULL);
-        section_changes();
-        if (!t->in_call) {
-                call_from_frame(&c, t, cpu_this()->frame);
-                call_save(&c);
-        }
-        thread_save_regs(t);
-        t->nvcsw++;
-        w = sched_waiter(st);
-        if (w)
-                waiter_add(w, old_key());
-        else
-                sched_post(st, SCHED_WOKEN); /* look again rather than sleep unseen */
-        if (!old_arrived() && sched_sleep(st, SCHED_WAITING, false, false)) {
-                section_end();
-                sched_leave();
-        }
-        section_end();
-}
-
-/* A section was abandoned for an absent page: fetch it, then do again what the CPU was doing, on an empty stack. */
-=======
-/* What the user asked for, from its registers: the record of a call that has not begun. False: there is nothing to do again. */
-static bool call_of_registers(struct thread *t)
+/* The call of the user's registers goes into the record as it was at its beginning. Those of an interrupt name none. */
+static void call_of_registers(struct thread *t)
 {
         const struct frame *f = user_frame();
         unsigned vector = f->nr & 0xff;
@@ -593,17 +559,35 @@ static bool call_of_registers(struct thread *t)
                 call_prepare(t, NR_USER_FAULT, (uint64_t[6]){addr, err});
         } else if (vector < 32) {
                 call_prepare(t, NR_USER_TRAP, (uint64_t[6]){vector, f->err, f->rip});
-        } else {
-                return false;
         }
-        return true;
+}
+
+/* What this CPU's section was abandoned for: a page of the space (page 0: memory), or pages of a kept snapshot. */
+struct missing {
+        bool old;
+        ppn_t ppn;
+};
+
+static struct missing missing_now(void)
+{
+        struct missing m = {.old = old_pending(), .ppn = space_fetch_pending()};
+
+        if (m.old)
+                old_fetch();
+        return m;
+}
+
+/* 0: it is here; 1: it is being read; -EIO: it is lost. */
+static int missing_ask(const struct missing *m)
+{
+        return m->old ? !old_arrived() : space_fetch_start(m->ppn);
 }
 
 /*
- * The page is not there, or there is no memory (page 0): the thread, which is in its record, sleeps until that has changed. Returns if that was so by the time it was to
- * fall asleep; -EIO: the page is lost.
+ * The thread, which is in its record, sleeps until what is missing is here; its wait record is left alone. Returns if it is here by the time it was to fall asleep; -EIO: it is
+ * lost.
  */
-static int page_await(struct thread *t, ppn_t ppn)
+static int missing_await(struct thread *t, const struct missing *m)
 {
         struct sched_thread *st = sched_of(t->slot);
         int r;
@@ -613,8 +597,8 @@ static int page_await(struct thread *t, ppn_t ppn)
         thread_save_regs(t);
         t->majflt++;
         section_end();
-        waiter_add(&st->page, space_page(ppn));
-        r = space_fetch_start(ppn);
+        waiter_add(&st->page, m->old ? old_key() : space_page(m->ppn));
+        r = missing_ask(m);
         if (r > 0 && sched_sleep(st, SCHED_WAITING, false, false))
                 sched_leave();
         waiter_remove(&st->page);
@@ -636,38 +620,23 @@ static noreturn void call_lost(struct thread *t, ppn_t ppn)
 }
 
 /* A section was abandoned for an absent page: do again what the CPU was doing when it is there, on an empty stack. */
->>>>>>> 6d7e338 (Boot from a store: the space is opened, every thread goes on; threads and work items that meet an absent page sleep until it is read)
 static void call_redo(void *arg)
 {
         struct cpu *cpu = cpu_this();
         struct thread *t = cpu->current;
-<<<<<<< HEAD
-        int r;
+        struct missing m = missing_now();
 
         (void)arg;
         call_drop_volatile(t);
-        if (old_pending()) {
-                wait_for_old(t);
-        } else {
-                r = space_fetch(space_fetch_pending());
-                if (r < 0)
-                        klog(LOG_ERR, "page %#lx of the space cannot be read: %d", space_fetch_pending(), r);
-=======
-        ppn_t ppn = space_fetch_pending();
-        int r = space_fetch_start(ppn);
-
-        (void)arg;
-        call_drop_volatile(t);
-        if (r) {
+        if (missing_ask(&m)) {
                 if (!t->in_call) {
                         section_begin_ungated(call_redo, NULL);
                         section_changes();
                         call_of_registers(t);
                         section_end();
                 }
-                if (page_await(t, ppn) < 0)
-                        call_lost(t, ppn);
->>>>>>> 6d7e338 (Boot from a store: the space is opened, every thread goes on; threads and work items that meet an absent page sleep until it is read)
+                if (missing_await(t, &m) < 0)
+                        call_lost(t, m.ppn);
         }
         if (t->in_call)
                 thread_resume(t);
@@ -685,14 +654,14 @@ static void call_redo(void *arg)
 static void return_redo(void *arg)
 {
         struct thread *t = thread_current();
-        ppn_t ppn = space_fetch_pending();
+        struct missing m = missing_now();
 
         (void)arg;
         /* Whatever was looked at is looked at again, here or where the thread goes on. */
         __atomic_fetch_or(&sched_of(t->slot)->word, SCHED_SIGNAL, __ATOMIC_SEQ_CST);
-        if (space_fetch_start(ppn) && page_await(t, ppn) < 0) {
+        if (missing_ask(&m) && missing_await(t, &m) < 0) {
                 klog(LOG_ERR, "[%d] %s cannot go on without page %#lx of the space, which cannot be read", t->tid,
-                     t->comm, ppn);
+                     t->comm, m.ppn);
                 run_exit(t);
         }
         __atomic_fetch_or(&cpu_this()->need, NEED_SIGNAL, __ATOMIC_RELAXED);

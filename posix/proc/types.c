@@ -12,6 +12,10 @@
         {                                                                                                              \
                 offsetof(struct type, field), FIELD_BORROW, 1                                                          \
         }
+#define TRAIL(type, field)                                                                                             \
+        {                                                                                                              \
+                offsetof(struct type, field), FIELD_TRAIL, 1                                                           \
+        }
 #define OWN(type, field)                                                                                               \
         {                                                                                                              \
                 offsetof(struct type, field), FIELD_OWN, 1                                                             \
@@ -31,7 +35,7 @@ static const struct space_field thread_fields[] = {BORROW(thread, obj.next_dying
                                                    REF(thread, proc),
                                                    REF(thread, next),
                                                    BORROW(thread, prev),
-                                                   BORROW(thread, hash_next),
+                                                   TRAIL(thread, hash_next),
                                                    REF(thread, cred),
                                                    OWN(thread, fpu),
                                                    OWN(thread, pending.head),
@@ -48,8 +52,8 @@ static const struct space_field process_fields[] = {BORROW(process, obj.next_dyi
                                                     REF(process, children),
                                                     REF(process, sibling_next),
                                                     BORROW(process, sibling_prev),
-                                                    BORROW(process, hash_next),
-                                                    BORROW(process, pgrp_next),
+                                                    TRAIL(process, hash_next),
+                                                    TRAIL(process, pgrp_next),
                                                     BORROW(process, pgrp_prev),
                                                     REF(process, pgrp),
                                                     REF(process, session),
@@ -68,11 +72,11 @@ static const struct space_field process_fields[] = {BORROW(process, obj.next_dyi
                                                     REF(process, exe),
                                                     END};
 static const struct space_field session_fields[] = {BORROW(session, obj.next_dying), BORROW(session, tty),
-                                                    BORROW(session, foreground), BORROW(session, hash_next), END};
+                                                    BORROW(session, foreground), TRAIL(session, hash_next), END};
 static const struct space_field pgrp_fields[] = {BORROW(pgrp, obj.next_dying), REF(pgrp, session),
-                                                 BORROW(pgrp, members), BORROW(pgrp, hash_next), END};
+                                                 BORROW(pgrp, members), TRAIL(pgrp, hash_next), END};
 static const struct space_field cred_fields[] = {BORROW(cred, obj.next_dying), OWN(cred, groups), REF(cred, user), END};
-static const struct space_field user_fields[] = {BORROW(user, obj.next_dying), BORROW(user, hash_next), END};
+static const struct space_field user_fields[] = {BORROW(user, obj.next_dying), TRAIL(user, hash_next), END};
 static const struct space_field fs_fields[] = {BORROW(fs, obj.next_dying), REF(fs, root), REF(fs, cwd),
                                                BORROW(fs, unused), END};
 
