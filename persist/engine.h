@@ -165,7 +165,7 @@ static inline void page_note(ppn_t ppn)
 
 /* pager.c */
 extern struct store *space_store; /* [V] NULL: the space is in memory alone */
-int pager_bring(ppn_t ppn); /* then, or for a checker: 0 or an error */
+int pager_bring(ppn_t ppn); /* for who cannot wait (boot, checkers), while nobody else uses the store: 0 or an error */
 void pager_serve(void);     /* the writer: reads all pages that are wanted */
 bool pager_waits(void);     /* some are still wanted: there was no memory for them */
 int pager_fetch(ppn_t ppn); /* the writer, or boot: 0, -EIO, -ENOMEM */

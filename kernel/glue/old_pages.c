@@ -168,7 +168,8 @@ static int read_live(ppn_t ppn, void *to)
                         here = true;
                 }
                 section_end();
-                if (!here && space_fetch_start(ppn)) /* the live space's absent pages: only the test knob's come at once */
+                if (!here &&
+                    space_fetch_start(ppn)) /* the live space's absent pages: only the test knob's come at once */
                         return -EIO;
         }
         return 0;
