@@ -100,6 +100,6 @@ void store_boot_run(void)
 {
         if (!store)
                 return;
-        if (writer_start())
+        if (writer_start(store))
                 panic("no memory for the store's writer");
 }

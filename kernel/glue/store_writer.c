@@ -1,7 +1,8 @@
 /*
- * store_writer.c - the writer: a worker in a loop of snapshot_step(). See persist/snapshot.c for what it does.
+ * store_writer.c - the writer: a worker in a loop of snapshot_step() (persist/snapshot.c) and of what others want of the store (snap_request.c).
  */
 #include "kernel/glue/store_writer.h"
+#include "kernel/glue/snap_request.h"
 #include "kernel/glue/snap_request.h"
 #include "kernel/include/worker.h"
 #include "persist/space.h"
@@ -20,9 +21,9 @@ static void run(void *arg)
         }
 }
 
-int writer_start(void)
+int writer_start(struct store *store)
 {
-        writer = worker_create("writer", run, NULL);
+        writer = worker_create("writer", run, store);
         return writer ? 0 : -ENOMEM;
 }
 

@@ -4,7 +4,9 @@
 #pragma once
 #include "kernel/include/types.h"
 
+struct store;
+
 /* At boot, when the space has its store: from here on commits are made. 0 or -ENOMEM. */
-int writer_start(void);
+int writer_start(struct store *store);
 void writer_yield(void); /* the writer itself, while it works */
 void writer_wake(void);  /* any context */
