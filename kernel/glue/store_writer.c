@@ -3,9 +3,12 @@
  */
 #include "kernel/glue/store_writer.h"
 #include "kernel/glue/snap_request.h"
-#include "kernel/glue/snap_request.h"
+#include "kernel/include/log.h"
+#include "kernel/include/time.h"
 #include "kernel/include/worker.h"
 #include "persist/space.h"
+
+#define WELL_NS (10 * NSEC_PER_SEC) /* a system that runs so long has come up well */
 
 static struct worker *writer;
 

@@ -47,7 +47,7 @@ struct sched_thread {
         bool sampled_system;              /* and where it was */
         struct sched_thread *next, *prev; /* run queue */
         struct vtimer timer;              /* its deadline */
-        void *scratch[2]; /* volatile blocks of the call in progress: freed when it ends or is abandoned */
+        void *scratch[2];   /* volatile blocks of the call in progress: freed when it ends or is abandoned */
         struct waiter page; /* an absent page it waits for, besides what its call waits for */
         uint32_t nwaiters, waiter_cap;
         struct waiter *waiters; /* what it sleeps on: one, or many (poll); points at `first` until it grows */

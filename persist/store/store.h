@@ -32,6 +32,7 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base);
 int store_open(struct store_disk *d, uint64_t owner, struct store **store);
 void store_close(struct store *s); /* frees memory; the disk stays as it is */
 int store_leave(struct store *s);  /* marks the store as closed in order */
+int store_well(struct store *s);   /* this boot went well: attempts are counted from 0 again */
 
 /* Of the state last committed. evidence: a newer epoch that the disk claims durable and does not have (0: none): it lost writes. */
 struct store_info {

@@ -72,6 +72,16 @@ static int owner_check(struct store *s)
         return r;
 }
 
+int store_well(struct store *s)
+{
+        int r = owner_check(s);
+
+        if (r)
+                return r;
+        s->attempt.attempts = 0;
+        return attempt_write(s);
+}
+
 int store_leave(struct store *s)
 {
         int r = owner_check(s);

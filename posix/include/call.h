@@ -183,4 +183,13 @@ void call_prepare(struct thread *t, unsigned nr, const uint64_t arg[6]);
 extern const struct syscall_entry syscall_table[];
 extern const unsigned syscall_count;
 /* Pseudo-calls, numbers above the table. */
-enum { NR_PSEUDO = 1024, NR_USER_FAULT = NR_PSEUDO, NR_SIGNAL, NR_EXIT, NR_START_INIT, NR_CHILD_TID, NR_USER_TRAP, NR_PSEUDO_END };
+enum {
+        NR_PSEUDO = 1024,
+        NR_USER_FAULT = NR_PSEUDO,
+        NR_SIGNAL,
+        NR_EXIT,
+        NR_START_INIT,
+        NR_CHILD_TID,
+        NR_USER_TRAP,
+        NR_PSEUDO_END
+};
