@@ -416,6 +416,7 @@ void sched_forget_threads(void)
                 if (!st)
                         continue;
                 sched_waiters_clear(st);
+                waiter_remove(&st->page);
                 entities[slot] = NULL;
                 st->next = forgotten;
                 forgotten = st;
