@@ -3,6 +3,7 @@
 
 Each test is a function below; its docstring says what it proves. Prints `PASS boot NAME` or `FAIL boot NAME why`.
 """
+import json
 import os
 import re
 import struct
@@ -90,6 +91,57 @@ def snapshot_files():
             expect(error in output, f"{command}: {output!r}")
         _, output = guest.command("pwd; cd /; umount /mnt/old && ls /mnt/old | wc -l")
         expect(output == "/mnt/old/tmp\n0\n", output)
+
+
+def store_disk(name, mib=256):
+    """A fresh disk with an empty store; its path."""
+    path = os.path.join(BUILD, "tests", name + ".img")
+    subprocess.run([os.path.join(BUILD, "tests/mkstore"), path, str(mib)], check=True)
+    return path
+
+
+def resumed(guest):
+    """A machine that goes on: the shell is where it was, and prints a prompt when asked."""
+    guest.expect(r"\d+ CPUs?, \d+ MiB in use", total=120)
+    guest.send("\n")
+    guest.prompt(total=60)
+
+
+@test
+def time_travel():
+    """On a disk: a file that was deleted is got back from a kept snapshot, over a power cut in between; what is mounted is not dropped; then all goes back to that snapshot."""
+    disk = store_disk("time_travel")
+    with Guest("time_travel", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        guest.prompt(total=300)
+        _, sums = guest.command("echo treasure >/root/gold; mkdir /home/user/d; head -c 300000 /dev/urandom >/home/user/d/big; setfattr -n user.a -v b /root/gold"
+                                " 2>/dev/null; md5sum /home/user/d/big")
+        status, epoch = guest.command("psnap now")
+        expect(status == 0 and epoch.strip().isdigit(), epoch)
+        epoch = epoch.strip()
+        _, output = guest.command(f"rm -r /root/gold /home/user/d; cp /bin/busybox /root/new; sync; psnap mount {epoch} /mnt && cd /mnt/root && cat gold")
+        expect(output.endswith("treasure\n"), output)
+        guest.command("sync")
+    with Guest("time_travel", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        resumed(guest)
+        _, output = guest.command(f"pwd; cat gold; ls /root | cat; psnap drop {epoch}; psnap --json list")
+        expect(output.startswith("/mnt/root\ntreasure\nnew\npsnap: it is mounted\n"), output)
+        listed = json.loads(output.splitlines()[-1])
+        expect(any(str(k["epoch"]) == epoch and k["pinned"] and k["mounted"] for k in listed), output)
+        _, output = guest.command("md5sum /mnt/home/user/d/big | sed 's,/mnt,,'; cp gold /root; cd /; umount /mnt; cat /root/gold")
+        expect(output == sums + "treasure\n", output)
+        status, output = guest.command("psnap mount 1 /mnt; psnap drop 1")
+        expect(status == 1 and "no snapshot of epoch 1" in output and "no such snapshot" in output, output)
+        guest.command("rm /root/gold; psnap now")
+        guest.send(f"psnap rollback {epoch} --yes\n")
+        guest.wait(60)
+    with Guest("time_travel", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        resumed(guest)
+        _, output = guest.command("cat /root/gold; md5sum /home/user/d/big; ls /root/new")
+        expect(output.startswith("treasure\n" + sums) and "No such file" in output, output)
+        guest.command(f"psnap mount {epoch} /mnt; find /mnt >/dev/null; umount /mnt")
+        _, output = guest.command(f"for e in $(psnap list | sed 1d | cut -d' ' -f1); do psnap drop $e; done; psnap --json list; psnap mount {epoch} /mnt")
+        expect("[]\n" in output and "there is no snapshot" in output, output)
+    os.unlink(disk)
 
 
 @test
