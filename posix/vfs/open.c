@@ -433,6 +433,7 @@ long fd_dup(struct call *c, struct file *f, uint64_t min, bool cloexec)
         fd = fd_reserve(c, (int)min);
         if (fd < 0)
                 return fd;
+        object_look(f);
         changes(c);
         object_get(f);
         fd_install(c, fd, f, cloexec);
