@@ -169,13 +169,32 @@ $(OUT)/phantom.iso: $(OUT)/kernel.stripped $(OUT)/rootfs.img $(OUT)/cmdline test
 	$(call say,ISO,$@)
 	$(Q)tests/tools/mkiso $@ $(OUT)/kernel.stripped $(OUT)/rootfs.img "$(CMDLINE)"
 
+# ---- a disk --------------------------------------------------------------------------------------------------------
+
+$(BUILD)/mkstore: persist/tools/mkstore.c $(wildcard persist/*.[ch] persist/store/*.[ch] persist/host/*.[ch]) | $(CACHE)/setup.mk
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu17 -O2 -g -DPERSIST_HOSTED -I. -Wall -Wextra -Werror $(filter %.c,$^) -llz4 -lxxhash -lpthread -o $@
+
+# The store in an image stays; what boots is brought up to date.
+DISK_MB ?= 2048
+mkdisk = tests/tools/mkdisk $(BUILD)/phantom.img $(OUT)/kernel.stripped $(OUT)/rootfs.img $(BUILD)/mkstore --mb $(DISK_MB) --cmdline "$(CMDLINE)"
+DISK_NEEDS = $(OUT)/kernel.stripped $(OUT)/rootfs.img $(BUILD)/mkstore
+disk: $(DISK_NEEDS) ## make build/phantom.img, a disk that boots (BIOS, UEFI) and keeps everything; if it is there: bring its kernel up to date
+	$(call say,DISK,$(BUILD)/phantom.img)
+	$(Q)$(mkdisk)
+
+disk-new: $(DISK_NEEDS) ## make build/phantom.img anew: what was in it is lost (DISK_MB=)
+	$(call say,DISK,$(BUILD)/phantom.img)
+	$(Q)$(mkdisk) --new
+
 # ---- run -----------------------------------------------------------------------------------------------------------
 
-run: iso ## boot the live CD in QEMU: serial terminal here, a window where there is a display (SMP=, MEMORY=)
+run: disk ## boot build/phantom.img in QEMU: serial terminal here, a window where there is a display (SMP=, MEMORY=). Kill it, run it again
 	@tests/tools/qemu.py run
 
-run-live: iso ## the same, always without a disk
-	@tests/tools/qemu.py run
+run-live: iso ## boot the live CD, without a disk
+	@tests/tools/qemu.py run --no-disk
 
 gdb: iso ## the same, stopped at the first instruction, and gdb attached to it in another terminal
 	@echo '  in another terminal: gdb -x kernel/debug/gdbinit $(OUT)/kernel.elf'
@@ -288,4 +307,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso run run-live gdb tests linux reference bench check soak fuzz check-all lint format clean help
+.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso disk disk-new run run-live gdb tests linux reference bench check soak fuzz check-all lint format clean help

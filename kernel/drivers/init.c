@@ -2,6 +2,7 @@
  * init.c - probes every device once, in the order in which they need each other: what shows the log first, then what
  * others are found on.
  */
+#include "kernel/drivers/block/partition.h"
 #include "kernel/drivers/bus/pci.h"
 #include "kernel/drivers/bus/virtio.h"
 #include "kernel/drivers/input/i8042.h"
@@ -18,4 +19,5 @@ void drivers_init(void)
         power_button_init();
         pci_init();
         virtio_init();
+        partitions_init();
 }

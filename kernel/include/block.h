@@ -36,6 +36,7 @@ struct block_device {
         char name[16];   /* "vda" */
         char serial[32]; /* stable identity when the device has one */
         char model[48];
+        uint8_t type[16], uuid[16]; /* of a partition, as in its table; else zero */
         uint64_t nsectors;
         uint32_t logical_block;                 /* bytes, a multiple of 512; requests keep to it */
         uint32_t max_segs;                      /* of one request, 1 to BLOCK_SEGS_MAX */

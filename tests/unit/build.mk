@@ -6,3 +6,4 @@ UNIT_FLAGS_drv_console := -isystem $(BUILD)/ports/libvterm/include
 UNIT_SRCS_drv_psf := kernel/drivers/video/psf.c kernel/drivers/video/blocks.c kernel/lib/string.c
 UNIT_SRCS_drv_input := kernel/drivers/input/keymap.c kernel/drivers/input/ps2.c kernel/lib/fmt.c kernel/lib/string.c
 UNIT_SRCS_drv_virtqueue := kernel/drivers/bus/virtqueue.c
+UNIT_SRCS_drv_gpt := kernel/drivers/block/gpt.c kernel/lib/string.c
