@@ -244,17 +244,12 @@ $(BUILD)/tests/runcases: tests/tools/runcases.c $(call port_stamps,musl)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -static -s $< -o $@
 
-$(BUILD)/tests/mkstore: tests/tools/mkstore.c $(wildcard persist/*.[ch] persist/store/*.[ch] persist/host/*.[ch])
-	$(call say,HOSTCC,$<)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(HOSTCC) $(UNIT_CFLAGS) $< $(wildcard persist/*.c persist/store/*.c persist/host/*.c) -llz4 -lxxhash -lpthread -o $@
-
 $(BUILD)/tests/count.so: tests/tools/count.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O2 -Wall -Wextra -Werror -fPIC -shared $< -o $@
 
-tests: $(GUEST_PROGRAMS) $(BUILD)/tests/mkstore $(BUILD)/tests/runcases $(BUILD)/tests/count.so $(call port_stamps,$(TEST_PORTS)) ## build all test programs
+tests: $(GUEST_PROGRAMS) $(BUILD)/mkstore $(BUILD)/tests/runcases $(BUILD)/tests/count.so $(call port_stamps,$(TEST_PORTS)) ## build all test programs
 
 linux: $(BUILD)/rootfs.cpio ## fetch Debian's Linux, to compare with
 	@ports/fetch-linux $(CACHE)

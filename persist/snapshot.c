@@ -323,7 +323,6 @@ static void set_due(void)
 
 void snapshot_step(uint64_t *next_ns)
 {
-        space_fetch_at_once(false); /* from here on the store is the writer's alone */
         *next_ns = 0;
         pager_serve();
         if (failure)

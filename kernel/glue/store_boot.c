@@ -100,6 +100,7 @@ void store_boot_run(void)
 {
         if (!store)
                 return;
+        space_fetch_at_once(false); /* from here on the store is the writer's alone */
         if (writer_start(store))
                 panic("no memory for the store's writer");
 }

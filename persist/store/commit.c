@@ -218,7 +218,7 @@ int store_commit_begin(struct store *s, uint64_t npages, uint64_t epoch, const s
                 return -EINVAL;
         if (!r && !s->life_begun)
                 r = life_begin(s);
-        if (!r && s->nrecent + npages > RECENT_MAX && s->nrecent)
+        if (!r && s->nrecent && (s->nrecent + npages > RECENT_MAX || s->nchain >= CHAIN_MAX))
                 r = store_checkpoint(s);
         if (r)
                 return r;
@@ -357,6 +357,7 @@ int store_commit_end(struct store *s)
                 s->last[i] = s->last[i + 1];
         s->last[COMMITS_KEPT - 1] = s->next_epoch;
         s->epoch = s->next_epoch++;
+        s->nchain++;
         s->clock = s->new_clock;
         return commit_fail(s, dead_settle_young(s));
 }

@@ -14,6 +14,7 @@
 #include "persist/engine.h"
 
 #define DATA_RUN     64u    /* blocks gathered for one write */
+#define CHAIN_MAX    256u   /* commits since the last checkpoint: above it one is due, since recovery reads each */
 #define RECENT_MAX   65536u /* pages in the recent index: above it a checkpoint is due */
 #define PACK_PAGES   16u    /* commits of more pages are not packed */
 #define PACKED_MAX   2048u  /* a page that does not compress below this gets a block */
@@ -93,6 +94,7 @@ struct store {
         uint64_t nnodes;
         struct recent *recent;
         uint64_t nrecent, recent_size;
+        uint64_t nchain; /* commits since the last checkpoint */
 
         /* dead blocks */
         struct queue young; /* perhaps needed by one of the last commits; by death */

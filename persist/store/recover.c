@@ -185,6 +185,7 @@ static int replay(struct store *s)
                 for (unsigned i = 0; i + 1 < COMMITS_KEPT; i++)
                         s->last[i] = s->last[i + 1];
                 s->last[COMMITS_KEPT - 1] = s->epoch = c.epoch;
+                s->nchain++;
                 s->clock = (struct store_clock){h->mono_ns, h->real_ns};
                 r = dead_settle_young(s);
         }

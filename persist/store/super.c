@@ -243,6 +243,7 @@ static int checkpoint(struct store *s)
                 goto out;
         blocks_written(s, false);
         recent_clear(s);
+        s->nchain = 0;
         r = dead_settle_old(s);
 out:
         if (next)

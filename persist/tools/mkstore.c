@@ -37,7 +37,8 @@ int main(int argc, char **argv)
         filedisk_open(&f, fd, offset, len, false);
         r = store_format(&f.d, uuid, KERNEL_SPACE);
         if (r) {
-                fprintf(stderr, "mkstore: %s: %s\n", argv[1], r == -EINVAL ? "2 MiB to 16 TiB are needed" : strerror(-r));
+                fprintf(stderr, "mkstore: %s: %s\n", argv[1],
+                        r == -EINVAL ? "2 MiB to 16 TiB are needed" : strerror(-r));
                 return 1;
         }
         return close(fd) ? 1 : 0;

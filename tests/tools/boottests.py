@@ -96,7 +96,9 @@ def snapshot_files():
 def store_disk(name, mib=256):
     """A fresh disk with an empty store; its path."""
     path = os.path.join(BUILD, "tests", name + ".img")
-    subprocess.run([os.path.join(BUILD, "tests/mkstore"), path, str(mib)], check=True)
+    with open(path, "wb") as f:
+        f.truncate(mib << 20)
+    subprocess.run([os.path.join(BUILD, "mkstore"), path, "0", str(mib << 20)], check=True)
     return path
 
 

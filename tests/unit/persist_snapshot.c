@@ -212,6 +212,7 @@ static void open_life(void)
         space_types_register(test_types, T_TYPES);
         assert_int_equal(space_open(store, &clock), 0);
         hosted_cpu_ready();
+        space_fetch_at_once(false);
 }
 
 static void power_off(void)
@@ -425,6 +426,7 @@ static void larger_than_memory(void **state)
         space_types_register(test_types, T_TYPES);
         assert_int_equal(space_open(store, &clock), 0);
         hosted_cpu_ready();
+        space_fetch_at_once(false);
         for (chosen = 0; chosen < MANY; chosen++)
                 hosted_run(run_section, read_chosen);
         power_off();
@@ -502,6 +504,7 @@ static void full_disk(void **state)
         space_types_register(test_types, T_TYPES);
         assert_int_equal(space_open(store, &clock), 0);
         hosted_cpu_ready();
+        space_fetch_at_once(false);
         for (chosen = 0; chosen < MANY; chosen++)
                 hosted_run(run_section, read_chosen);
         power_off();

@@ -65,7 +65,8 @@ static bool overlaps(const struct gpt_partition *list, unsigned n, uint64_t firs
         return false;
 }
 
-bool gpt_entries_parse(const struct gpt_header *h, const uint8_t *table, struct gpt_partition *list, unsigned max, unsigned *n)
+bool gpt_entries_parse(const struct gpt_header *h, const uint8_t *table, struct gpt_partition *list, unsigned max,
+                       unsigned *n)
 {
         static const uint8_t unused[16];
 
@@ -77,8 +78,8 @@ bool gpt_entries_parse(const struct gpt_header *h, const uint8_t *table, struct 
                 uint64_t first = le64(e + 32), last = le64(e + 40);
                 struct gpt_partition *p = &list[*n];
 
-                if (!memcmp(e, unused, sizeof(unused)) || first > last || first < h->first_usable || last > h->last_usable ||
-                    overlaps(list, *n, first, last))
+                if (!memcmp(e, unused, sizeof(unused)) || first > last || first < h->first_usable ||
+                    last > h->last_usable || overlaps(list, *n, first, last))
                         continue;
                 p->number = i + 1;
                 memcpy(p->type, e, sizeof(p->type));

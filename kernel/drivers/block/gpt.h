@@ -21,4 +21,5 @@ uint32_t gpt_crc32(const void *data, size_t len); /* of IEEE 802.3, as in zlib *
 /* The header in `sector` of a disk of nsectors, read from sector number `at`: false if it is not one, or not whole, or names what the disk has not. */
 bool gpt_header_parse(const uint8_t sector[GPT_SECTOR], uint64_t at, uint64_t nsectors, struct gpt_header *h);
 /* Partitions of the table (its first nentries * entry_size bytes); false: the table is damaged. Those that overlap an earlier one, or lie outside, are left out. */
-bool gpt_entries_parse(const struct gpt_header *h, const uint8_t *table, struct gpt_partition *list, unsigned max, unsigned *n);
+bool gpt_entries_parse(const struct gpt_header *h, const uint8_t *table, struct gpt_partition *list, unsigned max,
+                       unsigned *n);

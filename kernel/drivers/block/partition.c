@@ -99,7 +99,8 @@ static void scan(struct block_device *d, uint8_t *buf)
         if (!table_read(d, 1, buf, list, &n)) {
                 if (!table_read(d, d->nsectors - 1, buf, list, &n))
                         return;
-                klog(LOG_WARN, "%s: the partition table at the beginning is damaged; the one at the end is used", d->name);
+                klog(LOG_WARN, "%s: the partition table at the beginning is damaged; the one at the end is used",
+                     d->name);
         }
         for (unsigned i = 0; i < n; i++)
                 add(d, &list[i]);
