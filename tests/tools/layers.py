@@ -22,6 +22,7 @@ LAYERS = {
     "kernel/glue/": ["kernel/include/", "kernel/lib/", "persist/", "posix/include/", "pvm/host.h"],
     "kernel/": ["kernel/include/", "kernel/lib/"],
     "persist/host/": ["persist/", "kernel/lib/"],
+    "persist/tools/": ["persist/", "kernel/lib/"],
     "persist/": ["kernel/lib/"],
     "posix/": ["kernel/include/", "kernel/lib/", *PERSIST_PUBLIC, "rootfs/image.h"],
     "rootfs/": [],
@@ -30,7 +31,7 @@ LAYERS = {
 # What may be in angle brackets in code that has no libc; ports of the kernel by name.
 FREESTANDING = re.compile(r"(linux|asm|asm-generic|drm|sound)/.*|std(arg|bool|def|int|align|noreturn|atomic)\.h|limits\.h|"
                           r"(cpuid|immintrin|x86intrin)\.h|(vterm|vterm_internal|lz4|xxhash|console_font)\.h")
-HOSTED = ("persist/host/", "posix/tools/", "rootfs/", "tests/", "ports/")
+HOSTED = ("persist/host/", "persist/tools/", "posix/tools/", "rootfs/", "tests/", "ports/")
 
 
 def layer_of(path):

@@ -7,6 +7,11 @@
 #include "persist/host/simdisk.h"
 #include "persist/store/store.h"
 
+#ifdef __SANITIZE_THREAD__ /* one thread: a short run is enough */
+#define CUTS 8u
+#else
+#define CUTS 60u
+#endif
 #define SLOTS   200u
 #define BLOCKS  8192u
 #define HISTORY 256u
@@ -238,7 +243,7 @@ static void commits_while_running(void **state)
         check_structure();
         power_off();
         /* Everything that was committed is there, after each of many cuts. */
-        for (unsigned cut = 0; cut < 60; cut++) {
+        for (unsigned cut = 0; cut < CUTS; cut++) {
                 struct simdisk past;
                 size_t at = history[0].acked + pick(disk.nops - history[0].acked + 1);
                 unsigned newest = 0, found = HISTORY;
