@@ -23,17 +23,25 @@ static struct {
         struct copy *first;
 } bucket[BUCKETS];
 static uint64_t ncopied;
-static struct copy *loose; /* the writer's: its own copy of the page it has at hand */
+static struct copy *loose;            /* the writer's: its own copy of the page it has at hand */
+static struct copy *spare;            /* [spare_lock] set aside for when memory is gone (P10) */
+static uint64_t nspare, spare_wanted; /* [a] */
+static uint32_t spare_lock;
 
 static unsigned bucket_of(ppn_t ppn)
 {
         return (ppn ^ ppn >> 10) % BUCKETS;
 }
 
+static void lock_word_take(uint32_t *word)
+{
+        while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
+                cpu_pause();
+}
+
 static void bucket_lock(unsigned i)
 {
-        while (__atomic_exchange_n(&bucket[i].lock, 1, __ATOMIC_ACQUIRE))
-                cpu_pause();
+        lock_word_take(&bucket[i].lock);
 }
 
 static void bucket_unlock(unsigned i)
@@ -51,20 +59,72 @@ static struct copy **find(unsigned i, ppn_t ppn)
         return at;
 }
 
-/* P10: the gate has seen to it that there is memory. */
-static struct copy *copy_new(ppn_t ppn)
+static struct copy *copy_make(void)
 {
         struct copy *c = persist_host->mem_alloc(sizeof(*c));
-        void *data = persist_host->frame_get();
 
-        must(c && data, "P10: no memory to copy page %lx, which is frozen", ppn);
+        if (!c)
+                return NULL;
+        c->data = persist_host->frame_get();
+        if (c->data)
+                return c;
+        persist_host->mem_free(c, sizeof(*c));
+        return NULL;
+}
+
+/* P10: what is set aside is enough for all sections that passed the gate. */
+static struct copy *copy_new(ppn_t ppn)
+{
+        struct copy *c = copy_make();
+
+        if (unlikely_(!c)) {
+                lock_word_take(&spare_lock);
+                c = spare;
+                if (c) {
+                        spare = c->next;
+                        __atomic_store_n(&nspare, nspare - 1, __ATOMIC_RELAXED);
+                }
+                __atomic_store_n(&spare_lock, 0, __ATOMIC_RELEASE);
+                must(c, "P10: no memory to copy page %lx, which is frozen", ppn);
+        }
         c->ppn = ppn;
-        c->data = data;
         return c;
 }
 
+static void spare_add(struct copy *c)
+{
+        lock_word_take(&spare_lock);
+        c->next = spare;
+        spare = c;
+        __atomic_store_n(&nspare, nspare + 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&spare_lock, 0, __ATOMIC_RELEASE);
+}
+
+bool capture_reserve(uint64_t n)
+{
+        spare_wanted = n;
+        while (capture_spare() < n) {
+                struct copy *c = copy_make();
+
+                if (!c)
+                        return false;
+                spare_add(c);
+        }
+        return true;
+}
+
+uint64_t capture_spare(void)
+{
+        return __atomic_load_n(&nspare, __ATOMIC_RELAXED);
+}
+
+/* What was taken from what is set aside comes back there first. */
 static void copy_free(struct copy *c)
 {
+        if (capture_spare() < spare_wanted) {
+                spare_add(c);
+                return;
+        }
         persist_host->frame_put(c->data);
         persist_host->mem_free(c, sizeof(*c));
 }
@@ -195,5 +255,9 @@ uint64_t capture_copied(void)
 void capture_forget(void)
 {
         capture_close();
+        spare_wanted = 0;
+        for (struct copy *c; (c = spare); copy_free(c))
+                spare = c->next;
+        nspare = 0;
         ncopied = 0;
 }

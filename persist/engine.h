@@ -153,6 +153,10 @@ const void *capture_take(ppn_t ppn);
 void capture_done(ppn_t ppn);
 void capture_close(void); /* all of the set was taken: copies that were kept go */
 uint64_t capture_copied(void);
+bool capture_reserve(
+        uint64_t
+                n); /* the writer, before it freezes: so many copies are set aside. False: there is no memory for that */
+uint64_t capture_spare(void); /* how many are */
 
 /* Called for each page that is about to be written for the first time in the epoch, and by nobody else. */
 static inline void page_note(ppn_t ppn)
@@ -181,9 +185,9 @@ bool reclaim_must_wait(void);
 void reclaim_gate(struct section *s); /* may abandon the section that is about to begin */
 void reclaim_room(
         void); /* space_room: no frames. Returns if nothing can be done, else abandons the section, until the writer has made room */
-uint64_t reclaim_floor(void); /* frames that are set aside for copies */
+uint64_t reclaim_copies(void); /* that must be set aside for the sections of all CPUs */
 bool reclaim_wanted(void);
-void reclaim(void); /* the writer, between commits */
+bool reclaim(void); /* the writer, between commits: true if it gained frames */
 uint64_t reclaim_evicted(void);
 
 /* snapshot.c, check.c */

@@ -27,7 +27,7 @@ static uint64_t unframed; /* [V, LOCK_SPACE] free pages in the global lists of f
 /* Frames that must stay for the sections of all CPUs, and for page tables. */
 static uint64_t frames_floor(void)
 {
-        return __atomic_load_n(&persist_ncpus, __ATOMIC_RELAXED) * CPU_CREDIT + 64 + reclaim_floor();
+        return __atomic_load_n(&persist_ncpus, __ATOMIC_RELAXED) * CPU_CREDIT + 64;
 }
 
 static uint64_t frames_available(void)

@@ -3,7 +3,7 @@
  *
  * Waiting is harmless before a section begins, and where it asks for room, before its first change: it is abandoned as for an absent page, namely page 0, which is
  * "here" when there is no reason to wait any more. The reasons:
- *   copies   a section may have to copy every page it writes to; while a frozen set is being captured there must be memory for that
+ *   copies   a section may have to copy every page it writes to. Memory for that is set aside; when it is being used, while a frozen set is captured, no section begins
  *   dirty    the epoch has as many dirty pages as a commit should have; the next one takes them. So what an epoch can need on the disk is bounded, too, and growth
  *            ends (space_room) while the disk still has room for one that changes as much as it may
  *   room     space_room() found no frame; the writer commits, so that pages are clean, and evicts
@@ -26,14 +26,9 @@ static uint64_t disk_blocks;
 static ppn_t hand = DATA_PPN;
 static uint64_t nevicted;
 
-static uint64_t copy_reserve(void)
+uint64_t reclaim_copies(void)
 {
         return persist_ncpus * (SECTION_PAGES + META_DIRTY_MAX + 8);
-}
-
-uint64_t reclaim_floor(void)
-{
-        return space_store ? copy_reserve() : 0;
 }
 
 static uint64_t dirty_max(void)
@@ -52,7 +47,7 @@ bool reclaim_disk_full(void)
 
 void reclaim_disk(void)
 {
-        uint64_t most = dirty_max() + copy_reserve();
+        uint64_t most = dirty_max() + reclaim_copies();
         struct store_info info;
         bool full;
 
@@ -70,7 +65,7 @@ bool reclaim_must_wait(void)
 {
         if (!space_store || snapshot_error())
                 return false;
-        if (__atomic_load_n(&capture_open, __ATOMIC_ACQUIRE) && persist_host->frames_free() < copy_reserve())
+        if (__atomic_load_n(&capture_open, __ATOMIC_ACQUIRE) && capture_spare() < reclaim_copies())
                 return true;
         return __atomic_load_n(&room_wanted, __ATOMIC_ACQUIRE) || persist_host->dirty_count() > dirty_max();
 }
@@ -142,7 +137,7 @@ static uint64_t evict_some(uint64_t want)
 
 static uint64_t low_mark(void)
 {
-        return copy_reserve() + persist_host->frames_total() / 32;
+        return reclaim_copies() + persist_host->frames_total() / 32;
 }
 
 bool reclaim_wanted(void)
@@ -151,19 +146,20 @@ bool reclaim_wanted(void)
                (__atomic_load_n(&room_wanted, __ATOMIC_ACQUIRE) || persist_host->frames_free() < low_mark());
 }
 
-void reclaim(void)
+bool reclaim(void)
 {
         uint64_t free_before = persist_host->frames_free(), want = low_mark() + EVICT_BATCH, gained = 0;
         uint64_t rounds = 4 * (1 + root()->frontier / EVICT_SPAN);
 
         if (free_before >= want && !room_wanted)
-                return;
+                return false;
         for (; rounds && persist_host->frames_free() < want && gained < EVICT_BATCH; rounds--)
                 gained += snapshot_at_barrier(evict_some, EVICT_BATCH - gained);
         nevicted += gained;
         __atomic_store_n(&room_hopeless, !gained && room_wanted, __ATOMIC_RELEASE);
         __atomic_store_n(&room_wanted, 0, __ATOMIC_RELEASE);
         reclaim_look();
+        return gained != 0;
 }
 
 uint64_t reclaim_evicted(void)

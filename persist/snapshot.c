@@ -143,7 +143,7 @@ static void lead(bool freeze)
 
         persist_host->park_others();
         check_quiet();
-        if (space_check_each_barrier)
+        if (space_check_each_barrier && !space_store) /* a checker meets absent pages, and could not wait for them */
                 check_barrier();
         if (!space_store || freeze) {
                 if (freeze) {
@@ -283,6 +283,10 @@ static void commit(void)
 {
         int r;
 
+        while (!capture_reserve(reclaim_copies()) && reclaim())
+                ;
+        if (capture_spare() < reclaim_copies())
+                return; /* only before the first commit: later what is set aside comes back by itself */
         __atomic_store_n(&requested, 0, __ATOMIC_SEQ_CST); /* who asks from here on waits for the next one */
         barrier(true);
         r = commit_pages();

@@ -63,10 +63,13 @@ static void storm_arm(void)
                 vtimer_cancel(&storm_clock);
 }
 
-void storm_set_interval(uint32_t ms)
+int storm_set_interval(uint32_t ms)
 {
+        if (ms && snapshot_has_store()) /* a storm reads what is absent at once, and the store is the writer's alone */
+                return -EBUSY;
         storm_every_ms = ms;
         storm_arm();
+        return 0;
 }
 
 uint32_t storm_interval(void)

@@ -10,6 +10,6 @@ void park_idle_begin(void);
 void park_idle_end(void);
 void barrier_set_rate(uint32_t hz); /* 0: off; at most 10,000 */
 uint32_t barrier_rate(void);
-void storm_set_interval(uint32_t ms); /* 0: none; at most an hour */
+int storm_set_interval(uint32_t ms); /* 0: none; at most an hour. -EBUSY: the space has a store */
 uint32_t storm_interval(void);
 uint64_t storm_count(void);

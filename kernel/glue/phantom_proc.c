@@ -46,8 +46,7 @@ static long set_storm(struct call *c, const char *text, size_t len, void *arg)
         (void)arg;
         if (proc_parse_u64(text, &ms) || ms > 3600000)
                 return -EINVAL;
-        storm_set_interval((uint32_t)ms);
-        return 0;
+        return storm_set_interval((uint32_t)ms);
 }
 
 static void show_fresh(struct proc_text *t, void *arg)

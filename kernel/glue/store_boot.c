@@ -54,8 +54,12 @@ static bool try(struct block_device *d)
         while (!owner)
                 rng_bytes(&owner, sizeof(owner));
         r = store_open(disk, owner, &store);
-        if (!r)
+        if (!r) {
+                d->claimed = true;
+                if (d->whole)
+                        d->whole->claimed = true;
                 return true;
+        }
         if (r != -ENOENT && r != -EINVAL)
                 refuse(d, reason(r), r);
         store_disk_close(disk);

@@ -44,6 +44,8 @@ struct block_device {
         uint32_t max_discard_sectors;           /* of one request */
         uint32_t discard_align;                 /* sectors: what is discarded well */
         bool read_only, has_flush, has_discard; /* has_flush false: every completed write is durable */
+        bool claimed;               /* a store is open on it, or on a partition of it: not for programs to write */
+        struct block_device *whole; /* of a partition: its disk */
         const struct block_ops *ops;
         void *driver;
         unsigned index; /* dense, assigned by block_register */

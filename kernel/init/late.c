@@ -78,7 +78,8 @@ noreturn void kernel_main_late(void)
         space_absent_per_mille = (uint32_t)boot_option_u64("absent", 0);
         space_check_each_barrier = boot_option("check", NULL, 0);
         barrier_set_rate((uint32_t)boot_option_u64("barrier", 0));
-        storm_set_interval((uint32_t)boot_option_u64("storm", 0));
+        if (storm_set_interval((uint32_t)boot_option_u64("storm", 0)))
+                klog(LOG_WARN, "no storms: the space has a store");
         smp_release();
         klog(LOG_INFO, "%u CPU%s, %lu MiB in use", cpu_count, cpu_count == 1 ? "" : "s",
              (frames_total() - frames_free()) >> 8);

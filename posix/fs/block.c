@@ -50,7 +50,9 @@ long block_open_check(uint32_t rdev, uint32_t flags)
 
         if (!d)
                 return -ENXIO;
-        return d->read_only && (flags & O_ACCMODE) != O_RDONLY ? -EROFS : 0;
+        if ((flags & O_ACCMODE) == O_RDONLY)
+                return 0;
+        return d->read_only ? -EROFS : d->claimed ? -EBUSY : 0;
 }
 
 /* ---- transfers ---- */

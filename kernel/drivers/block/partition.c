@@ -14,8 +14,7 @@
 #define TABLE_BYTES    (GPT_ENTRIES_MAX * GPT_SECTOR)
 
 struct partition {
-        struct block_device d;
-        struct block_device *disk;
+        struct block_device d; /* d.whole: its disk */
         uint64_t first;
 };
 
@@ -25,14 +24,12 @@ static int partition_submit(struct block_device *d, struct block_request *r)
 
         if (r->op != BLOCK_FLUSH)
                 r->sector += p->first;
-        return p->disk->ops->submit(p->disk, r);
+        return d->whole->ops->submit(d->whole, r);
 }
 
 static void partition_poll(struct block_device *d)
 {
-        struct partition *p = d->driver;
-
-        p->disk->ops->poll(p->disk);
+        d->whole->ops->poll(d->whole);
 }
 
 static const struct block_ops partition_ops = {.submit = partition_submit, .poll = partition_poll};
@@ -81,7 +78,7 @@ static void add(struct block_device *disk, const struct gpt_partition *g)
         memcpy(p->d.uuid, g->uuid, sizeof(p->d.uuid));
         p->d.ops = &partition_ops;
         p->d.driver = p;
-        p->disk = disk;
+        p->d.whole = disk;
         p->first = g->first;
         if (block_register(&p->d)) {
                 klog(LOG_WARN, "%s: too many block devices", p->d.name);
