@@ -456,9 +456,11 @@ TEST(orphaned_group)
                 pid_t mid = fork();
                 if (mid == 0) {
                         setpgid(0, 0);
+                        mid = getpid();
                         if (fork() == 0) {
                                 char c;
-                                nap(50);
+                                while (getppid() == mid) /* until then its group has somebody to continue it */
+                                        nap(1);
                                 int e = read(slave, &c, 1) == -1 && errno == EIO;
                                 CHECK(write(p[1], e ? "y" : "n", 1) == 1);
                                 _exit(0);
