@@ -944,7 +944,7 @@ static void selftest_main(void *unused)
         test_fpu();
         test_rng();
         test_time();
-        sched_cpu_init();
+        sched_init();
         test_smp();
         mmu_load(NULL);
         hooks_for_workers();

@@ -23,7 +23,6 @@
 static void run_threads(void)
 {
         persist_cpu_online();
-        sched_cpu_init();
         irq_restore(0x200); /* from here on sections run, with interrupts on */
         arch_stack_reset(sched_loop, NULL);
 }
@@ -58,6 +57,7 @@ noreturn void kernel_main_late(void)
 
         wire();
         drivers_init();
+        sched_init();
         posix_types_register();
         found = store_boot_open(&clock);
         if (found != STORE_RECOVERED) {

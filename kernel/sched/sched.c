@@ -712,10 +712,8 @@ void sched_load_get(struct sched_load *l)
                 l->avg[i] = load_avg[i];
 }
 
-void sched_cpu_init(void)
+void sched_init(void)
 {
-        if (cpu_this()->id != 0)
-                return;
         weight[20] = 1024;
         for (unsigned i = 21; i < 40; i++)
                 weight[i] = weight[i - 1] * 4 / 5;

@@ -58,6 +58,7 @@ CHECK = {
     "guest-chaos": suite("guest", "chaos"),
     "guest-barrier": suite("guest", "barrier"),
     "guest-storm": suite("guest", "storm"),
+    "guest-kills": command(f"{TOOLS}/kills.py", "guest", "4"),
     "fuzz": suite("fuzz", "all"),
     "boot": command(f"{TOOLS}/boottests.py"),
     "bench": command(f"{TOOLS}/bench.py", "check"),
@@ -68,6 +69,7 @@ SOAK = {f"{name}-{smp}-{cpu}-{mode}": suite(name, f"{smp}-{cpu}-{mode}")
         for mode in ("plain", "chaos", "barrier", "storm", "all")
         for smp in (1, 2, 4)
         for cpu in ("qemu64", "max")}
+SOAK |= {f"{name}-kills": command(f"{TOOLS}/kills.py", name, "40") for name in ("guest", "busybox", "posix")}
 SOAK |= {f"fuzz-{config}": suite("fuzz", config, FUZZ_SECONDS="600")
          for config in ("1-qemu64-plain", "4-max-plain", "4-max-all")}
 

@@ -3,7 +3,7 @@
 
 As a module: Guest, and what there is to boot: phantom(cmdline) and linux(append). As a program:
 
-    qemu.py run [--no-disk]    boot with a terminal on the serial line and a window where there is a display
+    qemu.py run [--no-disk]    boot build/phantom.img, or the live CD, with a terminal on the serial line and a window where there is a display
     qemu.py gdb                the same, stopped, waiting for gdb
     qemu.py accel              say which accelerator works
 
@@ -270,7 +270,9 @@ def main():
     if what == "accel":
         print(accelerator())
     elif what == "run":
-        interactive(machine(smp=int(os.environ.get("SMP", "2")), memory=os.environ.get("MEMORY", "256M")) + phantom())
+        live = "--no-disk" in sys.argv
+        interactive(machine(smp=int(os.environ.get("SMP", "2")), memory=os.environ.get("MEMORY", "256M"),
+                            disks=[] if live else [os.path.join(BUILD, "phantom.img")]) + (phantom() if live else []))
     elif what == "gdb":
         interactive(machine(smp=int(os.environ.get("SMP", "1")), memory=os.environ.get("MEMORY", "256M")) + phantom(),
                     ["-S", "-gdb", "tcp:localhost:1234"])
