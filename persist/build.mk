@@ -12,7 +12,7 @@ $(OUT)/crash/crash_sim: $(CRASH_SRCS) $(wildcard persist/*.h persist/store/*.h p
 	$(Q)mkdir -p $(@D)
 	$(Q)gcc -std=gnu17 -O2 -g -DPERSIST_HOSTED -I. -Wall -Wextra -Werror $(CRASH_SRCS) -llz4 -lxxhash -lpthread -o $@
 crash-sim: $(OUT)/crash/crash_sim ## simulated power cuts: CRASH_STATES=20000 CRASH_SEED=1
-	$(Q)$< -n $(CRASH_STATES) -s $(CRASH_SEED) -c
+	$(Q)$< -n $(CRASH_STATES) -s $(CRASH_SEED) -c && echo 'PASS crash-sim'
 .PHONY: crash-sim
 
 unit-persist: $(foreach t,$(PERSIST_TESTS),unit-address-$t unit-thread-$t) ## unit tests of persist/ alone

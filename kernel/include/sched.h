@@ -98,8 +98,8 @@ void sched_preempted(struct sched_thread *st); /* RUNNING -> READY, queued; the 
 /* This CPU leaves the thread it ran (its registers are in its record) and picks another. Never returns. */
 noreturn void sched_leave(void);
 noreturn void sched_loop(void *unused); /* each CPU's idle and dispatch loop: entered by arch_stack_reset */
-void sched_init(void); /* boot CPU, before there is any entity */
-void sched_tick(void); /* hooks.tick: user or system time? Interrupt context */
+void sched_init(void);                  /* boot CPU, before there is any entity */
+void sched_tick(void);                  /* hooks.tick: user or system time? Interrupt context */
 struct sched_load {
         uint64_t switches, idle_ns, run_ns;
         unsigned ready, running;

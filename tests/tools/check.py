@@ -52,6 +52,7 @@ CHECK = {
     "posix": suite("posix", "plain"),
     "lint": make("lint"),
     "unit": make("-k", "unit"),
+    "crash-sim": make("crash-sim"),
     "busybox": suite("busybox", "plain"),
     "busybox-all": suite("busybox", "all"),
     "guest": suite("guest", "plain"),
