@@ -12,6 +12,9 @@
 #include "posix/include/tty.h"
 #include "posix/call/call_internal.h"
 #include "kernel/include/boot.h"
+#include "kernel/include/arch/thread_regs.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/lib/string.h"
 #include "kernel/include/log.h"
 #include "kernel/include/time.h"
 
@@ -61,6 +64,71 @@ static int take(const struct step *steps, unsigned n)
         return 0;
 }
 
+/* ---- the processor that programs have seen ---- */
+
+/* What only a kernel uses may be missing on the next machine. */
+static bool kernel_only(const char *flag, size_t len)
+{
+        static const char *const names[] = {"apic", "x2apic", "hypervisor", "ht",           "nx",
+                                            "pat",  "pge",    "msr",        "constant_tsc", "tsc_deadline_timer",
+                                            "smep", "smap",   "umip",       "pdpe1gb",      "erms"};
+
+        for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+                if (strlen(names[i]) == len && !memcmp(names[i], flag, len))
+                        return true;
+        return false;
+}
+
+static bool has_flag(const char *flags, const char *flag, size_t len)
+{
+        for (const char *at = flags; *at; at += *at == ' ') {
+                size_t n = 0;
+
+                while (at[n] && at[n] != ' ')
+                        n++;
+                if (n == len && !memcmp(at, flag, n))
+                        return true;
+                at += n;
+        }
+        return false;
+}
+
+/* Can this processor go on with what runs? Says what is missing. */
+static bool cpu_suffices(const struct posix_root *root, const struct cpu_identity *id)
+{
+        char missing[200];
+        size_t at = 0;
+
+        missing[0] = 0;
+        for (const char *flag = root->cpu_flags; flag && *flag; flag += *flag == ' ') {
+                size_t n = 0;
+
+                while (flag[n] && flag[n] != ' ')
+                        n++;
+                if (!kernel_only(flag, n) && !has_flag(id->flags, flag, n))
+                        at = fmt_append(missing, sizeof(missing), at, " %.*s", (int)n, flag);
+                flag += n;
+        }
+        if (!at && root->cpu_flags && (root->fpu_features & ~fpu_features() || root->fpu_size < fpu_size()))
+                at = fmt_append(missing, sizeof(missing), at, " register state %#lx of %lu bytes", root->fpu_features,
+                                root->fpu_size);
+        if (at)
+                klog(LOG_ERR, "this processor lacks what the programs that go on have seen on the last one:%s",
+                     missing);
+        return !at;
+}
+
+/* In a section, after its changes. */
+static void cpu_note(struct posix_root *root, const struct cpu_identity *id)
+{
+        if (!root->cpu_flags)
+                root->cpu_flags = space_alloc_bytes(sizeof(id->flags));
+        memcpy(root->cpu_flags, id->flags, sizeof(id->flags));
+        root->fpu_features = fpu_features();
+        if (root->fpu_size < fpu_size())
+                root->fpu_size = fpu_size();
+}
+
 /* What every life of the kernel needs once. */
 static void begin_life(void)
 {
@@ -86,6 +154,7 @@ int posix_boot(void)
                 {"files of the boot archive", fs_populate},
                 {"terminals", tty_boot},
         };
+        static struct cpu_identity id;
         struct posix_root *root;
         int r;
 
@@ -93,6 +162,8 @@ int posix_boot(void)
         section_changes();
         root = space_alloc_bytes(sizeof(*root));
         space_root_set(ROOT_POSIX, root);
+        arch_cpu_identity(&id);
+        cpu_note(root, &id);
         section_end();
         space_ref_walker_register(walk_root, 0);
         r = take(volatile_steps, ARRAY_SIZE(volatile_steps));
@@ -116,7 +187,7 @@ static const struct step recover_steps[] = {
 };
 
 /* What the space itself must know of it. Time off is wall time: a clock that was set back meanwhile gives none. */
-static void new_life(const struct space_clock *then)
+static void new_life(const struct space_clock *then, const struct cpu_identity *id)
 {
         struct posix_root *root = posix_root();
         uint64_t now = time_real_ns();
@@ -124,6 +195,7 @@ static void new_life(const struct space_clock *then)
         section_begin(no_retry, NULL);
         section_changes();
         root->lives++;
+        cpu_note(root, id);
         if (now > then->real_ns)
                 root->time_off_ns += now - then->real_ns;
         if (root->fresh || boot_option("fresh", NULL, 0)) {
@@ -136,12 +208,16 @@ static void new_life(const struct space_clock *then)
 
 int posix_recover(const struct space_clock *then)
 {
+        static struct cpu_identity id;
         int r;
 
         if (!posix_root()) {
                 klog(LOG_ERR, "the recovered space has no Unix state");
                 return -EINVAL;
         }
+        arch_cpu_identity(&id);
+        if (!cpu_suffices(posix_root(), &id))
+                return -EOPNOTSUPP;
         space_ref_walker_register(walk_root, 0);
         time_set_mono_base(then->mono_ns);
         space_drain();
@@ -149,7 +225,7 @@ int posix_recover(const struct space_clock *then)
         r = take(volatile_steps, ARRAY_SIZE(volatile_steps));
         if (r < 0)
                 return r;
-        new_life(then);
+        new_life(then, &id);
         begin_life();
         return take(recover_steps, ARRAY_SIZE(recover_steps));
 }

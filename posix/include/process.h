@@ -148,7 +148,10 @@ struct posix_root {
                 snap_auto_s;  /* how often commits are made and snapshots kept, plus one; 0: never set */
         uint64_t lives;       /* recoveries that this space has seen */
         uint64_t time_off_ns; /* CLOCK_BOOTTIME less CLOCK_MONOTONIC: how long no machine ran it */
-        uint64_t spare[28];
+        char *cpu_flags;      /* FIELD_OWN: what the processor of the newest life could do, as in /proc/cpuinfo */
+        uint64_t fpu_features;
+        uint64_t fpu_size;
+        uint64_t spare[25];
 };
 static inline struct posix_root *posix_root(void)
 {
