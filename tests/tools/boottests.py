@@ -271,7 +271,7 @@ def selftest():
         with Guest("selftest", phantom("selftest panic=exit"), smp=smp, cpu=cpu) as guest:
             status = guest.wait(120)
             expect(status == 1 and re.search(rb"SELFTEST [1-9]\d* passed, 0 failed", guest.log),
-                   f"{smp} CPUs: QEMU ended with {status}: {guest.tail(300)}")
+                   f"{smp} CPUs: QEMU ended with {status}: {guest.tail(8)}")
 
 
 @test

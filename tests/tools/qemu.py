@@ -193,8 +193,9 @@ class Guest:
         self.prompt()
         return int(match[1]), output
 
-    def tail(self, length=2000):
-        return self.log[-length:].decode(errors="replace")
+    def tail(self, lines=40):
+        """The last whole lines of what came by the serial line: a panic and what led to it."""
+        return "\n".join(self.log.decode(errors="replace").splitlines()[-lines:])
 
     # -- the machine --
 
