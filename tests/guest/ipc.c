@@ -300,7 +300,9 @@ TEST(msg_blocks)
                 long type;
                 char body[8192];
         } big = {.type = 1};
-        int id = msgget(IPC_PRIVATE, IPC_CREAT | 0600), st;
+        int id = msgget(IPC_PRIVATE, IPC_CREAT | 0600), pid, st;
+        char path[32], state;
+        FILE *f;
 
         CHECK(msgsnd(id, &big, 8192, 0) == 0 && msgsnd(id, &big, 8192, 0) == 0);
         CHECK_ERR(msgsnd(id, &big, 1, IPC_NOWAIT), EAGAIN);
@@ -312,9 +314,15 @@ TEST(msg_blocks)
         wait(&st);
         CHECK(st == 0);
         CHECK(msgrcv(id, &big, 8192, 0, 0) == 8192 && msgrcv(id, &big, 8192, 0, 0) == 8000);
-        if (fork() == 0)
+        pid = fork();
+        if (pid == 0)
                 _exit(msgrcv(id, &big, 8192, 9, 0) == -1 && errno == EIDRM ? 0 : 1);
-        nap(50);
+        snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+        do { /* removed before it sleeps, the queue would not be found: EINVAL */
+                nap(10);
+                f = fopen(path, "r");
+                CHECK(f && fscanf(f, "%*d %*s %c", &state) == 1 && fclose(f) == 0);
+        } while (state != 'S');
         CHECK(msgctl(id, IPC_RMID, NULL) == 0);
         wait(&st);
         CHECK(st == 0);
