@@ -169,9 +169,12 @@ $(OUT)/phantom.iso: $(OUT)/kernel.stripped $(OUT)/rootfs.img $(OUT)/cmdline test
 	$(call say,ISO,$@)
 	$(Q)tests/tools/mkiso $@ $(OUT)/kernel.stripped $(OUT)/rootfs.img "$(CMDLINE)"
 
+pfsck: $(BUILD)/pfsck ## the program that proves a store or an image of a disk: build/pfsck IMAGE
+.PHONY: pfsck
+
 # ---- a disk --------------------------------------------------------------------------------------------------------
 
-$(BUILD)/mkstore: persist/tools/mkstore.c $(wildcard persist/*.[ch] persist/store/*.[ch] persist/host/*.[ch]) | $(CACHE)/setup.mk
+$(BUILD)/mkstore $(BUILD)/pfsck: $(BUILD)/%: persist/tools/%.c $(wildcard persist/*.[ch] persist/store/*.[ch] persist/host/*.[ch]) | $(CACHE)/setup.mk
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O2 -g -DPERSIST_HOSTED -I. -Wall -Wextra -Werror $(filter %.c,$^) -llz4 -lxxhash -lpthread -o $@

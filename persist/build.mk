@@ -15,5 +15,9 @@ crash-sim: $(OUT)/crash/crash_sim ## simulated power cuts: CRASH_STATES=20000 CR
 	$(Q)$< -n $(CRASH_STATES) -s $(CRASH_SEED) -c && echo 'PASS crash-sim'
 .PHONY: crash-sim
 
+mutants: ## seeded bugs in persist/store, each of which crash-sim must notice
+	$(Q)nice tests/crash/mutants.py $(OUT)/mutants && echo 'PASS mutants'
+.PHONY: mutants
+
 unit-persist: $(foreach t,$(PERSIST_TESTS),unit-address-$t unit-thread-$t) ## unit tests of persist/ alone
 .PHONY: unit-persist

@@ -41,14 +41,18 @@ static bool in_range(struct check *c, uint64_t block, const char *who)
         return false;
 }
 
-static void name(struct check *c, uint64_t block, uint8_t how, const char *who)
+/* False: it was named before, or cannot be. */
+static bool name(struct check *c, uint64_t block, uint8_t how, const char *who)
 {
         if (!in_range(c, block, who))
-                return;
-        if (c->seen[block])
+                return false;
+        if (c->seen[block]) {
                 found(c, "block %lu is named twice: %s by %s", block,
                       c->seen[block] == LIVE ? "in use, and" : "dead, and", who);
+                return false;
+        }
         c->seen[block] = how;
+        return true;
 }
 
 static void name_dead(struct check *c, struct queue *q, const char *who)
@@ -62,17 +66,15 @@ static void name_dead(struct check *c, struct queue *q, const char *who)
         }
 }
 
-/* A block that the walk under way reaches. */
-static void reach(struct check *c, struct disk_map m, const char *who)
+/* A block that the walk under way reaches; false: it leads nowhere. */
+static bool reach(struct check *c, struct disk_map m, const char *who)
 {
         const struct disk_death *d;
 
-        if (!c->kept_epoch) {
-                name(c, map_block(&m), LIVE, who);
-                return;
-        }
+        if (!c->kept_epoch)
+                return name(c, map_block(&m), LIVE, who);
         if (!in_range(c, map_block(&m), who))
-                return;
+                return false;
         d = &c->death[map_block(&m)];
         if (map_birth(&m) > c->kept_epoch)
                 found(c, "block %lu of kept snapshot %lu is younger than that", map_block(&m), c->kept_epoch);
@@ -83,13 +85,15 @@ static void reach(struct check *c, struct disk_map m, const char *who)
                 found(c, "block %lu of kept snapshot %lu is dead for other epochs", map_block(&m), c->kept_epoch);
         else if (c->seen[map_block(&m)] == DEAD && death_flags(d) & DEATH_UNKEPT)
                 found(c, "block %lu of kept snapshot %lu is about to be free", map_block(&m), c->kept_epoch);
+        return true;
 }
 
 static void walk(struct check *c, struct disk_map m, unsigned level, uint64_t ppn)
 {
         struct disk_map *node = persist_host->mem_alloc(STORE_BLOCK);
 
-        reach(c, m, "the map");
+        if (!reach(c, m, "the map"))
+                goto out;
         if (!node || disk_read(c->s, map_block(&m), node, 1) || page_sum(node) != map_sum(&m)) {
                 found(c, "map node in block %lu is damaged", map_block(&m));
                 goto out;

@@ -196,7 +196,7 @@ int packed_read(struct store *s, const struct recent *p, void *page)
 
         if (r)
                 return r == -EUCLEAN ? -EIO : r;
-        if (h->epoch != p->birth || p->offset + p->length > h->nbody ||
+        if (h->epoch != p->birth || p->length > h->nbody || p->offset > h->nbody - p->length ||
             LZ4_decompress_safe((const char *)s->body + p->offset, page, p->length, STORE_BLOCK) != (int)STORE_BLOCK)
                 return -EIO;
         return page_sum(page) == p->sum ? 0 : -EIO;

@@ -135,13 +135,15 @@ int dead_settle_old(struct store *s)
 int list_read(struct store *s, uint64_t block, struct queue *q, struct queue *blocks)
 {
         struct disk_list *l = persist_host->mem_alloc(sizeof(*l));
+        uint64_t left = s->super.nblocks; /* a longer one goes in a circle */
         int r = l ? 0 : -ENOMEM;
 
         while (block && !r) {
                 r = disk_read(s, block, l, 1);
                 if (r)
                         break;
-                if (l->magic != LIST_MAGIC || self_sum(l, &l->sum, sizeof(*l)) != l->sum || l->n > LIST_ENTRIES) {
+                if (!left-- || l->magic != LIST_MAGIC || self_sum(l, &l->sum, sizeof(*l)) != l->sum ||
+                    l->n > LIST_ENTRIES) {
                         persist_host->log("store: list block %lu is damaged\n", block);
                         r = -EIO;
                         break;
@@ -299,8 +301,8 @@ static int kept_read(struct store *s)
                 r = disk_read(s, block, b, 1);
                 if (r)
                         break;
-                if (b->magic != KEPT_MAGIC || self_sum(b, &b->sum, sizeof(*b)) != b->sum || b->n > KEPT_ENTRIES ||
-                    s->nkept + b->n > KEPT_MAX) {
+                if (b->magic != KEPT_MAGIC || self_sum(b, &b->sum, sizeof(*b)) != b->sum || !b->n ||
+                    b->n > KEPT_ENTRIES || s->nkept + b->n > KEPT_MAX) {
                         persist_host->log("store: table of kept snapshots, block %lu, is damaged\n", block);
                         r = -EIO;
                         break;

@@ -327,7 +327,10 @@ int store_open(struct store_disk *d, uint64_t owner, struct store **store)
                 r = s ? open_with(s, &b[slot], slot, good[!slot] ? NULL : &b[!slot]) : -ENOMEM;
                 if (!r) {
                         s->fell_back = i || good[!slot];
-                        r = attempt_begin(s, owner);
+                        if (owner)
+                                r = attempt_begin(s, owner);
+                        else
+                                s->failed = -EROFS;
                 }
                 if (!r)
                         break;

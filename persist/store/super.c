@@ -63,7 +63,7 @@ int attempt_write(struct store *s)
 static int owner_check(struct store *s)
 {
         struct disk_attempt *a = (struct disk_attempt *)s->page;
-        int r = disk_read(s, BLOCK_ATTEMPT, a, 1);
+        int r = s->failed == -EROFS ? -EROFS : disk_read(s, BLOCK_ATTEMPT, a, 1);
 
         if (!r && (a->magic != ATTEMPT_MAGIC || a->owner != s->attempt.owner)) {
                 persist_host->log("store: another machine has opened it; nothing more is written\n");
