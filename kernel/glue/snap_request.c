@@ -125,7 +125,7 @@ static const struct store_kept *find_kept(struct store *s, uint64_t epoch)
         return NULL;
 }
 
-static int rollback(struct store *s, uint64_t epoch)
+int snap_rollback(struct store *s, uint64_t epoch)
 {
         const struct store_kept *k = find_kept(s, epoch);
         struct space_clock clock;
@@ -153,7 +153,7 @@ static int carry_out(struct store *s, struct snap_request *r)
         case SNAP_DROP:
                 return old_pages_in_use(r->epoch) ? -EBUSY : store_drop(s, r->epoch);
         case SNAP_ROLLBACK:
-                return rollback(s, r->epoch);
+                return snap_rollback(s, r->epoch);
         case SNAP_READ_PAGE:
                 if (!find_kept(s, r->epoch))
                         return -EIO; /* it is gone */

@@ -30,6 +30,9 @@ void snap_submit(struct snap_request *r);
 /* The writer, in its loop, between commits: carries out what was submitted, and keeps snapshots by the policy. */
 void snap_serve(struct store *s);
 
+/* The writer, or the boot CPU before there is one: as SNAP_ROLLBACK. Returns only if that cannot be. */
+int snap_rollback(struct store *s, uint64_t epoch);
+
 /*
  * The policy: every snap_auto_s seconds in which something changed a snapshot is kept (0: none). Of those of the last hour all stay, then one an hour for a day,
  * then one a day for a month. Pinned ones and those in use stay in any case. When the store is nearly full the oldest go first.

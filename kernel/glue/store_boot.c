@@ -95,6 +95,11 @@ enum store_boot_result store_boot_open(struct space_clock *clock)
         return STORE_RECOVERED;
 }
 
+struct store *store_boot_store(void)
+{
+        return store;
+}
+
 void store_boot_attach(void)
 {
         space_attach(store);

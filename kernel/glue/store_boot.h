@@ -14,6 +14,7 @@ enum store_boot_result {
  * the command line has `nostore`: nothing is overwritten.
  */
 enum store_boot_result store_boot_open(struct space_clock *clock);
+struct store *store_boot_store(void); /* what was opened, until store_boot_run gives it to the writer; or NULL */
 void store_boot_attach(void);
 /* The store's writer starts. After posix_boot or posix_recover. */
 void store_boot_run(void);

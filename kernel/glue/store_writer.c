@@ -32,7 +32,8 @@ int writer_start(struct store *store)
 
 void writer_yield(void)
 {
-        worker_yield();
+        if (worker_this()) /* else at boot, with nobody to give way to */
+                worker_yield();
 }
 
 void writer_wake(void)

@@ -17,6 +17,7 @@
 #include "kernel/include/mem.h"
 #include "kernel/include/sched.h"
 #include "kernel/init/init.h"
+#include "kernel/init/menu.h"
 #include "posix/include/boot.h"
 #include "posix/include/thread.h"
 
@@ -53,6 +54,7 @@ noreturn void kernel_main_late(void)
 {
         enum store_boot_result found;
         struct space_clock clock;
+        bool fresh;
         int r;
 
         wire();
@@ -67,9 +69,10 @@ noreturn void kernel_main_late(void)
         }
         if (found == STORE_EMPTY)
                 store_boot_attach();
+        fresh = found == STORE_RECOVERED && (boot_option("fresh", NULL, 0) || menu_ask_fresh(store_boot_store()));
         persist_cpu_online();
         old_pages_register();
-        r = found == STORE_RECOVERED ? posix_recover(&clock) : posix_boot();
+        r = found == STORE_RECOVERED ? posix_recover(&clock, fresh) : posix_boot();
         if (r < 0)
                 panic("the system cannot be started: error %d", r);
         phantom_proc_register();

@@ -187,7 +187,7 @@ static const struct step recover_steps[] = {
 };
 
 /* What the space itself must know of it. Time off is wall time: a clock that was set back meanwhile gives none. */
-static void new_life(const struct space_clock *then, const struct cpu_identity *id)
+static void new_life(const struct space_clock *then, bool fresh, const struct cpu_identity *id)
 {
         struct posix_root *root = posix_root();
         uint64_t now = time_real_ns();
@@ -198,7 +198,7 @@ static void new_life(const struct space_clock *then, const struct cpu_identity *
         cpu_note(root, id);
         if (now > then->real_ns)
                 root->time_off_ns += now - then->real_ns;
-        if (root->fresh || boot_option("fresh", NULL, 0)) {
+        if (root->fresh || fresh) {
                 root->fresh = 0;
                 klog(LOG_INFO, "fresh start: all processes end, the files stay");
                 process_end_init();
@@ -206,7 +206,7 @@ static void new_life(const struct space_clock *then, const struct cpu_identity *
         section_end();
 }
 
-int posix_recover(const struct space_clock *then)
+int posix_recover(const struct space_clock *then, bool fresh)
 {
         static struct cpu_identity id;
         int r;
@@ -225,7 +225,7 @@ int posix_recover(const struct space_clock *then)
         r = take(volatile_steps, ARRAY_SIZE(volatile_steps));
         if (r < 0)
                 return r;
-        new_life(then, &id);
+        new_life(then, fresh, &id);
         begin_life();
         return take(recover_steps, ARRAY_SIZE(recover_steps));
 }

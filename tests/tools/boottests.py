@@ -146,6 +146,49 @@ def time_travel():
     os.unlink(disk)
 
 
+def asked(guest):
+    """The menu before recovery stands there; the kept snapshots' epochs by their keys."""
+    guest.expect(r"What shall be started", total=120)
+    guest.expect(r"  Enter .*\n", total=20)
+    time.sleep(1)
+    guest.read(1)
+    return {key.decode(): epoch.decode() for key, epoch in re.findall(rb"  (\d)      the snapshot of epoch (\d+)", guest.log)}
+
+
+@test
+def boot_menu():
+    """The menu before recovery: a kept snapshot comes back, what it replaces is kept; the files alone; the newest state for who does not answer. It comes by itself after three failed boots."""
+    disk = store_disk("boot_menu")
+    how = dict(disks=[disk], smp=2)
+    with Guest("boot_menu", phantom("panic=exit"), **how) as guest:
+        guest.prompt(total=300)
+        guest.command("echo old >/root/f")
+        _, epoch = guest.command("psnap now")
+        guest.command("echo new >/root/f; (while :; do sleep 1; done) & sync")
+    with Guest("boot_menu", phantom("panic=exit menu"), **how) as guest:
+        shown = asked(guest)
+        keys = [key for key, at in shown.items() if at == epoch.strip()]
+        expect(len(keys) == 1, f"epoch {epoch} is not among {shown}")
+        guest.send(keys[0])
+        guest.wait(60)
+    with Guest("boot_menu", phantom("panic=exit menu"), **how) as guest:
+        expect(len(asked(guest)) > len(shown), "what was given up is not kept")
+        guest.send("\r")
+        resumed(guest)
+        _, output = guest.command("cat /root/f; sync; (sleep 1000; :) & sync")
+        expect(output.startswith("old\n"), output)
+    for _ in range(4):
+        with Guest("boot_menu", phantom("panic=exit"), **how) as guest:
+            guest.expect(r"store: epoch", total=120)
+    with Guest("boot_menu", phantom("panic=exit"), **how) as guest:
+        asked(guest)
+        guest.keys("f")
+        guest.prompt(total=120)
+        _, output = guest.command("cat /root/f; ps | grep -c '[s]leep 1000'")
+        expect(output == "old\n0\n", output)
+    os.unlink(disk)
+
+
 @test
 def bios_cd_64mib():
     """Boots and works from the CD by BIOS in 64 MiB with one CPU of the oldest kind; at most 32 MiB are in use."""

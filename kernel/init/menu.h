@@ -1,0 +1,11 @@
+/*
+ * menu.h - what to start: the question before recovery, where GRUB cannot ask it, since it cannot read the store.
+ */
+#pragma once
+#include "persist/store/store.h"
+/*
+ * Boot CPU, interrupts off, after space_open and before recovery. Asks on the serial line and on the screen when the command line has `menu`, or when three boots in a row
+ * have failed; who does not answer in time, or is not asked, gets the newest state. False: all goes on. True: the files alone, processes end. Does not return when a
+ * kept snapshot was chosen: the newest state is kept, the snapshot takes its place, and the machine starts again.
+ */
+bool menu_ask_fresh(struct store *s);
