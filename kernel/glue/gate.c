@@ -26,8 +26,19 @@ static void barrier_tick(struct vtimer *t)
 {
         __atomic_store_n(&barrier_due, 1, __ATOMIC_RELEASE);
         __atomic_fetch_or(&cpu_this()->need, NEED_PARK, __ATOMIC_RELAXED);
+        (void)t;
+}
+
+/* The next one comes a period after this one was due, but not before the machine has run for as long as this one took: checkers on a slow machine must not stop it. */
+static void barrier_lead(void)
+{
+        uint64_t begin = time_mono_ns(), end;
+
+        snapshot_barrier();
+        end = time_mono_ns();
         if (barrier_hz)
-                vtimer_arm(t, t->deadline_ns + NSEC_PER_SEC / barrier_hz);
+                vtimer_arm(&barrier_clock,
+                           MAX(barrier_clock.deadline_ns + NSEC_PER_SEC / barrier_hz, end + (end - begin)));
 }
 
 void barrier_set_rate(uint32_t hz)
@@ -167,7 +178,7 @@ static void park(struct cpu *cpu)
                 storm_arm();
         } else if (__atomic_exchange_n(&barrier_due, 0, __ATOMIC_ACQ_REL)) {
                 __atomic_fetch_and(&cpu->need, ~NEED_PARK, __ATOMIC_SEQ_CST);
-                snapshot_barrier();
+                barrier_lead();
         } else {
                 park_if_asked();
         }

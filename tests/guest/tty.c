@@ -445,14 +445,14 @@ TEST(job_control)
 
 TEST(orphaned_group)
 {
-        int st, p[2];
+        int st, p[2], alive[2];
 
         make();
         CHECK(pipe(p) == 0);
         pid_t leader = fork();
         if (leader == 0) {
                 setsid();
-                CHECK(ioctl(slave, TIOCSCTTY, 0) == 0);
+                CHECK(ioctl(slave, TIOCSCTTY, 0) == 0 && pipe(alive) == 0);
                 pid_t mid = fork();
                 if (mid == 0) {
                         setpgid(0, 0);
@@ -469,7 +469,8 @@ TEST(orphaned_group)
                 }
                 setpgid(mid, mid);
                 waitpid(mid, &st, 0);
-                nap(200);
+                close(alive[1]);
+                CHECK(read(alive[0], &st, 1) == 0); /* the reader has ended: until then the terminal is the session's */
                 _exit(0);
         }
         char c;
