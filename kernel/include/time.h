@@ -23,8 +23,10 @@ struct vtimer {
         uint64_t deadline_ns;
         void (*fn)(struct vtimer *);
         uint32_t cpu, index; /* owner; index 0 = not armed */
+        uint32_t arming;     /* [a] a CPU arms it: others that want to wait */
         struct rb_node node; /* in the owner's tree */
 };
 void vtimer_arm(struct vtimer *t, uint64_t deadline_ns); /* re-arms if armed (from any CPU) */
+void vtimer_disarm(struct vtimer *t);                    /* fn may be running, or about to */
 void vtimer_cancel(struct vtimer *t);                    /* after return fn is not running */
 void tick_resume(void); /* a thread begins to run on this CPU: hooks.tick is called at intervals again */

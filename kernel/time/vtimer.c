@@ -66,7 +66,7 @@ static void program(struct queue *q)
 }
 
 /* Off whatever queue it is on. Its owner may change until the lock is held. */
-static void detach(struct vtimer *t)
+void vtimer_disarm(struct vtimer *t)
 {
         while (READ_ONCE(t->index)) {
                 struct queue *q = &queues[READ_ONCE(t->cpu)];
@@ -82,8 +82,10 @@ void vtimer_arm(struct vtimer *t, uint64_t deadline_ns)
         uint64_t f = irq_save(), g;
         struct queue *q = &queues[cpu_this()->id];
 
+        while (__atomic_exchange_n(&t->arming, 1, __ATOMIC_ACQUIRE)) /* else two CPUs put it into two queues */
+                cpu_relax();
         if (t->index && t->cpu != cpu_this()->id)
-                detach(t);
+                vtimer_disarm(t);
         g = spin_lock(&q->lock);
         if (t->index)
                 take_off(q, t);
@@ -92,6 +94,7 @@ void vtimer_arm(struct vtimer *t, uint64_t deadline_ns)
         insert(q, t);
         program(q);
         spin_unlock(&q->lock, g);
+        __atomic_store_n(&t->arming, 0, __ATOMIC_RELEASE);
         irq_restore(f);
 }
 
@@ -99,7 +102,7 @@ void vtimer_cancel(struct vtimer *t)
 {
         unsigned self;
 
-        detach(t);
+        vtimer_disarm(t);
         self = cpu_this()->id;
         for (unsigned i = 0; i < cpu_count; i++) {
                 while (i != self && READ_ONCE(queues[i].running) == t)

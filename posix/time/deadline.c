@@ -3,7 +3,7 @@
  * fires in an interrupt, which hangs the entry on this CPU's list and queues this CPU's work item; the item runs one expiry function a section.
  *
  * An item that is abandoned for an absent page runs again: what it was about is kept in `current`, and looked up anew, as the object may have gone meanwhile.
- * Lock: one spinlock over hash and lists, taken by interrupts too; timers are cancelled outside of it.
+ * Lock: one spinlock over hash and lists, taken by interrupts too; timers are armed under it, and cancelled outside of it.
  */
 #include "posix/time/time_internal.h"
 #include "kernel/include/log.h"
@@ -132,11 +132,12 @@ void deadline_set(void *object, enum deadline_kind kind, uint64_t mono_ns)
                 a->next = *bucket(object);
                 *bucket(object) = a;
         }
-        spin_unlock(&table_lock, f);
+        /* Under the lock: another CPU may be about to drop it. One that fires in spite of being disarmed finds the object's own deadline. */
         if (mono_ns)
                 vtimer_arm(&a->timer, mono_ns);
         else if (a)
-                vtimer_cancel(&a->timer);
+                vtimer_disarm(&a->timer);
+        spin_unlock(&table_lock, f);
 }
 
 static void unlink_fired(struct armed *a)

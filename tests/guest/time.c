@@ -2,6 +2,7 @@
 #include "lib/test.h"
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timex.h>
@@ -328,6 +329,44 @@ TEST(many_sleepers)
         while (wait(&s) > 0)
                 CHECK(WEXITSTATUS(s) == 0);
         CHECK(now(CLOCK_MONOTONIC) - a >= 149000000);
+}
+
+static void *set_cpu_timers(void *arg)
+{
+        uint32_t x = (uint32_t)(uintptr_t)arg * 2654435761u + 1;
+
+        for (int i = 0; i < 4000; i++) {
+                struct itimerval it = {{0, 0}, {0, 1 + (x = x * 1664525 + 1013904223) % 3000}};
+                struct rlimit r = {RLIM_INFINITY, RLIM_INFINITY};
+
+                setitimer(x & 1 << 20 ? ITIMER_VIRTUAL : ITIMER_PROF, &it, NULL);
+                if (i % 4 == 0)
+                        setrlimit(RLIMIT_CPU, &r);
+        }
+        return NULL;
+}
+
+/* Several threads set what one timer of the kernel's looks after, while it expires, and while processes end. */
+TEST(cpu_timers_from_many)
+{
+        signal(SIGVTALRM, SIG_IGN);
+        signal(SIGPROF, SIG_IGN);
+        for (int round = 0; round < 4; round++) {
+                pid_t pid = fork();
+
+                if (pid == 0) {
+                        pthread_t t[3];
+
+                        for (uintptr_t k = 0; k < 3; k++)
+                                CHECK(pthread_create(&t[k], NULL, set_cpu_timers, (void *)(k + 4 * (uintptr_t)round)) ==
+                                      0);
+                        set_cpu_timers((void *)99);
+                        _exit(0); /* with the others at work */
+                }
+                int s;
+
+                CHECK(waitpid(pid, &s, 0) == pid && s == 0);
+        }
 }
 
 TEST_MAIN
