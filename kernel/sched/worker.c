@@ -10,6 +10,7 @@
 #include "kernel/include/sched.h"
 #include "kernel/include/arch/mmu.h"
 #include "kernel/include/arch/thread_regs.h"
+#include "kernel/lib/string.h"
 
 #define STACK_SIZE (32 * 1024)
 
@@ -34,6 +35,7 @@ struct worker *worker_create(const char *name, void (*fn)(void *arg), void *arg)
                 kfree(st);
                 return NULL;
         }
+        memset(stack, 0, STACK_SIZE); /* as for the CPUs' stacks: cpu.c */
         *w = (struct worker){.st = st, .name = name, .fn = fn, .arg = arg, .stack_top = (uint64_t)stack + STACK_SIZE};
         st->worker = w;
         st->affinity = 1ul << cpu_this()->id;

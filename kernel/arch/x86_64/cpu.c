@@ -231,6 +231,11 @@ static uint64_t new_stack(size_t size)
         char *p = vmalloc(size);
         if (!p)
                 panic("no memory for the stacks of a CPU");
+        /*
+         * The loader's code may have run in these frames. An emulator watches for stores to a page as long as it knows of code there, which makes each store to
+         * the stack slow; it stops when all of it was overwritten.
+         */
+        memset(p, 0, size);
         return (uint64_t)p + size;
 }
 
