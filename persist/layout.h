@@ -62,6 +62,11 @@ struct root_page {
 };
 #define ROOT_MAGIC     0x5048414e544f4d31ul
 #define LAYOUT_VERSION 1u
+/*
+ * Of everything in the space: layouts of types, type numbers, stages of progress records, hash functions. A store says of which it is; one of another is not
+ * opened for writing. Raise it with every change that makes old contents mean something else.
+ */
+#define SPACE_SCHEMA 1u
 _Static_assert(sizeof(struct root_page) <= PAGE_BYTES, "root page");
 
 /* Touched by its CPU only; by others at recovery and, read-only, when all CPUs are parked. */

@@ -431,7 +431,7 @@ int space_open(struct store *s, struct space_clock *clock)
         if (info.base != SPACE_START) {
                 persist_host->log("persist: the store is of a space at %lx, this one is at %lx\n", info.base,
                                   SPACE_START);
-                return -EINVAL;
+                return -EOPNOTSUPP;
         }
         epochs_begin(s);
         space_fetch_at_once(true);
@@ -439,7 +439,7 @@ int space_open(struct store *s, struct space_clock *clock)
         if (!r && (root()->magic != ROOT_MAGIC || root()->layout != LAYOUT_VERSION || root()->ncpus > PERSIST_CPUS)) {
                 persist_host->log("persist: the space in the store is of layout %u, this kernel knows %u\n",
                                   root()->layout, LAYOUT_VERSION);
-                r = -EINVAL;
+                r = -EOPNOTSUPP;
         }
         if (!r)
                 r = read_resident();

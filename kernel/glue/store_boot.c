@@ -25,50 +25,54 @@ static const char *reason(int error)
 {
         switch (error) {
         case -EOPNOTSUPP:
-                return "it is of another version";
+                return "it is of another version of this system";
         case -EINVAL:
-                return "it was made for something else, or a part of it is missing";
+                return "the disk is smaller than it: its end is missing";
         case -EUCLEAN:
-                return "it contradicts itself: no state in it is whole";
+                return "it is damaged: no state in it is whole";
         case -ENOMEM:
                 return "there is not enough memory";
+        case -EROFS:
+                return "the disk cannot be written";
         default:
                 return "it cannot be read";
         }
 }
 
-/* True: the store is on this device, and open. */
-static bool try(struct block_device *d)
+/* 0: the store is on this device, and open; -ENOENT: there is none; -EIO: it cannot be read. Does not return if there is one that cannot be used. */
+static int try(struct block_device *d)
 {
         struct store_disk *disk;
         uint64_t owner = 0;
         int r;
 
-        if (d->read_only || d->nsectors < BLOCK_SECTORS)
-                return false;
+        if (d->nsectors < BLOCK_SECTORS)
+                return -ENOENT;
         r = store_disk_open(d, 0, d->nsectors - d->nsectors % BLOCK_SECTORS, &disk);
         if (r == -ENOMEM)
                 refuse(d, reason(r), r);
         if (r)
-                return false;
-        while (!owner)
+                return -ENOENT;
+        while (!owner && !d->read_only)
                 rng_bytes(&owner, sizeof(owner));
         r = store_open(disk, owner, &store);
+        if (!r && d->read_only)
+                refuse(d, reason(-EROFS), -EROFS);
         if (!r) {
                 d->claimed = true;
                 if (d->whole)
                         d->whole->claimed = true;
-                return true;
+                return 0;
         }
-        if (r != -ENOENT && r != -EINVAL)
+        if (r != -ENOENT && r != -EIO)
                 refuse(d, reason(r), r);
         store_disk_close(disk);
-        return false;
+        return r;
 }
 
 enum store_boot_result store_boot_open(struct space_clock *clock)
 {
-        struct block_device *d = NULL;
+        struct block_device *d = NULL, *unreadable = NULL;
         struct store_info info;
         int r;
 
@@ -76,8 +80,11 @@ enum store_boot_result store_boot_open(struct space_clock *clock)
                 return STORE_NONE;
         for (unsigned i = 0; !store && i < block_count(); i++) {
                 d = block_by_index(i);
-                try(d);
+                if (try(d) == -EIO)
+                        unreadable = d;
         }
+        if (!store && unreadable) /* it may be the one */
+                refuse(unreadable, reason(-EIO), -EIO);
         if (!store)
                 return STORE_NONE;
         r = space_open(store, clock);

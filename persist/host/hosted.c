@@ -62,13 +62,18 @@ static void fail(const char *what)
 }
 
 bool hosted_quiet;
+char hosted_said[2048];
 uint64_t hosted_clock_ns;
 void (*hosted_on_yield)(void);
 
 static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)
 {
+        size_t n = strlen(hosted_said);
         va_list ap;
 
+        va_start(ap, fmt);
+        vsnprintf(hosted_said + n, sizeof(hosted_said) - n, fmt, ap);
+        va_end(ap);
         if (hosted_quiet)
                 return;
         va_start(ap, fmt);

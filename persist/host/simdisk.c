@@ -42,6 +42,8 @@ static int disk_read_(struct store_disk *d, uint64_t block, void *buf, uint32_t 
 {
         struct simdisk *s = (struct simdisk *)d;
 
+        if (s->unreadable && block <= s->unreadable && block + n > s->unreadable)
+                return -1;
         memcpy(buf, s->now + block * BLOCK, n * BLOCK);
         return 0;
 }

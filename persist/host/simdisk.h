@@ -20,6 +20,7 @@ struct simdisk {
         /* misbehaviour */
         uint32_t fail_writes;  /* of 1000 writes this many fail; a failed write may have written some sectors */
         uint64_t bad_block;    /* this one cannot be written; 0: none */
+        uint64_t unreadable;   /* this one cannot be read; 0: none */
         uint32_t lose_flushes; /* of 1000 flushes this many do nothing, and say they did */
         uint64_t rng;
         uint64_t nwrites, nflushes, nblocks_written;

@@ -216,8 +216,12 @@ int store_commit_begin(struct store *s, uint64_t npages, uint64_t epoch, const s
         must(!s->open, "store: commit inside a commit");
         if (epoch < s->next_epoch)
                 return -EINVAL;
+        if (!r && s->life_begun && clock->mono_ns >= s->owner_due_ns)
+                r = owner_check(s);
         if (!r && !s->life_begun)
                 r = life_begin(s);
+        if (!r && clock->mono_ns >= s->owner_due_ns)
+                s->owner_due_ns = clock->mono_ns + OWNER_NS;
         if (!r && s->nrecent && (s->nrecent + npages > RECENT_MAX || s->nchain >= CHAIN_MAX))
                 r = store_checkpoint(s);
         if (r)

@@ -21,6 +21,7 @@
 #define BODY_MAX     (RECORD_INLINE + 60u * STORE_BLOCK)
 #define BIG_COMMIT   1024u /* data blocks: above it the data is flushed before the record */
 #define COMMITS_KEPT 3u
+#define OWNER_NS     1000000000ul /* so often commits look whether another machine has opened the store */
 #define KEPT_MAX     1024u
 #define MAP_CACHE    4096u /* nodes in memory above which clean ones go after a checkpoint */
 
@@ -76,6 +77,7 @@ struct store {
         struct disk_index older_unit[UNITS_MAX]; /* of the older one; valid if slot_valid[!slot] */
         struct disk_attempt attempt;
         bool life_begun;
+        uint64_t owner_due_ns; /* monotonic time from which on a commit looks whether the store is still ours */
 
         /* the chain of records */
         uint64_t epoch, prev_sum, next_block, next_epoch;
@@ -213,3 +215,4 @@ uint64_t super_place(const struct store *s, unsigned slot);
 int super_write(struct store *s, struct disk_super *next);
 int life_begin(struct store *s);
 int attempt_write(struct store *s);
+int owner_check(struct store *s);

@@ -203,22 +203,71 @@ out:
 
 /* ---- superblocks ---- */
 
-/* 0, -EOPNOTSUPP: a store of another version, -EINVAL: no superblock */
-static int super_good(const struct disk_super *b)
-{
-        if (b->magic != SUPER_MAGIC)
-                return -EINVAL;
-        if (b->version != STORE_VERSION)
-                return -EOPNOTSUPP;
-        if (self_sum(b, &b->sum, sizeof(*b)) != b->sum || b->nblocks < STORE_BLOCKS_MIN ||
-            b->nblocks > (uint64_t)UNITS_MAX * UNIT_GROUPS * GROUP_BLOCKS)
-                return -EINVAL;
-        return 0;
-}
-
+/*
+ * 0, -ENOENT: no superblock, -EUCLEAN: a damaged one, -EOPNOTSUPP: of another version, -EIO. Magic, sum and version stand where they stand in every
+ * version, and the sum covers the block: so a damaged one is told from one of another version.
+ */
 static int super_read(struct store_disk *d, uint64_t block, struct disk_super *b)
 {
-        return d->read(d, block, b, 1) ? -EIO : super_good(b);
+        if (d->read(d, block, b, 1)) {
+                b->magic = 0;
+                persist_host->log("store: block %lu, where a superblock may be, cannot be read\n", block);
+                return -EIO;
+        }
+        if (b->magic != SUPER_MAGIC)
+                return -ENOENT;
+        if (self_sum(b, &b->sum, sizeof(*b)) != b->sum) {
+                persist_host->log("store: the superblock in block %lu is damaged\n", block);
+                return -EUCLEAN;
+        }
+        if (b->version != STORE_VERSION) {
+                persist_host->log("store: it is of version %u, this program knows version %u\n", b->version,
+                                  STORE_VERSION);
+                return -EOPNOTSUPP;
+        }
+        if (b->nblocks >= STORE_BLOCKS_MIN && b->nblocks <= (uint64_t)UNITS_MAX * UNIT_GROUPS * GROUP_BLOCKS)
+                return 0;
+        persist_host->log("store: the superblock in block %lu tells of %lu blocks, which cannot be\n", block,
+                          b->nblocks);
+        return -EUCLEAN;
+}
+
+/*
+ * Both superblocks; good[i] is 0 for those that can be used. The second one is where the first says that the store ends; if there is no first one, where
+ * the disk ends. Returns 0, or as store_open().
+ */
+static int supers_read(struct store_disk *d, struct disk_super b[2], int good[2])
+{
+        uint64_t last = d->nblocks - 1;
+
+        if (d->nblocks <= BLOCK_SUPER_A)
+                return -ENOENT;
+        good[0] = super_read(d, BLOCK_SUPER_A, &b[0]);
+        if (!good[0] && b[0].nblocks > d->nblocks) {
+                persist_host->log("store: it has %lu blocks, the disk only %lu: the end is missing\n", b[0].nblocks,
+                                  d->nblocks);
+                return -EINVAL;
+        }
+        if (!good[0])
+                last = b[0].nblocks - 1;
+        good[1] = super_read(d, last, &b[1]);
+        if (good[0] == -EUCLEAN && good[1] && b[0].nblocks >= STORE_BLOCKS_MIN && b[0].nblocks <= last) {
+                last = b[0].nblocks - 1; /* damaged, but perhaps not there */
+                good[1] = super_read(d, last, &b[1]);
+        }
+        if (good[0] == -EOPNOTSUPP || good[1] == -EOPNOTSUPP)
+                return -EOPNOTSUPP;
+        if (!good[1] && b[1].nblocks != last + 1) {
+                persist_host->log("store: block %lu is the last of a store that begins elsewhere\n", last);
+                good[1] = -EUCLEAN;
+        }
+        if (!good[0] && !good[1] && __builtin_memcmp(b[0].uuid, b[1].uuid, sizeof(b[0].uuid)))
+                good[1] = -ENOENT; /* left over from another store */
+        if (!good[0] || !good[1])
+                return 0;
+        if (good[0] == -EUCLEAN || good[1] == -EUCLEAN)
+                return -EUCLEAN;
+        return good[0] == -EIO || good[1] == -EIO ? -EIO : -ENOENT;
 }
 
 /* The store as one superblock shows it. */
@@ -292,33 +341,40 @@ static int attempt_begin(struct store *s, uint64_t owner)
         return attempt_write(s);
 }
 
+/* A state is found: it becomes ours, or is looked at only. */
+static int take(struct store *s, uint64_t owner)
+{
+        if (!owner) {
+                s->failed = -EROFS;
+                return 0;
+        }
+        if (s->super.schema != SPACE_SCHEMA) {
+                persist_host->log("store: what is in it is of schema %u, this system knows schema %u\n",
+                                  s->super.schema, SPACE_SCHEMA);
+                return -EOPNOTSUPP;
+        }
+        if (!attempt_begin(s, owner))
+                return 0;
+        persist_host->log("store: block %u, which says whose it is, cannot be written\n", BLOCK_ATTEMPT);
+        return -EROFS;
+}
+
 int store_open(struct store_disk *d, uint64_t owner, struct store **store)
 {
         struct disk_super *b = persist_host->mem_alloc(2 * sizeof(*b));
-        uint64_t last = d->nblocks - 1;
-        int good[2], r;
-        unsigned newer;
         struct store *s = NULL;
+        unsigned newer;
+        int good[2], r;
 
+        *store = NULL;
         if (!b)
                 return -ENOMEM;
-        r = -EINVAL;
-        if (d->nblocks < STORE_BLOCKS_MIN)
+        r = supers_read(d, b, good);
+        if (r)
                 goto out;
-        good[0] = super_read(d, BLOCK_SUPER_A, &b[0]);
-        if (!good[0] && b[0].nblocks > d->nblocks) {
-                persist_host->log("store: it has %lu blocks, here are only %lu: the end is missing\n", b[0].nblocks,
-                                  d->nblocks);
-                goto out;
-        }
-        good[1] = super_read(d, good[0] ? last : b[0].nblocks - 1, &b[1]);
-        if (!good[1] && b[1].nblocks - 1 != (good[0] ? last : b[0].nblocks - 1))
-                good[1] = -EINVAL;
-        if (!good[0] && !good[1] && __builtin_memcmp(b[0].uuid, b[1].uuid, sizeof(b[0].uuid)))
-                good[1] = -EINVAL; /* left over from another store */
-        r = good[0] == -EINVAL ? good[1] : good[0];
         newer = good[0] || (!good[1] && b[1].sequence > b[0].sequence);
-        for (unsigned i = 0; i < 2; i++) {
+        r = -EUCLEAN;
+        for (unsigned i = 0; i < 2 && r && r != -ENOMEM; i++) {
                 unsigned slot = newer ^ i;
 
                 if (good[slot])
@@ -327,24 +383,28 @@ int store_open(struct store_disk *d, uint64_t owner, struct store **store)
                 r = s ? open_with(s, &b[slot], slot, good[!slot] ? NULL : &b[!slot]) : -ENOMEM;
                 if (!r) {
                         s->fell_back = i || good[!slot];
-                        if (owner)
-                                r = attempt_begin(s, owner);
-                        else
-                                s->failed = -EROFS;
-                }
-                if (!r)
                         break;
+                }
                 if (s)
                         store_close(s);
                 s = NULL;
                 persist_host->log("store: superblock %c leads to no good state: %d\n", 'A' + slot, r);
-                good[slot] = -EINVAL; /* what it names is of no use */
+                good[slot] = -EUCLEAN; /* what it names is of no use */
         }
-        if (!r && s->evidence)
+        if (!s) {
+                r = r == -ENOMEM ? r : -EUCLEAN;
+                goto out;
+        }
+        r = take(s, owner);
+        if (r) {
+                store_close(s);
+                goto out;
+        }
+        if (s->evidence)
                 persist_host->log("store: epoch %lu was durable once; the disk has lost it. Going on from %lu\n",
                                   s->evidence, s->epoch);
+        *store = s;
 out:
         persist_host->mem_free(b, 2 * sizeof(*b));
-        *store = r ? NULL : s;
         return r;
 }

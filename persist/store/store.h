@@ -27,7 +27,11 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base);
 
 /*
  * Opens and recovers: finds the newest state that is whole. Writes nothing but the attempt sector, which makes it ours: if another machine
- * has it open, that one stops with -EBUSY. owner: a random number; 0: only to look, nothing at all is written and commits are -EROFS. -EINVAL: no store here, or not all of it; -EOPNOTSUPP: another version.
+ * has it open, that one stops with -EBUSY. owner: a random number; 0: only to look, nothing at all is written and commits are -EROFS.
+ * -ENOENT: no store here: neither superblock has its magic. What else is wrong is said on the log, and nothing was written: -EOPNOTSUPP: of
+ * another version, or with contents of another schema; -EINVAL: the disk is smaller than the store; -EUCLEAN: no superblock is
+ * whole, or none leads to a state that is; -EIO: the disk cannot be read where a superblock would be; -EROFS: it cannot be
+ * written; -ENOMEM.
  */
 int store_open(struct store_disk *d, uint64_t owner, struct store **store);
 void store_close(struct store *s); /* frees memory; the disk stays as it is */

@@ -60,7 +60,7 @@ int attempt_write(struct store *s)
 }
 
 /* Another machine has opened the store meanwhile: it is not ours any more. */
-static int owner_check(struct store *s)
+int owner_check(struct store *s)
 {
         struct disk_attempt *a = (struct disk_attempt *)s->page;
         int r = s->failed == -EROFS ? -EROFS : disk_read(s, BLOCK_ATTEMPT, a, 1);
@@ -138,6 +138,7 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base)
         __builtin_memcpy(s->uuid, uuid, sizeof(s->uuid));
         s->super = (struct disk_super){.magic = SUPER_MAGIC,
                                        .version = STORE_VERSION,
+                                       .schema = SPACE_SCHEMA,
                                        .nblocks = d->nblocks,
                                        .base = base,
                                        .incarnation = 1,

@@ -128,8 +128,10 @@ int main(int argc, char **argv)
         r = store_open(&f.d, 0, &s);
         if (r)
                 return fprintf(stderr, "pfsck: %s, at byte %lu: %s\n", argv[1], offset,
-                               r == -EINVAL       ? "no store, or not all of it"
+                               r == -ENOENT       ? "no store"
+                               : r == -EINVAL     ? "the end of the store is missing"
                                : r == -EOPNOTSUPP ? "a store of another version"
+                               : r == -EUCLEAN    ? "the store is damaged: no state in it is whole"
                                                   : strerror(-r)),
                        NO_STORE;
         if (json)

@@ -146,6 +146,39 @@ def time_travel():
     os.unlink(disk)
 
 
+def refused(name, disk, words):
+    """Boots with a store that cannot be used: the machine stops, says why, and writes nothing."""
+    with open(disk, "rb") as f:
+        before = f.read()
+    with Guest(name, phantom("panic=exit"), disks=[disk], smp=1) as guest:
+        guest.wait(120)
+        text = guest.log.decode(errors="replace")
+    for word in words:
+        expect(word in text, f"not said: {word}:\n{text[-800:]}")
+    expect("nostore" in text and "MiB in use" not in text, f"no way to go on, or it went on:\n{text[-800:]}")
+    with open(disk, "rb") as f:
+        expect(f.read() == before, "the disk was written to")
+
+
+@test
+def store_refused():
+    """A store whose end is missing, and one with no whole superblock, stop the machine by name and with the reason; nothing is written; with `nostore` it starts without."""
+    disk = store_disk("store_refused", 8)
+    with open(disk, "r+b") as f:
+        f.truncate(7 << 20)
+    refused("store_refused", disk, ["it has 2048 blocks, the disk only 1792", "the store on vda cannot be used: the disk is smaller than it"])
+    disk = store_disk("store_refused", 8)
+    with open(disk, "r+b") as f:
+        for block in (1, 2047):
+            f.seek(block * 4096 + 300)
+            f.write(b"damage")
+    refused("store_refused", disk, ["the superblock in block 1 is damaged", "the superblock in block 2047 is damaged",
+                                    "the store on vda cannot be used: it is damaged"])
+    with Guest("store_refused", phantom("nostore"), disks=[disk], smp=1) as guest:
+        works(guest)
+    os.unlink(disk)
+
+
 def asked(guest):
     """The menu before recovery stands there; the kept snapshots' epochs by their keys."""
     guest.expect(r"What shall be started", total=120)

@@ -1,4 +1,4 @@
-/* The store looked at without owning it: nothing is written; and any one damaged block is found, or was free. */
+/* The store: looked at without owning it, damaged, refused. */
 #include <errno.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -9,8 +9,7 @@
 #include <cmocka.h>
 #include "persist/host/hosted.h"
 #include "persist/host/simdisk.h"
-#include "persist/store/format.h"
-#include "persist/store/store.h"
+#include "persist/store/internal.h"
 
 #define NBLOCKS 600u
 
@@ -117,9 +116,177 @@ static void damage_is_found(void **state)
         simdisk_free(&disk);
 }
 
+/* ---- refusals ---- */
+
+static uint8_t *block_of(uint64_t b)
+{
+        return disk.now + b * STORE_BLOCK;
+}
+
+/* Opening fails with `error`, what is said has `words`, and nothing was written. */
+static void refused(int error, const char *words)
+{
+        uint8_t *before = malloc(NBLOCKS * STORE_BLOCK);
+        size_t nops = disk.nops;
+        struct store *s;
+
+        memcpy(before, disk.now, NBLOCKS * STORE_BLOCK);
+        hosted_said[0] = 0;
+        assert_int_equal(store_open(&disk.d, 7, &s), error);
+        assert_null(s);
+        if (words ? !strstr(hosted_said, words) : hosted_said[0])
+                fail_msg("not \"%s\", but: %s", words ? words : "", hosted_said);
+        assert_int_equal(disk.nops, nops);
+        assert_memory_equal(disk.now, before, NBLOCKS * STORE_BLOCK);
+        free(before);
+}
+
+static void opens(bool fallen_back)
+{
+        struct store_info info;
+        struct store *s;
+
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        store_info(s, &info);
+        assert_int_equal(info.fell_back, fallen_back);
+        assert_int_equal(store_check(s, true, NULL, NULL), 0);
+        store_close(s);
+}
+
+static void super_change(uint64_t block, uint32_t version, uint32_t schema, uint64_t nblocks)
+{
+        struct disk_super *b = (struct disk_super *)block_of(block);
+
+        b->version = version;
+        b->schema = schema;
+        b->nblocks = nblocks;
+        b->sum = self_sum(b, &b->sum, sizeof(*b));
+}
+
+static void both_change(uint32_t version, uint32_t schema, uint64_t nblocks)
+{
+        super_change(BLOCK_SUPER_A, version, schema, nblocks);
+        super_change(NBLOCKS - 1, version, schema, nblocks);
+}
+
+static void refusals(void **state)
+{
+        uint8_t *whole = malloc(NBLOCKS * STORE_BLOCK);
+        struct store *s;
+
+        (void)state;
+        simdisk_init(&disk, NBLOCKS, 1);
+        refused(-ENOENT, NULL); /* an empty disk, or one of something else */
+        simdisk_free(&disk);
+        make();
+        memcpy(whole, disk.now, NBLOCKS * STORE_BLOCK);
+
+        disk.d.nblocks = NBLOCKS - 1;
+        refused(-EINVAL, "it has 600 blocks, the disk only 599");
+        disk.d.nblocks = 3;
+        refused(-EINVAL, "the end is missing");
+        disk.d.nblocks = NBLOCKS;
+
+        both_change(STORE_VERSION + 1, SPACE_SCHEMA, NBLOCKS);
+        refused(-EOPNOTSUPP, "of version 2");
+        both_change(STORE_VERSION, SPACE_SCHEMA, NBLOCKS);
+        super_change(NBLOCKS - 1, STORE_VERSION + 1, SPACE_SCHEMA, NBLOCKS);
+        refused(-EOPNOTSUPP, "of version 2"); /* half migrated */
+        both_change(STORE_VERSION, SPACE_SCHEMA + 6, NBLOCKS);
+        refused(-EOPNOTSUPP, "of schema 7");
+        assert_int_equal(store_open(&disk.d, 0, &s), 0); /* to look is allowed */
+        store_close(s);
+        both_change(STORE_VERSION, SPACE_SCHEMA, STORE_BLOCKS_MIN - 1);
+        refused(-EUCLEAN, "tells of 511 blocks");
+
+        memcpy(disk.now, whole, NBLOCKS * STORE_BLOCK);
+        block_of(BLOCK_SUPER_A)[100] ^= 1;
+        opens(true);
+        block_of(NBLOCKS - 1)[3000] ^= 1;
+        refused(-EUCLEAN, "the superblock in block 599 is damaged");
+        refused(-EUCLEAN, "the superblock in block 1 is damaged");
+        memset(block_of(BLOCK_SUPER_A), 0, STORE_BLOCK);
+        refused(-EUCLEAN, "the superblock in block 599 is damaged");
+        memcpy(disk.now, whole, NBLOCKS * STORE_BLOCK);
+        memset(block_of(BLOCK_SUPER_A), 0, STORE_BLOCK);
+        opens(true);
+        disk.unreadable = NBLOCKS - 1;
+        refused(-EIO, "block 599, where a superblock may be, cannot be read");
+        disk.unreadable = 0;
+        super_change(NBLOCKS - 1, STORE_VERSION, SPACE_SCHEMA, NBLOCKS + 5);
+        refused(-EUCLEAN, "block 599 is the last of a store that begins elsewhere");
+
+        memcpy(disk.now, whole, NBLOCKS * STORE_BLOCK);
+        memset(block_of(20), 0x55, (NBLOCKS - 21) * STORE_BLOCK);
+        refused(-EUCLEAN, "superblock B leads to no good state");
+        memcpy(disk.now, whole, NBLOCKS * STORE_BLOCK);
+        disk.bad_block = BLOCK_ATTEMPT;
+        refused(-EROFS, "block 2, which says whose it is, cannot be written");
+        disk.bad_block = 0;
+        opens(false);
+        simdisk_free(&disk);
+        free(whole);
+}
+
+static uint64_t now_ns = 1;
+
+static void commit_one(struct store *s, uint64_t ppn, uint8_t value, int error)
+{
+        static uint8_t page[STORE_BLOCK];
+        struct store_clock clock = {now_ns, 2};
+        int r;
+
+        memset(page, value, sizeof(page));
+        r = store_commit_begin(s, 1, store_next_epoch(s), &clock);
+        if (!r) {
+                r = store_commit_page(s, ppn, page);
+                assert_int_equal(store_commit_end(s), r);
+        }
+        assert_int_equal(r, error);
+}
+
+/* A second machine opens the store: the first one is told at its next superblock, or within a second, and writes nothing more; what the second one has is whole. */
+static void two_machines(bool checkpoint)
+{
+        struct store *first, *second;
+        size_t nops;
+
+        make();
+        assert_int_equal(store_open(&disk.d, 7, &first), 0);
+        commit_one(first, 3, 1, 0);
+        assert_int_equal(store_open(&disk.d, 8, &second), 0);
+        commit_one(second, 3, 2, 0);
+        nops = disk.nops;
+        hosted_said[0] = 0;
+        now_ns += OWNER_NS;
+        if (checkpoint)
+                assert_int_equal(store_checkpoint(first), -EBUSY);
+        else
+                commit_one(first, 3, 3, -EBUSY);
+        assert_non_null(strstr(hosted_said, "another machine has opened it"));
+        commit_one(first, 3, 3, -EBUSY);
+        assert_int_equal(store_well(first), -EBUSY);
+        assert_int_equal(store_leave(first), -EBUSY);
+        assert_int_equal(disk.nops, nops);
+        commit_one(second, 4, 4, 0);
+        assert_int_equal(store_check(second, true, NULL, NULL), 0);
+        store_close(first);
+        store_close(second);
+        opens(false);
+        simdisk_free(&disk);
+}
+
+static void other_machine(void **state)
+{
+        (void)state;
+        two_machines(true);
+        two_machines(false);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(looking_writes_nothing), cmocka_unit_test(damage_is_found)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(looking_writes_nothing), cmocka_unit_test(damage_is_found),
+                                           cmocka_unit_test(refusals), cmocka_unit_test(other_machine)};
 
         hosted_quiet = true;
         return cmocka_run_group_tests(tests, NULL, NULL);
