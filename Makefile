@@ -1,7 +1,7 @@
 # Phantom: one Makefile for everything. `make help` lists the targets.
 #
-# What another folder may add without touching this file: a fragment kernel/build.mk, posix/build.mk or
-# persist/build.mk, included below. It may append to
+# What another folder may add without touching this file: a fragment kernel/build.mk, posix/build.mk, persist/build.mk
+# or pvm/build.mk, included below. It may append to
 #   KERNEL_GENERATED   files that must exist before anything of the kernel is compiled (headers, tables)
 #   KERNEL_OBJS        further objects of the kernel, with a rule of their own
 #   KERNEL_EXCLUDE     sources that the wildcard finds but the kernel must not have
@@ -68,7 +68,7 @@ ports: $(call port_stamps,$(KERNEL_PORTS) $(PROGRAM_PORTS) $(TEST_PORTS)) ## bui
 KERNEL_GENERATED :=
 KERNEL_OBJS      :=
 KERNEL_EXCLUDE   :=
--include $(wildcard kernel/build.mk persist/build.mk posix/build.mk)
+-include $(wildcard kernel/build.mk persist/build.mk posix/build.mk pvm/build.mk)
 
 KERNEL_DIRS := $(wildcard kernel persist posix)
 KERNEL_SRCS := $(filter-out $(KERNEL_EXCLUDE),$(sort $(shell find $(KERNEL_DIRS) \

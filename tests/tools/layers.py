@@ -25,13 +25,16 @@ LAYERS = {
     "persist/tools/": ["persist/", "kernel/lib/"],
     "persist/": ["kernel/lib/"],
     "posix/": ["kernel/include/", "kernel/lib/", *PERSIST_PUBLIC, "rootfs/image.h"],
+    "pvm/host/": ["pvm/", "persist/", "kernel/lib/"],
+    "pvm/plc/": ["pvm/format.h", "pvm/internal.def", "kernel/lib/"],
+    "pvm/": ["kernel/lib/", *PERSIST_PUBLIC],
     "rootfs/": [],
     "tests/": ANY,
 }
 # What may be in angle brackets in code that has no libc; ports of the kernel by name.
 FREESTANDING = re.compile(r"(linux|asm|asm-generic|drm|sound)/.*|std(arg|bool|def|int|align|noreturn|atomic)\.h|limits\.h|"
                           r"(cpuid|immintrin|x86intrin)\.h|(vterm|vterm_internal|lz4|xxhash|console_font)\.h")
-HOSTED = ("persist/host/", "persist/tools/", "posix/tools/", "rootfs/", "tests/", "ports/")
+HOSTED = ("persist/host/", "persist/tools/", "posix/tools/", "pvm/host/", "pvm/plc/", "rootfs/", "tests/", "ports/")
 
 
 def layer_of(path):

@@ -1,0 +1,27 @@
+# pvm/ on this machine: `make host` builds the object machine and the compiler.
+
+PVM_SRCS := $(wildcard pvm/*.c pvm/internal/*.c pvm/jit/*.c)
+PVM_HOST_SRCS := $(PVM_SRCS) $(wildcard pvm/host/*.c) kernel/lib/fmt.c kernel/lib/string.c
+PVM_HEADERS := $(wildcard pvm/*.h pvm/*.def pvm/*/*.h kernel/lib/*.h)
+PVM_CFLAGS := -std=gnu17 -O2 -g -I. -Wall -Wextra -Werror -Wstrict-prototypes -fno-strict-aliasing -ffp-contract=off
+PLC_SRCS := $(wildcard pvm/plc/*.c)
+PVM_PROGRAMS := $(BUILD)/host/pvm $(if $(PLC_SRCS),$(BUILD)/host/plc)
+
+# One object a source file, so that a change compiles what it concerns.
+$(BUILD)/host/obj/%.o: %.c $(PVM_HEADERS) pvm/build.mk
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(PVM_CFLAGS) -c $< -o $@
+$(BUILD)/host/obj/pvm/interp.o: PVM_CFLAGS += -fno-gcse -fno-crossjumping
+
+$(BUILD)/host/pvm: $(PVM_HOST_SRCS:%.c=$(BUILD)/host/obj/%.o)
+	$(call say,LINK,$@)
+	$(Q)$(HOSTCC) $^ -o $@
+
+$(BUILD)/host/plc: $(PLC_SRCS) $(wildcard pvm/plc/*.h) pvm/format.h pvm/internal.def
+	$(call say,HOSTCC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu17 -O2 -g -I. -Wall -Wextra -Werror -Wstrict-prototypes $(PLC_SRCS) -o $@
+
+host: $(PVM_PROGRAMS) ## programs for this machine: build/host/plc, build/host/pvm
+.PHONY: host

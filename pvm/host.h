@@ -1,0 +1,66 @@
+/*
+ * host.h - how the machine sees the world: one set of operations. A Linux process has one (host/), the kernel will have another.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PVM_HEAP_START  0x200000000000ul /* of a hosted machine; part of its store's format */
+#define PVM_BLOCK_BYTES 32768ul
+#define PVM_BLOCKS_MAX  (1ul << 21)
+
+struct pvm_host {
+        /* Volatile memory. mem_alloc: zeroed; NULL: none. Any context. */
+        void *(*mem_alloc)(size_t len);
+        void (*mem_free)(void *p, size_t len);
+        /*
+         * Pages of the heap: addresses from PVM_HEAP_START on, multiples of 4096. provide: from here on they are there, as zeroes if they were never
+         * provided before; 0 or -ENOMEM. Provided twice is provided.
+         */
+        int (*heap_provide)(void *start, size_t len);
+        /* The class file of that name (".a.b"): bytes by mem_alloc, aligned to 8. -ENOENT, -EIO, -ENOMEM, -EFBIG. */
+        int (*find_class)(const char *name, size_t len, void **file, size_t *size);
+        void (*console_write)(const char *text, size_t len);
+        int (*console_read)(void);      /* a byte; -1: the end */
+        uint64_t (*monotonic_ns)(void); /* goes on over a recovery */
+        uint64_t (*real_ns)(void);
+        /* Nothing can run before this time (0: no such time): sleeps until then, or less. */
+        void (*idle)(uint64_t until_ns);
+        /*
+         * At a safepoint, all state in the heap, at least each time that pvm_poll was set by the host: the time to make a snapshot.
+         */
+        void (*safepoint)(void);
+        void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+        void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+};
+extern const struct pvm_host *pvm_host;
+
+/* Set by anybody at any time, also in an interrupt: the machine gets to a safepoint soon and gives other threads a turn. */
+extern volatile uint32_t pvm_poll;
+
+struct pvm_limits {
+        uint64_t heap_bytes;  /* whole blocks in use */
+        uint64_t stack_bytes; /* of one thread */
+};
+
+/*
+ * The machine. pvm_create: an empty heap. pvm_recover: the heap is as it was at a safepoint. 0, or -ENOMEM, -EINVAL (not a heap of this machine); `why` gets the reason.
+ * pvm_start: an object of the class, and a thread that calls its run (boot) [8]; false: `why`. pvm_run: until all threads have
+ * ended, or none can go on ever again; returns how many ended with an exception that nobody caught (their traces went to the console), or were stuck.
+ */
+int pvm_create(const struct pvm_limits *limits, char *why, size_t why_len);
+int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len);
+bool pvm_start(const char *class_name, const char *const *arguments, unsigned narguments, char *why, size_t why_len);
+bool pvm_has_threads(void);
+unsigned pvm_run(void);
+void pvm_forget(void); /* all volatile memory is given back */
+
+/* Checks the heap from its roots: every reference names an object of a known class inside of its lines. False: `why`. */
+bool pvm_heap_check(char *why, size_t why_len);
+
+struct pvm_stats {
+        uint64_t collections, blocks, allocated; /* bytes since the beginning, by runs */
+        uint64_t live;                           /* bytes marked by the last collection */
+};
+void pvm_stats(struct pvm_stats *s);

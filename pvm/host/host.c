@@ -1,0 +1,216 @@
+/*
+ * host.c - struct pvm_host of a Linux process: memory from mmap, class files from folders, the console is stdin and stdout.
+ */
+#define _GNU_SOURCE
+#include "pvm/host/host.h"
+#include "pvm/format.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEAP_BYTES  (PVM_BLOCKS_MAX * PVM_BLOCK_BYTES)
+#define MAX_FOLDERS 64
+
+static const char *folders[MAX_FOLDERS];
+static unsigned nfolders;
+static bool mapped;
+void (*hosted_pvm_console)(const char *text, size_t len);
+
+static void *mem_alloc(size_t len)
+{
+        return calloc(1, len ? len : 1);
+}
+
+static void mem_free(void *p, size_t len)
+{
+        (void)len;
+        free(p);
+}
+
+static int heap_provide(void *start, size_t len)
+{
+        (void)start, (void)len; /* all of it was mapped, and is given a page when it is touched */
+        return 0;
+}
+
+static int read_file(const char *path, void **file, size_t *size)
+{
+        FILE *f = fopen(path, "rb");
+        long len;
+        int r = -EIO;
+
+        if (!f)
+                return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG ? -ENOENT : -EIO;
+        *file = NULL;
+        if (!fseek(f, 0, SEEK_END) && (len = ftell(f)) >= 0 && !fseek(f, 0, SEEK_SET)) {
+                if ((size_t)len > PVM_MAX_FILE) {
+                        r = -EFBIG;
+                } else {
+                        *file = mem_alloc((size_t)len);
+                        *size = (size_t)len;
+                        r = !*file ? -ENOMEM : fread(*file, 1, *size, f) == *size ? 0 : -EIO;
+                }
+        }
+        fclose(f);
+        if (r)
+                free(*file);
+        return r;
+}
+
+/* .a.b.c is a/b/c.pvmc; names have no '/' in them. */
+static int find_class(const char *name, size_t len, void **file, size_t *size)
+{
+        char path[4096];
+
+        for (unsigned i = 0; i < nfolders; i++) {
+                int n = snprintf(path, sizeof(path), "%s/%.*s%s", folders[i], (int)len - 1, name + 1, PVM_SUFFIX);
+                size_t at = strlen(folders[i]) + 1;
+                int r;
+
+                if (n < 0 || (size_t)n >= sizeof(path))
+                        continue;
+                for (size_t k = at; k < at + len - 1; k++)
+                        if (path[k] == '.')
+                                path[k] = '/';
+                r = read_file(path, file, size);
+                if (r != -ENOENT)
+                        return r;
+        }
+        return -ENOENT;
+}
+
+static void console_write(const char *text, size_t len)
+{
+        if (hosted_pvm_console)
+                hosted_pvm_console(text, len);
+        else
+                fwrite(text, 1, len, stdout);
+}
+
+static int console_read(void)
+{
+        fflush(stdout);
+        return getchar();
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+        struct timespec t;
+
+        clock_gettime(id, &t);
+        return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t monotonic_ns(void)
+{
+        return clock_ns(CLOCK_MONOTONIC);
+}
+
+static uint64_t real_ns(void)
+{
+        return clock_ns(CLOCK_REALTIME);
+}
+
+static void idle(uint64_t until)
+{
+        uint64_t now = monotonic_ns(), wait = until > now ? until - now : 0;
+        struct timespec t = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
+
+        fflush(stdout);
+        nanosleep(&t, NULL);
+}
+
+static void safepoint(void)
+{
+}
+
+static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        vfprintf(stderr, fmt, ap);
+        va_end(ap);
+}
+
+static void __attribute__((format(printf, 1, 2), noreturn)) host_panic(const char *fmt, ...)
+{
+        va_list ap;
+
+        fflush(stdout);
+        va_start(ap, fmt);
+        vfprintf(stderr, fmt, ap);
+        va_end(ap);
+        fputc('\n', stderr);
+        abort();
+}
+
+static const struct pvm_host host = {
+        .mem_alloc = mem_alloc,
+        .mem_free = mem_free,
+        .heap_provide = heap_provide,
+        .find_class = find_class,
+        .console_write = console_write,
+        .console_read = console_read,
+        .monotonic_ns = monotonic_ns,
+        .real_ns = real_ns,
+        .idle = idle,
+        .safepoint = safepoint,
+        .log = host_log,
+        .panic = host_panic,
+};
+const struct pvm_host *pvm_host = &host;
+
+int hosted_pvm_open(const char *store)
+{
+        if (store) {
+                fprintf(stderr, "pvm: --store is not available yet\n");
+                return -1;
+        }
+        if (mmap((void *)PVM_HEAP_START, HEAP_BYTES, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) != (void *)PVM_HEAP_START) {
+                perror("pvm: no room for the heap");
+                return -1;
+        }
+        mapped = true;
+        return 0;
+}
+
+void hosted_pvm_close(void)
+{
+        if (mapped)
+                munmap((void *)PVM_HEAP_START, HEAP_BYTES);
+        mapped = false;
+        nfolders = 0;
+        fflush(stdout);
+}
+
+bool hosted_pvm_folder(const char *folder)
+{
+        if (nfolders == MAX_FOLDERS)
+                return false;
+        folders[nfolders++] = folder;
+        return true;
+}
+
+static void tick(int sig)
+{
+        (void)sig;
+        pvm_poll = 1;
+}
+
+void hosted_pvm_ticks(bool on)
+{
+        struct sigaction sa = {.sa_handler = tick, .sa_flags = SA_RESTART};
+        struct itimerval every = {{0, on ? 10000 : 0}, {0, on ? 10000 : 0}};
+
+        sigaction(SIGALRM, &sa, NULL);
+        setitimer(ITIMER_REAL, &every, NULL);
+}

@@ -1,0 +1,12 @@
+/* host.h - the machine in a Linux process. One machine at a time. */
+#pragma once
+#include "pvm/host.h"
+
+/* The heap's addresses are there, empty. store: a file that keeps it (made if there is none), or NULL. 0: empty; 1: what the store had is there; -1: an error was printed. */
+int hosted_pvm_open(const char *store);
+void hosted_pvm_close(void);                /* with a store: after a last snapshot */
+bool hosted_pvm_folder(const char *folder); /* where class files are looked for; the last one named comes last */
+void hosted_pvm_ticks(bool on);             /* threads give way every 10 ms */
+
+/* For tests: what the console got goes here, if it is set. */
+extern void (*hosted_pvm_console)(const char *text, size_t len);

@@ -1,0 +1,158 @@
+/*
+ * main.c - the machine as a command.
+ *
+ *   pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]
+ *   pvm dis FILE            a class file as text
+ *   pvm check FILE...       are these class files good?
+ */
+#include "pvm/dis.h"
+#include "pvm/host/host.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int usage(void)
+{
+        fprintf(stderr, "usage: pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]\n"
+                        "       pvm dis FILE\n"
+                        "       pvm check FILE...\n");
+        return 2;
+}
+
+static bool number(const char *text, uint64_t unit, uint64_t *v)
+{
+        char *end;
+
+        errno = 0;
+        *v = strtoull(text, &end, 10) * unit;
+        if (!errno && end != text && !*end && *v)
+                return true;
+        fprintf(stderr, "pvm: \"%s\" is not a number above 0\n", text);
+        return false;
+}
+
+static int run(int argc, char **argv)
+{
+        struct pvm_limits limits = {.heap_bytes = 4096ul << 20, .stack_bytes = 16ul << 20};
+        const char *store = NULL;
+        char why[500];
+        unsigned failures;
+        int i, state;
+
+        for (i = 0; i < argc && argv[i][0] == '-'; i += 2) {
+                if (i + 1 == argc)
+                        return usage();
+                if (!strcmp(argv[i], "-L")) {
+                        if (!hosted_pvm_folder(argv[i + 1])) {
+                                fprintf(stderr, "pvm: too many folders\n");
+                                return 2;
+                        }
+                } else if (!strcmp(argv[i], "--store")) {
+                        store = argv[i + 1];
+                } else if (!strcmp(argv[i], "--heap")) {
+                        if (!number(argv[i + 1], 1ul << 20, &limits.heap_bytes))
+                                return 2;
+                } else if (!strcmp(argv[i], "--stack")) {
+                        if (!number(argv[i + 1], 1ul << 10, &limits.stack_bytes))
+                                return 2;
+                } else {
+                        return usage();
+                }
+        }
+        if (i == argc)
+                return usage();
+        state = hosted_pvm_open(store);
+        if (state < 0)
+                return 2;
+        if (state ? pvm_recover(&limits, why, sizeof(why)) : pvm_create(&limits, why, sizeof(why))) {
+                fprintf(stderr, "pvm: %s\n", why);
+                return 2;
+        }
+        if (!pvm_has_threads() &&
+            !pvm_start(argv[i], (const char *const *)argv + i + 1, (unsigned)(argc - i - 1), why, sizeof(why))) {
+                fprintf(stderr, "pvm: %s\n", why);
+                return 2;
+        }
+        hosted_pvm_ticks(true);
+        failures = pvm_run();
+        hosted_pvm_ticks(false);
+        if (getenv("PVM_STATS")) {
+                struct pvm_stats s;
+
+                pvm_stats(&s);
+                fprintf(stderr, "%lu collections, %lu blocks, %lu bytes allocated, %lu live\n", s.collections, s.blocks,
+                        s.allocated, s.live);
+        }
+        pvm_forget();
+        hosted_pvm_close();
+        return failures ? 1 : 0;
+}
+
+static void *load(const char *path, size_t *size)
+{
+        FILE *f = fopen(path, "rb");
+        uint8_t *p = NULL;
+        size_t n = 0, cap = 0, got;
+
+        if (!f) {
+                fprintf(stderr, "pvm: %s: %s\n", path, strerror(errno));
+                return NULL;
+        }
+        do {
+                if (n == cap) {
+                        cap = cap ? cap * 2 : 65536;
+                        p = realloc(p, cap);
+                        if (!p)
+                                break;
+                }
+                got = fread(p + n, 1, cap - n, f);
+                n += got;
+        } while (got && n <= PVM_MAX_FILE);
+        fclose(f);
+        *size = n;
+        return p;
+}
+
+static void put(void *arg, const char *line)
+{
+        (void)arg;
+        puts(line);
+}
+
+static int check(const char *path, bool text)
+{
+        struct pvm_file f;
+        char why[300];
+        size_t size;
+        void *data = load(path, &size);
+        bool ok;
+
+        if (!data)
+                return 1;
+        ok = pvm_file_open(&f, data, size, why, sizeof(why));
+        if (ok && text)
+                pvm_disassemble(&f, put, NULL);
+        ok = ok && pvm_file_verify(&f, why, sizeof(why));
+        free(data);
+        if (!ok)
+                fprintf(stderr, "pvm: %s: %s\n", path, why);
+        return !ok;
+}
+
+int main(int argc, char **argv)
+{
+        int r = 0;
+
+        if (argc < 3)
+                return usage();
+        if (!strcmp(argv[1], "run"))
+                return run(argc - 2, argv + 2);
+        if (!strcmp(argv[1], "dis") && argc == 3)
+                return check(argv[2], true);
+        if (strcmp(argv[1], "check"))
+                return usage();
+        for (int i = 2; i < argc; i++)
+                r |= check(argv[i], false);
+        return r;
+}

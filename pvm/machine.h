@@ -1,0 +1,454 @@
+/*
+ * machine.h - the object machine's own structures: objects and threads as they lie in the heap [P], classes and methods as they are known to
+ * the running machine [V].
+ *
+ * Invariants, checked by pvm_heap_check and by asserts:
+ *   M1  Nothing in the heap points to volatile memory: classes are named by index, methods by id, places in code by index.
+ *   M2  A register of type R, an R field and an element of a store of references is null or the beginning of an object.
+ *   M3  An object's class index and size never change.
+ *   M4  Only at a safepoint (poll, block, end of a thread) may objects be collected or a snapshot be taken: then the frames are all that is known
+ *       of a thread. C code between two safepoints keeps plain pointers.
+ */
+#pragma once
+#include "pvm/file.h"
+#include "pvm/host.h"
+
+/* ---- objects [P] ---- */
+
+struct obj {
+        uint32_t class; /* [I] */
+        uint32_t info;  /* [I] but for OBJ_IMMUTABLE: size in 8 bytes (0: large, the size stands before it), flags */
+};
+#define OBJ_UNITS     0x00ffffffu
+#define OBJ_ARRAY     0x07000000u /* kind of array: 0 none, ARRAY_x */
+#define OBJ_IMMUTABLE 0x08000000u
+enum array_kind { ARRAY_NONE, ARRAY_I, ARRAY_L, ARRAY_F, ARRAY_D, ARRAY_R };
+#define ARRAY_BITS(kind) ((uint32_t)(kind) << 24)
+
+typedef union slot {
+        int32_t i;
+        int64_t l;
+        float f;
+        double d;
+        struct obj *r;
+        uint64_t bits;
+} slot;
+
+struct string {
+        struct obj o;
+        uint32_t len;
+        char text[]; /* and a NUL */
+};
+struct box32 {
+        struct obj o;
+        union {
+                int32_t i;
+                float f;
+        };
+        uint32_t pad;
+};
+struct box64 {
+        struct obj o;
+        union {
+                int64_t l;
+                double d;
+        };
+};
+/* Elements. What is behind len is 0. */
+struct store {
+        struct obj o;
+        uint32_t len, cap; /* elements */
+        union {
+                int32_t i[0];
+                int64_t l[0];
+                float f[0];
+                double d[0];
+                struct obj *r[0];
+                uint8_t b[0];
+        };
+};
+struct array {
+        struct obj o;
+        struct store *store;
+};
+struct binary {
+        struct obj o;
+        struct store *store; /* bytes */
+};
+struct iterator {
+        struct obj o;
+        struct array *array;
+        uint32_t next, pad;
+};
+struct class_obj {
+        struct obj o;
+        struct string *name;
+        struct store *file;     /* bytes of the class file; NULL: internal, or an array's */
+        struct store *literals; /* references: strings and binaries of the pool, in its order */
+        struct store *static_refs, *static_raw;
+        uint32_t index;       /* class index of its objects */
+        uint32_t method_base; /* id of its first method */
+        uint32_t nmethods;
+        uint32_t initialised; /* .static was started */
+};
+struct directory {
+        struct obj o;
+        struct store *keys, *values; /* references; sorted by key */
+};
+struct mutex {
+        struct obj o;
+        struct thread *owner;
+        struct thread *first, *last; /* who waits, by thread.next_waiter */
+};
+struct cond {
+        struct obj o;
+        struct thread *first, *last;
+};
+struct sema {
+        struct obj o;
+        struct thread *first, *last;
+        uint64_t count;
+};
+struct weakref {
+        struct obj o;
+        struct obj *target; /* not traced */
+};
+struct closure {
+        struct obj o;
+        struct obj *object;
+        struct string *method;
+};
+struct error {
+        struct obj o;
+        struct string *message;
+};
+
+enum thread_state { THREAD_NEW, THREAD_READY, THREAD_BLOCKED, THREAD_ENDED };
+struct thread {
+        struct obj o;
+        struct thread *next;        /* list of all that were started and have not ended */
+        struct thread *next_waiter; /* queue of what it waits for */
+        struct obj *waits_for;      /* mutex, cond, sema, thread (join) or NULL (sleep) */
+        struct obj *object;         /* what runs */
+        struct obj *environment, *user, *os;
+        struct obj *thrown;     /* last object thrown, and where */
+        struct store *trace;    /* bytes: struct trace_entry[] */
+        struct stack *stack;    /* newest segment */
+        struct thread *joiners; /* who waits for its end, by next_waiter */
+        struct frame *top;      /* newest frame, in *stack */
+        uint64_t deadline;      /* monotonic; 0: none */
+        uint32_t state;
+        uint32_t granted; /* what it waited for it has: 1; the time is over: 2 */
+        uint32_t paused;
+        uint32_t id;
+        uint32_t trace_len, failed;
+        uint64_t stack_bytes;
+};
+#define THREAD_REFS 11 /* from next on */
+
+struct trace_entry {
+        uint32_t method, pc;
+};
+
+/* A segment of a stack: frames, one behind the other. */
+struct stack {
+        struct obj o;
+        struct stack *prev;
+        uint64_t end; /* address behind the segment */
+        uint64_t data[];
+};
+struct frame {
+        struct frame *prev;
+        uint32_t method; /* id */
+        uint32_t
+                pc; /* word to go on at; what stands in an interpreter's register while the frame runs. Native: phase */
+        uint8_t dest; /* the caller's register for the result */
+        uint8_t flags;
+        uint16_t nregs;
+        uint32_t pad;
+        slot r[];
+};
+#define FRAME_FIRST 1u  /* first of its segment */
+#define FRAME_BOX   2u  /* the caller wants the result as a reference */
+#define FRAME_VOID  4u  /* the caller wants no result */
+#define FRAME_TEXT  8u  /* the result must be a string */
+#define FRAME_LAST  16u /* the thread ends with it */
+#define NATIVE_LOCALS                                                                                                  \
+        4u /* registers of a native method's frame behind its arguments: a reference (the result of what it called), then numbers */
+
+/* Page 0 of the heap. */
+struct root {
+        uint64_t magic;
+        uint32_t version;
+        uint32_t frontier; /* first block never used */
+        uint32_t nclasses, nmethods;
+        struct store *classes; /* references: struct class_obj, by index; 0 is none */
+        struct directory *directory;
+        struct obj *boot;
+        struct store *arguments;
+        struct thread *threads;
+        struct thread *current;
+        struct obj *no_memory; /* the error, made while there is memory */
+        struct obj *class_loader;
+        struct obj *os;
+        uint32_t next_thread;
+        uint32_t failures;
+        uint64_t blocks_in_use;
+};
+#define ROOT_MAGIC 0x3150414548435650ul
+#define ROOT_REFS(root)                                                                                                \
+        {                                                                                                              \
+                (struct obj **)&(root)->classes, (struct obj **)&(root)->directory, &(root)->boot,                     \
+                        (struct obj **)&(root)->arguments, (struct obj **)&(root)->threads,                            \
+                        (struct obj **)&(root)->current, &(root)->no_memory, &(root)->class_loader, &(root)->os        \
+        }
+static inline struct root *root(void)
+{
+        return (struct root *)PVM_HEAP_START;
+}
+
+/* ---- classes, methods [V] ---- */
+
+/* A name or descriptor, one of each: compared by address. */
+struct atom {
+        struct atom *next;
+        uint32_t hash, len;
+        char text[];
+};
+
+enum class_kind {
+        CLASS_PLAIN, /* references where refs says */
+        CLASS_RAW,   /* no references */
+        CLASS_REFS,  /* struct store of references */
+        CLASS_STACK,
+        CLASS_THREAD,
+        CLASS_WEAK,
+};
+
+struct field {
+        const struct atom *name, *type;
+        struct klass *class;
+        uint16_t flags;
+        char machine;
+        uint32_t offset; /* bytes from the beginning of the object; static: slot of static_refs or static_raw */
+        slot *address;   /* static */
+};
+
+struct call;
+typedef int (*native_fn)(struct call *c);
+enum { DONE, THROW, BLOCK, CALL };
+
+struct handler {
+        uint32_t start, end, target, reg;
+        uint16_t class; /* pool; 0: all */
+};
+struct method {
+        struct klass *class;
+        uint32_t *code; /* the file's, changed as the machine learns; NULL: native or abstract */
+        uint32_t ncode;
+        uint16_t nregs, nargs; /* receiver included */
+        const char *types;     /* of all registers; of the arguments, if native */
+        char result;
+        uint8_t flags; /* PVM_x */
+        bool native_missing;
+        uint32_t id, ordinal;
+        int32_t vindex; /* -1: called only directly */
+        native_fn native;
+        const struct atom *name, *desc, *params;
+        const struct pvm_file_method *file;
+        slot *constants;    /* its class's */
+        struct site *sites; /* its class's */
+};
+
+/* What a call site has learnt. Three loads for a call: this, the class of the receiver, the method. */
+struct site {
+        uint32_t class; /* the receiver's last class; 0: none */
+        uint32_t pool;  /* or ordinal */
+        struct method *target;
+        struct method *ref; /* the method named, once it is known */
+};
+
+struct klass {
+        uint32_t index;
+        uint8_t kind, array, depth, state;
+        uint16_t flags; /* PVM_CLASS_x, KLASS_x */
+        bool no_new;
+        uint32_t size; /* bytes of an object */
+        uint16_t nrefs;
+        uint16_t *refs;                    /* offsets / 8 */
+        const struct atom *name, *element; /* element: descriptor, of an array's class */
+        struct klass *parent, *next;       /* next: of its hash chain */
+        struct klass *display[PVM_MAX_DEPTH + 1];
+        struct klass **interfaces; /* all, also those of parents */
+        uint32_t ninterfaces;
+        struct field *fields; /* its own */
+        uint32_t nfields;
+        struct method *methods; /* its own */
+        uint32_t nmethods;
+        struct method **vtable;
+        uint32_t nvtable;
+        struct method **lookup; /* hash of vtable by name and parameters */
+        uint32_t lookup_mask;
+        struct class_obj *object;
+        struct pvm_file file;
+        slot *constants; /* by pool index: numbers, strings, binaries; struct klass, struct field, once found; see pool_type for what is behind */
+        struct site *sites;
+        uint32_t nsites;
+        struct klass *element_class;
+};
+
+/* Internal classes have fixed indexes, in the order of internal.def, from 1. */
+enum {
+        CLASS_NONE,
+#define CLASS(id, name, parent, flags) CLASS_##id,
+#define FIELD(id, name, desc)
+#define METHOD(id, function, name, ordinal, desc)
+#define STATIC(id, function, name, ordinal, desc)
+#define MISSING(id, name, ordinal, desc)
+#include "pvm/internal.def"
+        CLASS_INTERNAL,
+        CLASS_store_raw = CLASS_INTERNAL,
+        CLASS_store_refs,
+        CLASS_stack,
+        CLASS_array_i,
+        CLASS_array_l,
+        CLASS_array_f,
+        CLASS_array_d,
+        CLASS_array_u,
+        CLASS_FIXED
+};
+
+struct call {
+        struct thread *thread;
+        slot *args; /* receiver first */
+        slot result;
+        struct frame *frame; /* its own, NULL in the first phase */
+        uint32_t phase;
+        /* CALL: what to call; the result will be frame->r[nargs] as a reference */
+        struct method *callee;
+        slot callee_args[PVM_MAX_ARGS];
+        unsigned ncallee_args;
+        /* BLOCK: what for is written into the thread by the function */
+};
+
+/* ---- heap.c ---- */
+extern struct pvm_limits pvm_limits;
+extern struct root_volatile {
+        char *cur, *end;   /* where small objects go: zeroed */
+        char *mcur, *mend; /* where those go that do not fit in the holes */
+} heap;
+#define OBJ_LARGE 16384u
+int heap_create(void);
+int heap_recover(void);
+void heap_forget(void);
+void *heap_alloc_slow(uint32_t class, size_t size, uint32_t flags);
+/* An object, zeroed but for its header. size in bytes. NULL: the limit, or the host, says no. */
+static inline void *heap_alloc(uint32_t class, size_t size, uint32_t flags)
+{
+        struct obj *o = (struct obj *)heap.cur;
+
+        size = (size + 7) & ~7ul;
+        if (__builtin_expect(size > (size_t)(heap.end - heap.cur), 0))
+                return heap_alloc_slow(class, size, flags);
+        heap.cur += size;
+        o->class = class;
+        o->info = (uint32_t)(size / 8) | flags;
+        return o;
+}
+size_t obj_size(const struct obj *o);
+void heap_collect(void); /* at a safepoint */
+extern bool heap_wants_collection;
+/* The address of a reference in an object's or a root's own memory, for who walks the heap. */
+typedef void (*ref_visit)(struct obj **ref, void *arg);
+void obj_each_ref(struct obj *o, ref_visit visit, void *arg);
+
+/* ---- object.c ---- */
+struct string *string_new(const char *text, size_t len);
+struct string *string_room(size_t len); /* text to be filled in */
+struct string *string_of_number(char type, slot v);
+struct store *store_new(uint32_t class, uint32_t len, uint32_t cap, unsigned element_bytes);
+struct array *array_new(struct klass *k, int32_t len);
+/* Makes room for element `index`, and the length index + 1. False: no memory. */
+bool array_grow(struct array *a, uint32_t index);
+static inline enum array_kind array_kind(const struct obj *o)
+{
+        return (o->info & OBJ_ARRAY) >> 24;
+}
+unsigned array_element_bytes(enum array_kind kind);
+struct obj *box(char type, slot v);            /* NULL: no memory. type R: the reference */
+bool unbox(struct obj *o, char type, slot *v); /* o is not NULL. False: not a number, or wider */
+bool value_equal(const struct obj *a, const struct obj *b,
+                 bool *known); /* known: both are of kinds whose values are known */
+int value_compare(const struct obj *a, const struct obj *b, bool *unordered); /* -1 0 1; -2: not of one kind */
+bool is_number(const struct obj *o);
+uint32_t bytes_hash(const void *p, size_t len);
+size_t format_number(char type, slot v, char *buf); /* buf: 40 bytes */
+bool parse_double(const char *p, size_t len, double *v);
+double fmod_exact(double a, double b);
+bool directory_find(const struct directory *d, struct string *key, uint32_t *at);
+bool directory_put(struct directory *d, struct string *key, struct obj *value);
+
+/* ---- class.c ---- */
+extern struct klass **classes;  /* by index */
+extern struct method **methods; /* by id */
+extern char class_error[400];   /* why the last of these functions failed */
+int class_create(void);         /* internal classes in a new heap */
+int class_recover(void);
+void class_forget(void);
+const struct atom *atom(const char *text, size_t len);  /* NULL: no memory */
+struct klass *class_find(const char *name, size_t len); /* loads it; NULL */
+struct klass *class_by_index(uint32_t index);           /* of an object: loads after a recovery; panics if that fails */
+struct klass *class_of_type(struct pvm_text type);      /* class that values of a descriptor of references have; NULL */
+struct method *method_by_id(uint32_t id);
+bool class_is(const struct klass *k, const struct klass *of);
+struct field *class_field(struct klass *k, const struct atom *name, const struct atom *type, bool is_static);
+struct method *class_method(struct klass *k, const struct atom *name,
+                            const struct atom *params); /* in k or its parents, also static, private */
+struct method *class_virtual(const struct klass *k, const struct atom *name, const struct atom *params);
+struct method *class_by_ordinal(const struct klass *k, uint32_t ordinal);
+static inline struct klass *obj_class(const struct obj *o)
+{
+        struct klass *k = classes[o->class];
+
+        return __builtin_expect(!!k, 1) ? k : class_by_index(o->class);
+}
+struct method *
+class_static_init(struct klass *k); /* that has to run before k is used; it counts as run from here on. NULL: none */
+uint32_t line_of(const struct method *m, uint32_t pc); /* 0: unknown */
+
+/* ---- interp.c ---- */
+enum run_end { RUN_YIELD, RUN_BLOCKED, RUN_ENDED };
+enum run_end interp_run(struct thread *t);
+/* A frame for the first call of a thread. False: no memory. */
+bool interp_begin(struct thread *t, struct method *m, const slot *args, unsigned nargs);
+/*
+ * An untyped call: chooses among methods of the name (or ordinal) for the arguments, all references; converts them to what the method wants. 0; else the class of the error, in
+ * class_error why.
+ */
+uint32_t untyped_choose(struct klass *k, const struct atom *name, uint32_t ordinal, unsigned nargs, const slot *args,
+                        struct method **chosen);
+uint32_t untyped_convert(struct method *m, slot *args);
+/* For native code: makes an error the result, `return throw_error(...)`. */
+int throw_error(struct call *c, uint32_t class, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int throw_object(struct call *c, struct obj *o);
+
+/* ---- thread.c ---- */
+struct thread *thread_new(struct obj *object);
+bool thread_start(struct thread *t,
+                  bool make_object); /* make_object: object is a class; one of it is made and runs. False: no memory */
+void thread_wait(struct thread *t, struct obj *what,
+                 uint64_t deadline); /* becomes blocked; queued at what, if it has a queue */
+void thread_wake(struct thread *t, uint32_t granted);
+struct thread *thread_wake_first(struct obj *what, uint32_t granted); /* of its queue; NULL: nobody */
+
+/* ---- internal/ ---- */
+struct native_method {
+        uint32_t class;
+        const char *name, *desc;
+        native_fn fn; /* NULL: missing */
+        uint16_t ordinal;
+        bool is_static;
+};
+int thread_main(struct call *c); /* .start: what a thread's first frame runs */
+extern const struct native_method native_methods[];
+extern const unsigned native_nmethods;

@@ -1,0 +1,412 @@
+/*
+ * thread.c - threads, and the machine as its host sees it.
+ *
+ * Threads are objects; root()->threads lists those that were started and have not ended. One at a time runs, in turns of what pvm_poll gives. Who waits is in
+ * the queue of what it waits for (mutex, cond, sema, thread) and says so itself, with its deadline: all of it in the heap, so that after a recovery
+ * nothing has to be found out. Who wakes grants: what was waited for is handed over, and written down in the thread that gets it.
+ */
+#include "pvm/machine.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/lib/string.h"
+#include <asm/errno.h>
+#include <stdarg.h>
+
+static void __attribute__((format(printf, 1, 2))) print(const char *fmt, ...)
+{
+        char text[1200];
+        va_list ap;
+        int n;
+
+        va_start(ap, fmt);
+        n = vsnprintf(text, sizeof(text), fmt, ap);
+        va_end(ap);
+        pvm_host->console_write(text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
+}
+
+/* ---- queues ---- */
+
+static struct thread **queue_of(struct obj *o, struct thread ***last)
+{
+        static struct thread *none;
+
+        *last = NULL;
+        switch (o->class) {
+        case CLASS_mutex:
+                *last = &((struct mutex *)o)->last;
+                return &((struct mutex *)o)->first;
+        case CLASS_cond:
+                *last = &((struct cond *)o)->last;
+                return &((struct cond *)o)->first;
+        case CLASS_sema:
+                *last = &((struct sema *)o)->last;
+                return &((struct sema *)o)->first;
+        case CLASS_thread:
+                return &((struct thread *)o)->joiners;
+        default:
+                return &none;
+        }
+}
+
+void thread_wait(struct thread *t, struct obj *what, uint64_t deadline)
+{
+        struct thread **last, **first;
+
+        t->state = THREAD_BLOCKED;
+        t->granted = 0;
+        t->deadline = deadline;
+        t->waits_for = what;
+        t->next_waiter = NULL;
+        if (!what)
+                return;
+        first = queue_of(what, &last);
+        if (!last) {
+                t->next_waiter = *first;
+                *first = t;
+                return;
+        }
+        if (*last)
+                (*last)->next_waiter = t;
+        else
+                *first = t;
+        *last = t;
+}
+
+static void unqueue(struct thread *t)
+{
+        struct thread **last, **p, *before = NULL;
+
+        if (!t->waits_for)
+                return;
+        p = queue_of(t->waits_for, &last);
+        for (; *p && *p != t; p = &(*p)->next_waiter)
+                before = *p;
+        if (!*p)
+                return;
+        *p = t->next_waiter;
+        if (last && *last == t)
+                *last = before;
+}
+
+void thread_wake(struct thread *t, uint32_t granted)
+{
+        unqueue(t);
+        t->waits_for = NULL;
+        t->next_waiter = NULL;
+        t->deadline = 0;
+        t->granted = granted;
+        t->state = THREAD_READY;
+}
+
+struct thread *thread_wake_first(struct obj *what, uint32_t granted)
+{
+        struct thread **last, *t = *queue_of(what, &last);
+
+        if (t)
+                thread_wake(t, granted);
+        return t;
+}
+
+/* ---- beginning and end ---- */
+
+struct thread *thread_new(struct obj *object)
+{
+        struct thread *t = heap_alloc(CLASS_thread, sizeof(*t), 0);
+
+        if (t) {
+                t->object = object;
+                t->id = root()->next_thread++;
+        }
+        return t;
+}
+
+static struct method *thread_method(const char *name)
+{
+        struct klass *k = classes[CLASS_thread];
+
+        for (uint32_t i = 0; i < k->nmethods; i++)
+                if (!strcmp(k->methods[i].name->text, name))
+                        return &k->methods[i];
+        return NULL;
+}
+
+bool thread_start(struct thread *t, bool make_object)
+{
+        slot self = {.r = &t->o};
+
+        if (!interp_begin(t, thread_method(".start"), &self, 1))
+                return false;
+        t->top->pc = make_object ? 0 : 2;
+        t->state = THREAD_READY;
+        t->next = root()->threads;
+        root()->threads = t;
+        return true;
+}
+
+static int call_method(struct call *c, struct method *m, const slot *args, unsigned nargs, uint32_t phase)
+{
+        c->callee = m;
+        memcpy(c->callee_args, args, nargs * sizeof(*args));
+        c->ncallee_args = nargs;
+        c->phase = phase;
+        return CALL;
+}
+
+/*
+ * What a thread does. Phases: 0 the class's .static, until there is none to be run; 1 an object is made, and its constructor runs; 2 its run is called, with the boot
+ * object if it wants one; 3 that was it.
+ */
+int thread_main(struct call *c)
+{
+        struct thread *t = (struct thread *)c->args[0].r;
+        slot args[2];
+        struct klass *k;
+        struct method *m;
+        const struct atom *name;
+
+        if (t != c->thread || !c->frame)
+                return throw_error(c, CLASS_error_state, "not to be called");
+        if (c->phase < 2) {
+                k = class_by_index(((struct class_obj *)t->object)->index);
+                m = class_static_init(k);
+                if (m)
+                        return call_method(c, m, args, 0, 0);
+                args[0].r = heap_alloc(k->index, k->size, 0);
+                if (!args[0].r)
+                        return throw_object(c, root()->no_memory);
+                t->object = args[0].r;
+                m = class_method(k, atom(".new", 4), atom("()", 2));
+                return call_method(c, m, args, 1, 2);
+        }
+        if (c->phase == 3)
+                return DONE;
+        name = atom("run", 3);
+        args[0].r = t->object;
+        args[1].r = root()->boot;
+        k = obj_class(t->object);
+        if (untyped_choose(k, name, 0, 2, args, &m)) {
+                uint32_t error = untyped_choose(k, name, 0, 1, args, &m);
+
+                return error ? throw_error(c, error, "%s", class_error) : call_method(c, m, args, 1, 3);
+        }
+        uint32_t error = untyped_convert(m, args);
+
+        return error ? throw_error(c, error, "%s", class_error) : call_method(c, m, args, 2, 3);
+}
+
+static void print_uncaught(const struct thread *t)
+{
+        const struct trace_entry *e = t->trace ? (const struct trace_entry *)t->trace->b : NULL;
+        const struct klass *k = obj_class(t->thrown);
+        const struct string *message = NULL;
+        slot v;
+
+        if (class_is(k, classes[CLASS_error]))
+                message = ((struct error *)t->thrown)->message;
+        else if (k->index == CLASS_string)
+                message = (struct string *)t->thrown;
+        if (message && message->o.class != CLASS_string)
+                message = NULL;
+        if (is_number(t->thrown)) {
+                char type = k->index == CLASS_int     ? 'I'
+                            : k->index == CLASS_long  ? 'L'
+                            : k->index == CLASS_float ? 'F'
+                                                      : 'D';
+
+                unbox(t->thrown, type, &v);
+                message = string_of_number(type, v);
+        }
+        print("uncaught in thread %u: %s%s%.*s\n", t->id, k->name->text, message ? ": " : "",
+              message ? (int)message->len : 0, message ? message->text : "");
+        for (unsigned i = 0; i < t->trace_len; i++) {
+                const struct method *m = method_by_id(e[i].method);
+                struct pvm_text source = {"", 0};
+                uint32_t line = line_of(m, e[i].pc);
+
+                if (m->native == thread_main)
+                        continue;
+                if (m->code && m->class->file.h->source)
+                        source = pvm_file_text(&m->class->file, m->class->file.h->source);
+                if (line)
+                        print("        at %s.%s (%.*s:%u)\n", m->class->name->text, m->name->text, (int)source.len,
+                              source.p, line);
+                else
+                        print("        at %s.%s\n", m->class->name->text, m->name->text);
+        }
+}
+
+static void ended(struct thread *t)
+{
+        struct thread **p = &root()->threads;
+
+        if (t->failed) {
+                print_uncaught(t);
+                root()->failures++;
+        }
+        for (; *p != t; p = &(*p)->next)
+                ;
+        *p = t->next;
+        t->next = NULL;
+        t->state = THREAD_ENDED;
+        t->stack = NULL;
+        t->top = NULL;
+        t->stack_bytes = 0;
+        while (thread_wake_first(&t->o, 1))
+                ;
+}
+
+/* ---- the machine ---- */
+
+/* The next one after `after` in the list that can run; its time may be over while it waits. */
+static struct thread *choose(struct thread *after, uint64_t *until)
+{
+        uint64_t now = 0;
+        struct thread *first = NULL, *next = NULL;
+        bool passed = false;
+
+        *until = 0;
+        for (struct thread *t = root()->threads; t; t = t->next) {
+                if (t->state == THREAD_BLOCKED && t->deadline) {
+                        if (!now)
+                                now = pvm_host->monotonic_ns();
+                        if (now >= t->deadline)
+                                thread_wake(t, 2);
+                        else if (!*until || t->deadline < *until)
+                                *until = t->deadline;
+                }
+                if (t->state == THREAD_READY && !t->paused) {
+                        if (!first)
+                                first = t;
+                        if (passed && !next)
+                                next = t;
+                }
+                passed |= t == after;
+        }
+        return next ? next : first;
+}
+
+unsigned pvm_run(void)
+{
+        struct root *r = root();
+        struct thread *t;
+        uint64_t until;
+
+        while (r->threads) {
+                pvm_poll = 0;
+                if (heap_wants_collection)
+                        heap_collect();
+                pvm_host->safepoint();
+                t = choose(r->current, &until);
+                r->current = t;
+                if (!t && until) {
+                        pvm_host->idle(until);
+                        continue;
+                }
+                if (!t) {
+                        for (t = r->threads; t; t = t->next)
+                                r->failures++;
+                        print("%u threads wait for what can never happen\n", r->failures);
+                        r->threads = NULL;
+                        break;
+                }
+                if (interp_run(t) == RUN_ENDED)
+                        ended(t);
+        }
+        r->current = NULL;
+        until = r->failures;
+        r->failures = 0;
+        pvm_host->safepoint();
+        return (unsigned)until;
+}
+
+bool pvm_has_threads(void)
+{
+        return root()->threads;
+}
+
+static void __attribute__((format(printf, 3, 4))) say(char *why, size_t why_len, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        vsnprintf(why, why_len, fmt, ap);
+        va_end(ap);
+}
+
+int pvm_create(const struct pvm_limits *limits, char *why, size_t why_len)
+{
+        struct root *r = root();
+        struct string *s;
+        struct error *e;
+
+        pvm_limits = *limits;
+        if (heap_create() || class_create()) {
+                say(why, why_len, "no memory for an empty heap");
+                return -ENOMEM;
+        }
+        r->next_thread = 1;
+        r->boot = heap_alloc(CLASS_bootstrap, sizeof(struct obj), 0);
+        r->directory = heap_alloc(CLASS_directory, sizeof(struct directory), 0);
+        s = string_new("the heap is full", 16);
+        e = s ? heap_alloc(CLASS_error_memory, sizeof(*e), 0) : NULL;
+        if (!r->boot || !r->directory || !e) {
+                say(why, why_len, "no memory for an empty heap");
+                return -ENOMEM;
+        }
+        e->message = s;
+        r->no_memory = &e->o;
+        r->version = 1;
+        r->magic = ROOT_MAGIC;
+        return 0;
+}
+
+int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len)
+{
+        int e;
+
+        pvm_limits = *limits;
+        if (root()->magic != ROOT_MAGIC || root()->version != 1) {
+                say(why, why_len, "not the heap of an object machine, or of another version");
+                return -EINVAL;
+        }
+        e = heap_recover();
+        if (!e)
+                e = class_recover();
+        if (e)
+                say(why, why_len, "%s", e == -ENOMEM ? "no memory" : class_error);
+        return e;
+}
+
+bool pvm_start(const char *class_name, const char *const *arguments, unsigned narguments, char *why, size_t why_len)
+{
+        struct klass *k = class_find(class_name, strlen(class_name));
+        struct store *args;
+        struct thread *t;
+
+        if (!k) {
+                say(why, why_len, "%s", class_error);
+                return false;
+        }
+        if (k->no_new || k->flags & (PVM_CLASS_ABSTRACT | PVM_CLASS_INTERFACE)) {
+                say(why, why_len, "%s cannot be made by new", class_name);
+                return false;
+        }
+        args = store_new(CLASS_store_refs, narguments, narguments, 8);
+        t = args ? thread_new(&k->object->o) : NULL;
+        for (unsigned i = 0; t && i < narguments; i++) {
+                args->r[i] = (struct obj *)string_new(arguments[i], strlen(arguments[i]));
+                if (!args->r[i])
+                        t = NULL;
+        }
+        if (!t || !thread_start(t, true)) {
+                say(why, why_len, "no memory");
+                return false;
+        }
+        root()->arguments = args;
+        return true;
+}
+
+void pvm_forget(void)
+{
+        class_forget();
+        heap_forget();
+}
