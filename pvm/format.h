@@ -3,7 +3,6 @@
  * Shared by the machine and by whoever writes class files; includes nothing of either.
  */
 #pragma once
-#include <assert.h>
 #include <stdint.h>
 
 #define PVM_MAGIC         0x434d5650u /* "PVMC" */
@@ -43,7 +42,7 @@ struct pvm_file_header {
         uint32_t attributes_len;
         uint32_t zero;
 };
-static_assert(sizeof(struct pvm_file_header) == 56, "format");
+_Static_assert(sizeof(struct pvm_file_header) == 56, "format");
 
 #define PVM_CLASS_INTERFACE 1u /* no fields but static ones, no bodies but static ones */
 #define PVM_CLASS_ABSTRACT  2u /* cannot be made by new */
@@ -71,7 +70,7 @@ struct pvm_file_pool {
         uint32_t b;
         uint64_t c;
 };
-static_assert(sizeof(struct pvm_file_pool) == 16, "format");
+_Static_assert(sizeof(struct pvm_file_pool) == 16, "format");
 
 #define PVM_PUBLIC       1u
 #define PVM_PRIVATE      2u /* neither: public, too */
@@ -88,7 +87,7 @@ struct pvm_file_field {
         uint16_t zero;
         uint32_t attributes, attributes_len;
 };
-static_assert(sizeof(struct pvm_file_field) == 16, "format");
+_Static_assert(sizeof(struct pvm_file_field) == 16, "format");
 
 #define PVM_NO_ORDINAL 0xffffu
 struct pvm_file_method {
@@ -107,7 +106,7 @@ struct pvm_file_method {
         uint32_t lines;
         uint32_t attributes, attributes_len;
 };
-static_assert(sizeof(struct pvm_file_method) == 44, "format");
+_Static_assert(sizeof(struct pvm_file_method) == 44, "format");
 
 /* The first handler of the table that covers the throwing instruction and whose class fits gets the exception. */
 struct pvm_file_handler {
@@ -117,13 +116,13 @@ struct pvm_file_handler {
         uint8_t reg;    /* R: gets the object thrown */
         uint8_t zero;
 };
-static_assert(sizeof(struct pvm_file_handler) == 16, "format");
+_Static_assert(sizeof(struct pvm_file_handler) == 16, "format");
 
 /* Line of every instruction from pc to the next entry's; ascending pc. */
 struct pvm_file_line {
         uint32_t pc, line;
 };
-static_assert(sizeof(struct pvm_file_line) == 8, "format");
+_Static_assert(sizeof(struct pvm_file_line) == 8, "format");
 
 /*
  * Instructions. word[0] = op | a << 8 | b << 16 | c << 24; what the format does not use is 0. Offsets of branches are in words, from the
@@ -274,7 +273,7 @@ enum pvm_op_format {
 #define PVM_OP_NUMBER(name, format, a, b, c, writes) PVM_##name,
 enum pvm_op { PVM_OPS(PVM_OP_NUMBER) PVM_OP_COUNT };
 #undef PVM_OP_NUMBER
-static_assert(PVM_OP_COUNT <= 192, "the numbers above are for what the machine makes of these in memory");
+_Static_assert(PVM_OP_COUNT <= 192, "the numbers above are for what the machine makes of these in memory");
 
 static inline uint32_t pvm_abc(enum pvm_op op, unsigned a, unsigned b, unsigned c)
 {
