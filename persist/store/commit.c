@@ -105,9 +105,12 @@ static int record_write(struct store *s, uint32_t flags)
                         return r;
                 flags |= RECORD_DATA_FLUSHED;
         }
-        for (uint32_t i = 0; i < s->nentries; i++) /* offsets were counted from the first packed page */
-                if (entry_kind(&s->entry[i]) == ENTRY_PACKED)
-                        s->entry[i].where += nentry_bytes;
+        for (uint32_t i = 0; i < s->nentries; i++) { /* offsets were counted from the first packed page */
+                if (entry_kind(&s->entry[i]) != ENTRY_PACKED)
+                        continue;
+                s->entry[i].where += nentry_bytes;
+                recent_find(s, entry_ppn(&s->entry[i]))->offset = (uint32_t)s->entry[i].where;
+        }
         __builtin_memcpy(s->body, s->entry, nentry_bytes);
         __builtin_memcpy(s->body + nentry_bytes, s->packed, s->npacked);
         zero16(h, sizeof(*h));
@@ -338,25 +341,16 @@ int store_commit_none(struct store *s, ppn_t ppn)
 
 int store_commit_end(struct store *s)
 {
-        uint32_t npacked_at;
         int r = s->failed;
 
         must(s->open, "store: end outside a commit");
         s->open = false;
-        npacked_at = s->nentries * sizeof(struct disk_entry);
         if (!r)
                 r = record_write(s, 0);
         if (!r)
                 r = disk_flush(s);
         if (r)
                 return commit_fail(s, r);
-        /* Packed pages' offsets are known only now, behind all entries. */
-        for (uint32_t i = 0; npacked_at && s->pack && i < npacked_at / sizeof(struct disk_entry); i++) {
-                const struct disk_entry *e = (const struct disk_entry *)s->body + i;
-
-                if (entry_kind(e) == ENTRY_PACKED)
-                        recent_find(s, entry_ppn(e))->offset = (uint32_t)e->where;
-        }
         for (unsigned i = 0; i + 1 < COMMITS_KEPT; i++)
                 s->last[i] = s->last[i + 1];
         s->last[COMMITS_KEPT - 1] = s->next_epoch;

@@ -57,11 +57,15 @@ struct disk_extent {
         uint32_t zero;
 };
 
-#define RECORD_EXTENTS      8u
-#define RECORD_INLINE       3840u /* bytes of the body that the header block holds */
-#define RECORD_ENTRIES      4096u /* at most; an epoch that has more takes several records */
-#define RECORD_PARTIAL      1u    /* not the last one of its epoch */
-#define RECORD_DATA_FLUSHED 2u    /* a flush lies between all data blocks of the epoch and this record */
+#define RECORD_EXTENTS 8u
+#define RECORD_INLINE  3840u /* bytes of the body that the header block holds */
+#ifdef STORE_SMALL
+#define RECORD_ENTRIES 48u
+#else
+#define RECORD_ENTRIES 4096u /* at most; an epoch that has more takes several records */
+#endif
+#define RECORD_PARTIAL      1u /* not the last one of its epoch */
+#define RECORD_DATA_FLUSHED 2u /* a flush lies between all data blocks of the epoch and this record */
 
 struct disk_record {
         uint64_t magic;
@@ -170,7 +174,8 @@ struct disk_super {
         uint64_t kept, nkept;          /* table of kept snapshots */
         uint64_t free;                 /* free blocks */
         uint64_t features[4];          /* CPU features shown to user mode */
-        uint8_t zero[1792];
+        uint64_t next_epoch;           /* smaller numbers were given to epochs when this was written */
+        uint8_t zero[1784];
         struct disk_index unit[UNITS_MAX];
 };
 _Static_assert(sizeof(struct disk_super) == STORE_BLOCK, "superblock");

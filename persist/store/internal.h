@@ -13,13 +13,19 @@
 #include "persist/store/store.h"
 #include "persist/engine.h"
 
-#define DATA_RUN     64u    /* blocks gathered for one write */
-#define CHAIN_MAX    256u   /* commits since the last checkpoint: above it one is due, since recovery reads each */
-#define RECENT_MAX   65536u /* pages in the recent index: above it a checkpoint is due */
-#define PACK_PAGES   16u    /* commits of more pages are not packed */
-#define PACKED_MAX   2048u  /* a page that does not compress below this gets a block */
+#define DATA_RUN 64u /* blocks gathered for one write */
+#ifdef STORE_SMALL   /* tests: limits are met soon */
+#define CHAIN_MAX  30u
+#define RECENT_MAX 250u
+#define BIG_COMMIT 60u
+#else
+#define CHAIN_MAX  256u   /* commits since the last checkpoint: above it one is due, since recovery reads each */
+#define RECENT_MAX 65536u /* pages in the recent index: above it a checkpoint is due */
+#define BIG_COMMIT 1024u  /* data blocks: above it the data is flushed before the record */
+#endif
+#define PACK_PAGES   16u   /* commits of more pages are not packed */
+#define PACKED_MAX   2048u /* a page that does not compress below this gets a block */
 #define BODY_MAX     (RECORD_INLINE + 60u * STORE_BLOCK)
-#define BIG_COMMIT   1024u /* data blocks: above it the data is flushed before the record */
 #define COMMITS_KEPT 3u
 #define OWNER_NS     1000000000ul /* so often commits look whether another machine has opened the store */
 #define KEPT_MAX     1024u

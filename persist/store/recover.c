@@ -291,7 +291,9 @@ static int open_with(struct store *s, const struct disk_super *this, unsigned sl
         s->epoch = this->map_epoch;
         s->prev_sum = this->prev_sum;
         s->next_block = this->next_block;
-        s->next_epoch = this->map_epoch + 1;
+        s->next_epoch = this->next_epoch;
+        if (other && other->next_epoch > s->next_epoch)
+                s->next_epoch = other->next_epoch;
         s->seen_incarnation = this->incarnation;
         s->clock = (struct store_clock){this->mono_ns, this->real_ns};
         r = dead_read(s);

@@ -3,7 +3,7 @@
  *
  * Two superblocks, written in turn, each with one flush before (what it names is there) and one after (the other may go). A checkpoint brings
  * the map on disk to the last commit: packed pages get blocks, changed map nodes, bitmaps and lists are written, then the superblock that names them.
- * A life's first commit is preceded by a superblock with the next incarnation, which also says up to where the chain is of earlier lives.
+ * What must not be lost with one of them is written to both: a life's first commit is preceded by both superblocks with the next incarnation, which also say up to where the chain is of earlier lives.
  */
 #include <xxhash.h>
 #include "persist/store/internal.h"
@@ -107,6 +107,7 @@ int super_write(struct store *s, struct disk_super *next)
         int r;
 
         next->sequence = s->super.sequence + 1;
+        next->next_epoch = s->next_epoch;
         next->sum = self_sum(next, &next->sum, sizeof(*next));
         r = disk_write(s, super_place(s, slot), next, 1);
         if (!r)
@@ -167,6 +168,18 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base)
         return r;
 }
 
+/* The newest superblock goes over the older one, too: what it says is not lost when one of them is damaged. */
+static int super_again(struct store *s)
+{
+        struct disk_super next = s->super;
+        int r = super_write(s, &next);
+
+        if (r)
+                return r;
+        blocks_written(s, true);
+        return dead_settle_old(s); /* the older superblock with its older map is gone */
+}
+
 /* Before the first commit of this life. The map stays where it is. */
 int life_begin(struct store *s)
 {
@@ -183,9 +196,8 @@ int life_begin(struct store *s)
         r = super_write(s, &next);
         if (r)
                 return r;
-        blocks_written(s, true);
         s->life_begun = true;
-        return dead_settle_old(s); /* the older superblock with its older map is gone */
+        return super_again(s);
 }
 
 /* ---- checkpoint ---- */
@@ -300,7 +312,9 @@ int store_keep(struct store *s, uint32_t flags, uint64_t *epoch)
         s->nkept++;
         *epoch = s->epoch;
         r = epoch_new(s);
-        return r ? r : store_checkpoint(s);
+        if (!r)
+                r = store_checkpoint(s);
+        return r ? r : super_again(s);
 }
 
 int store_drop(struct store *s, uint64_t epoch)
@@ -313,7 +327,9 @@ int store_drop(struct store *s, uint64_t epoch)
                 r = epoch_new(s);
                 if (!r)
                         r = kept_drop(s, i, s->epoch);
-                return r ? r : store_checkpoint(s);
+                if (!r)
+                        r = store_checkpoint(s);
+                return r ? r : super_again(s);
         }
         return r ? r : -ENOENT;
 }

@@ -4,10 +4,18 @@
  * reordered; each surviving image is opened and must show exactly one epoch, not older than the last one acknowledged before the cut, page by page,
  * with all kept snapshots. Some images live on and are cut again, recovery included.
  *
+ * Some images are damaged besides, and what must come of it depends on what was hit:
+ *   the newer superblock      the other one leads to the same state, whole
+ *   the record of one of the  the commit before that one is the state, whole: the last 3 commits can be gone back to
+ *   last two commits
+ *   any bits anywhere         never a page that is wrong: it is right, or cannot be read
+ * The store is built with small limits (STORE_SMALL), on small disks that are nearly full, so that every block is soon used again.
+ *
  * usage: crash_sim [-n states] [-s seed] [-c (check P11 and all checksums of every state)] [-v]
  * Prints the seed of a run that fails; with -s that run comes first.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +23,12 @@
 #include <xxhash.h>
 #include "persist/host/hosted.h"
 #include "persist/host/simdisk.h"
-#include "persist/store/store.h"
+#include "persist/store/internal.h"
 
 #define PAGES   400u /* pages of the model */
 #define HISTORY 400u /* epochs it remembers */
 #define KEPT    64u
+#define SEEDS   1000000u /* of the contents of pages */
 #define NEVER   SIZE_MAX
 
 static uint64_t rng, run_seed;
@@ -45,7 +54,9 @@ static uint64_t pick(uint64_t n)
 
 struct state {
         uint64_t epoch;
-        size_t acked;         /* number of disk operations when the commit was acknowledged */
+        struct store_clock clock;
+        size_t begun, acked;  /* number of disk operations when the commit was begun, and acknowledged */
+        size_t record;        /* the operation that wrote its last record; NEVER: unknown */
         uint32_t seed[PAGES]; /* 0: no such page */
 };
 
@@ -54,9 +65,11 @@ struct model {
         unsigned n;
         struct {
                 uint64_t epoch;
-                size_t kept, drop_begun, dropped;
+                size_t kept, drop_begun, dropped; /* kept 0: in an earlier life, and perhaps not acknowledged */
         } kept[KEPT];
         unsigned nkept;
+        unsigned first; /* index of the state that this life began with; before it those of kept snapshots */
+        uint64_t used;  /* greatest epoch number of earlier lives: not to be used again */
         struct state next;
 };
 
@@ -70,18 +83,26 @@ static ppn_t ppn_of(unsigned i)
 
 static const void *page_of(uint32_t seed)
 {
+        static const unsigned packing[3] = {0, 150, 512}; /* words that do not pack */
         static uint64_t page[512];
         uint64_t x = seed * 0x9e3779b97f4a7c15ul + 1;
 
         if (!seed)
                 memset(page, 0, sizeof(page));
-        else if (seed % 3 == 0) /* packs well */
-                for (unsigned i = 0; i < 512; i++)
-                        page[i] = seed + i / 64;
         else
-                for (unsigned i = 0; i < 512; i++)
-                        page[i] = hosted_random(&x);
+                for (unsigned i = 0, n = packing[seed % 3]; i < 512; i++)
+                        page[i] = i < n ? hosted_random(&x) : seed + i / 64;
         return page;
+}
+
+/* Its sum, remembered: pages are compared by it. */
+static uint64_t sum_of(uint32_t seed)
+{
+        static uint64_t sum[SEEDS];
+
+        if (!sum[seed])
+                sum[seed] = XXH64(page_of(seed), STORE_BLOCK, 1);
+        return sum[seed];
 }
 
 static const struct state *state_of(const struct model *m, uint64_t epoch)
@@ -100,60 +121,93 @@ static void print_finding(void *arg, const char *line)
         printf("check: %s\n", line);
 }
 
-static void compare(struct store *s, const struct state *want, uint64_t kept, const char *when)
+/* damaged: pages may be unreadable, but not wrong. */
+static void compare(struct store *s, const struct state *want, uint64_t kept, bool damaged, const char *when)
 {
         static uint8_t got[4096];
 
         for (unsigned i = 0; i < PAGES; i++) {
                 int r = kept ? store_read_at(s, kept, ppn_of(i), got) : store_read(s, ppn_of(i), got);
 
+                if (damaged && r && r != -ENOENT)
+                        continue;
                 if (r && !(r == -ENOENT && !want->seed[i]))
                         fail("%s: page %u of epoch %lu: error %d, expected seed %u", when, i, want->epoch, r,
                              want->seed[i]);
-                if (memcmp(got, page_of(want->seed[i]), sizeof(got)))
+                if (XXH64(got, sizeof(got), 1) != sum_of(want->seed[i]))
                         fail("%s: page %u of epoch %lu is not what it was", when, i, want->epoch);
         }
 }
 
-/* The state it recovered to must be one of the model, not older than the last acknowledged at operation `at`. Returns its index. */
-static unsigned verify(struct store *s, const struct model *m, size_t at, const char *when)
-{
-        struct store_info info;
-        struct store_kept kept[KEPT];
-        unsigned acked = 0, i, n;
-        const struct state *st;
+/* What is to be found: a state with least <= index <= most; damaged: or an older one, with pages that cannot be read. */
+struct expected {
+        unsigned least, most;
+        bool damaged, one_super;
+};
 
-        store_info(s, &info);
-        st = state_of(m, info.epoch);
-        if (!st)
-                fail("%s: recovered to epoch %lu, which never was", when, info.epoch);
-        for (i = 0; i < m->n; i++)
+static unsigned acked_at(const struct model *m, size_t at)
+{
+        unsigned acked = 0;
+
+        for (unsigned i = 0; i < m->n; i++)
                 if (m->state[i].acked <= at)
                         acked = i;
-        i = (unsigned)(st - m->state);
-        if (i < acked)
-                fail("%s: recovered to epoch %lu, but %lu was acknowledged", when, info.epoch, m->state[acked].epoch);
-        if (info.evidence)
-                fail("%s: evidence of a lost epoch %lu on an honest disk", when, info.evidence);
-        compare(s, st, 0, when);
-        n = store_kept(s, kept, KEPT);
+        return acked;
+}
+
+static void verify_kept(struct store *s, const struct model *m, size_t at, struct expected e, const char *when)
+{
+        struct store_kept kept[KEPT];
+        unsigned n = store_kept(s, kept, KEPT);
+
         for (unsigned k = 0; k < m->nkept; k++) {
                 bool there = false;
 
                 for (unsigned j = 0; j < n; j++)
                         there |= kept[j].epoch == m->kept[k].epoch;
-                if (!there && m->kept[k].kept <= at && m->kept[k].drop_begun > at)
+                if (!there && !e.damaged && m->kept[k].kept <= at && m->kept[k].drop_begun > at &&
+                    (m->kept[k].kept || !e.one_super))
                         fail("%s: kept snapshot %lu is gone", when, m->kept[k].epoch);
-                if (there && m->kept[k].dropped <= at)
+                if (there && !e.damaged && m->kept[k].dropped <= at)
                         fail("%s: dropped snapshot %lu is back", when, m->kept[k].epoch);
         }
         for (unsigned j = 0; j < n; j++) {
-                st = state_of(m, kept[j].epoch);
+                const struct state *st = state_of(m, kept[j].epoch);
+
+                if (!st && e.damaged)
+                        continue; /* dropped long ago; the superblock that said so is damaged */
                 if (!st)
                         fail("%s: kept snapshot %lu, which never was", when, kept[j].epoch);
-                compare(s, st, kept[j].epoch, when);
+                compare(s, st, kept[j].epoch, e.damaged, when);
         }
-        if ((check_all || pick(8) == 0) && store_check(s, true, print_finding, NULL))
+}
+
+/* The state it recovered to, after operation `at`, must be one of the model, as expected. Returns its index. */
+static unsigned verify(struct store *s, const struct model *m, size_t at, struct expected e, const char *when)
+{
+        struct store_info info;
+        const struct state *st;
+        unsigned i;
+
+        store_info(s, &info);
+        st = state_of(m, info.epoch);
+        if (!st && e.damaged && info.epoch < m->state[m->first].epoch)
+                return 0;
+        if (!st)
+                fail("%s: recovered to epoch %lu, which never was", when, info.epoch);
+        i = (unsigned)(st - m->state);
+        if ((i < e.least && !e.damaged) || i > e.most)
+                fail("%s: recovered to epoch %lu, expected %lu", when, info.epoch, m->state[e.least].epoch);
+        if (info.clock.mono_ns != st->clock.mono_ns || info.clock.real_ns != st->clock.real_ns)
+                fail("%s: epoch %lu has the wrong time", when, info.epoch);
+        for (unsigned k = 0; k < m->n; k++)
+                if (m->state[k].begun <= at && store_next_epoch(s) <= m->state[k].epoch && !e.damaged)
+                        fail("%s: epoch number %lu would be used again", when, m->state[k].epoch);
+        if (store_next_epoch(s) <= m->used && !e.damaged)
+                fail("%s: epoch number %lu would be used again", when, m->used);
+        compare(s, st, 0, e.damaged, when);
+        verify_kept(s, m, at, e, when);
+        if (!e.damaged && (check_all || pick(8) == 0) && store_check(s, true, print_finding, NULL))
                 fail("%s: the store contradicts itself", when);
         return i;
 }
@@ -172,33 +226,41 @@ static void expect_ok(int r, const char *what)
                 fail("%s: error %d", what, r);
 }
 
-static void remember(struct world *w, uint64_t epoch)
+static void remember(struct world *w, uint64_t epoch, size_t begun, size_t record)
 {
         struct model *m = &w->model;
 
         if (m->n == HISTORY)
                 fail("history is too short");
         m->next.epoch = epoch;
+        m->next.begun = begun;
         m->next.acked = w->disk.nops;
+        m->next.record = record;
         m->state[m->n++] = m->next;
 }
 
 static void commit(struct world *w)
 {
-        struct store_clock clock = {1, 2};
         struct model *m = &w->model;
-        unsigned n = pick(3) ? (unsigned)pick(12) : (unsigned)pick(90);
+        unsigned n = pick(3) ? (unsigned)pick(12) : (unsigned)pick(130);
         bool done[PAGES] = {false};
+        struct store_clock clock;
         uint64_t epoch;
+        size_t begun;
 
+        if (!store_room(w->store, n, n))
+                n /= 16;
         if (!store_room(w->store, n, n))
                 return;
         epoch = store_next_epoch(w->store) + pick(3);
-        expect_ok(store_commit_begin(w->store, n, epoch, &clock), "commit_begin");
+        clock = (struct store_clock){epoch * 7 + 1, epoch * 13 + 2};
+        expect_ok(store_commit_begin(w->store, pick(8) ? n : pick(200), epoch, &clock), "commit_begin");
+        begun = w->disk.nops;
         m->next = m->state[m->n - 1];
+        m->next.clock = clock;
         for (unsigned k = 0, i = (unsigned)pick(PAGES); k < n;
              k++, i = (i + 1 + (pick(4) ? 0 : (unsigned)pick(9))) % PAGES) {
-                uint32_t seed = pick(6) ? (uint32_t)pick(1000000) : 0;
+                uint32_t seed = pick(6) ? (uint32_t)pick(SEEDS) : 0;
 
                 if (pick(10) == 0)
                         seed = m->next.seed[i]; /* dirty, but the same */
@@ -212,15 +274,15 @@ static void commit(struct world *w)
                         expect_ok(store_commit_page(w->store, ppn_of(i), page_of(seed)), "commit_page");
         }
         expect_ok(store_commit_end(w->store), "commit_end");
-        remember(w, epoch);
+        remember(w, epoch, begun, w->disk.nops - 2);
 }
 
 static void reopen(struct world *w)
 {
         store_close(w->store);
         expect_ok(store_open(&w->disk.d, hosted_random(&rng), &w->store), "open again");
-        if (verify(w->store, &w->model, w->disk.nops, "reopen") != w->model.n - 1)
-                fail("reopen: the last epoch is lost");
+        verify(w->store, &w->model, w->disk.nops, (struct expected){w->model.n - 1, w->model.n - 1, false, false},
+               "reopen");
 }
 
 /* Keeping and dropping make epochs in which nothing changes. */
@@ -230,7 +292,7 @@ static void remember_same(struct world *w, uint64_t epoch)
 
         m->next = m->state[m->n - 1];
         if (epoch > m->next.epoch)
-                remember(w, epoch);
+                remember(w, epoch, w->disk.nops, NEVER);
 }
 
 static void keep(struct world *w)
@@ -332,8 +394,11 @@ static void inherit(struct world *to, const struct world *from, unsigned state, 
         struct store_kept kept[KEPT];
         unsigned n = store_kept(to->store, kept, KEPT);
 
+        to->model.used = m->used;
+        for (unsigned i = 0; i < m->n; i++)
+                if (m->state[i].begun <= at && m->state[i].epoch > to->model.used)
+                        to->model.used = m->state[i].epoch;
         to->model.state[0] = m->state[state];
-        to->model.state[0].acked = 0;
         to->model.n = 1;
         /* Kept snapshots need their states. */
         for (unsigned j = 0; j < n; j++) {
@@ -343,27 +408,118 @@ static void inherit(struct world *to, const struct world *from, unsigned state, 
                         continue;
                 to->model.state[to->model.n] = to->model.state[to->model.n - 1];
                 to->model.state[to->model.n - 1] = *st;
-                to->model.state[to->model.n - 1].acked = 0;
                 to->model.n++;
+        }
+        to->model.first = to->model.n - 1;
+        for (unsigned i = 0; i < to->model.n; i++) {
+                to->model.state[i].begun = to->model.state[i].acked = 0;
+                to->model.state[i].record = NEVER;
         }
         for (unsigned j = 0; j < n; j++)
                 to->model.kept[to->model.nkept++] = (typeof(to->model.kept[0])){kept[j].epoch, 0, NEVER, NEVER};
-        (void)at;
+}
+
+/* ---- damage ---- */
+
+static struct disk_super *super_at(struct simdisk *d, unsigned slot)
+{
+        return (struct disk_super *)(d->now + (slot ? d->d.nblocks - 1 : BLOCK_SUPER_A) * STORE_BLOCK);
+}
+
+static bool super_whole(const struct disk_super *b)
+{
+        return b->magic == SUPER_MAGIC && self_sum(b, &b->sum, sizeof(*b)) == b->sum;
+}
+
+static void flip(uint8_t *block)
+{
+        block[pick(STORE_BLOCK)] ^= 1u << pick(8);
+}
+
+/* The newer of two superblocks. */
+static bool damage_super(struct simdisk *d)
+{
+        struct disk_super *a = super_at(d, 0), *b = super_at(d, 1);
+
+        if (!super_whole(a) || !super_whole(b))
+                return false;
+        flip((uint8_t *)(a->sequence > b->sequence ? a : b));
+        return true;
+}
+
+/* The record of one of the last two commits: the one before is what is left, if no superblock is past it. */
+static bool damage_record(struct simdisk *d, const struct world *w, size_t at, struct expected *e)
+{
+        unsigned victim = acked_at(&w->model, at);
+        const struct simdisk_op *op;
+        const struct state *st;
+
+        if (victim + 1 < w->model.n && w->model.state[victim + 1].record == NEVER)
+                return false; /* keeping or dropping, in which there are commits that the model does not see */
+        victim -= victim && pick(2);
+        st = &w->model.state[victim];
+        if (!victim || st->record == NEVER)
+                return false;
+        op = &w->disk.op[st->record];
+        if (memcmp(d->now + op->sector * SECTOR, op->data, STORE_BLOCK) != 0)
+                return false; /* not needed any more: something else is there */
+        for (unsigned i = 0; i < 2; i++)
+                if (super_whole(super_at(d, i)) && super_at(d, i)->map_epoch >= st->epoch)
+                        return false;
+        flip(d->now + op->sector * SECTOR);
+        e->least = e->most = victim - 1;
+        return true;
+}
+
+static void damage_anything(struct simdisk *d, const struct world *w)
+{
+        for (uint64_t n = 1 + pick(4); n; n--) {
+                const struct simdisk_op *op = &w->disk.op[pick(w->disk.nops)];
+
+                flip(d->now + (op->nsectors ? op->sector / 8 : pick(d->d.nblocks)) * STORE_BLOCK);
+        }
+}
+
+/* What may be done to an image besides; what is to be expected of it then. Returns what was done. */
+static const char *damage(struct simdisk *d, const struct world *w, size_t at, struct expected *e)
+{
+        switch (pick(8)) {
+        case 0:
+                e->one_super = damage_super(d);
+                return e->one_super ? "cut, superblock damaged" : NULL;
+        case 1:
+        case 2:
+                return damage_record(d, w, at, e) ? "cut, record damaged" : NULL;
+        case 3:
+                damage_anything(d, w);
+                e->damaged = true;
+                return "cut, anything damaged";
+        default:
+                return NULL;
+        }
 }
 
 static void cut(const struct world *w, unsigned depth)
 {
         size_t at = pick(w->disk.nops + 1);
         enum cut_mode mode = (enum cut_mode)pick(CUT_MODES);
+        struct expected e = {acked_at(&w->model, at), w->model.n - 1, false, false};
         struct world after;
-        unsigned state;
+        unsigned state = 0;
+        const char *what;
 
         world_init(&after, w->disk.d.nblocks);
         simdisk_cut(&w->disk, at, mode, &rng, &after.disk);
+        what = damage(&after.disk, w, at, &e);
+        simdisk_settle(&after.disk);
         if (is_new(&after.disk) || depth) {
-                expect_ok(store_open(&after.disk.d, hosted_random(&rng), &after.store), "open after a cut");
-                state = verify(after.store, &w->model, at, depth ? "cut after a cut" : "cut");
-                if (depth < 3 && pick(6) == 0) {
+                int r = store_open(&after.disk.d, hosted_random(&rng), &after.store);
+
+                if (r && !e.damaged)
+                        fail("%s: it does not open: %d", what ? what : "cut", r);
+                if (!r)
+                        state = verify(after.store, &w->model, at, e, what ? what : depth ? "cut after a cut" : "cut");
+                if (!r && !e.damaged && depth < 3 && pick(6) == 0) {
                         /* It lives on, and is cut again: from the first operation of its recovery. */
                         inherit(&after, w, state, at);
                         live(&after, 1 + (unsigned)pick(12));
@@ -401,7 +557,7 @@ static void run(unsigned ncuts)
         static const uint8_t uuid[16] = "crash simulation";
         struct world w;
 
-        world_init(&w, 560 + pick(700));
+        world_init(&w, pick(3) ? STORE_BLOCKS_MIN + pick(120) : 560 + pick(700));
         expect_ok(store_format(&w.disk.d, uuid, 0), "format");
         cut_format(&w.disk);
         simdisk_settle(&w.disk);
@@ -431,6 +587,8 @@ int main(int argc, char **argv)
                         return fprintf(stderr, "usage: crash_sim [-n states] [-s seed] [-c] [-v]\n"), 2;
         }
         hosted_quiet = !verbose;
+        mallopt(M_MMAP_THRESHOLD, 1 << 30); /* disks and worlds come and go: their memory stays */
+        mallopt(M_TRIM_THRESHOLD, 1 << 30);
         for (; nseen < want; seed++) {
                 run_seed = seed;
                 rng = seed * 0x9e3779b97f4a7c15ul + 12345;

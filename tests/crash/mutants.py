@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 STORE = "persist/store/"
-STATES = "1500"
-LIMIT_S = 60
-CC = ["gcc", "-std=gnu17", "-O1", "-DPERSIST_HOSTED", "-I.", "-w"]
+STATES = "2500"
+LIMIT_S = 120
+CC = ["gcc", "-std=gnu17", "-O1", "-DPERSIST_HOSTED", "-DSTORE_SMALL", "-I.", "-w"]
 
 # name, file, what stands there (once), what stands there instead
 MUTANTS = [
