@@ -1,18 +1,27 @@
 #!/usr/bin/env python3
-"""mutants.py - would the crash simulation notice? Each mutant is a bug of order, checksum, flush, freeing or restart, seeded into a copy of one file
-of persist/store; it must compile, and crash_sim must fail on it (or hang, or die). usage: mutants.py BUILD_DIR [-v] [NAME...]"""
+"""mutants.py - would the tests notice? Each mutant is a bug of order, checksum, flush, freeing, capture or restart, seeded into a copy of one file of persist/; it must compile,
+and the test that it is for must fail, or die. usage: mutants.py BUILD_DIR [-v] [NAME...]"""
 import glob
 import os
 import subprocess
 import sys
 
-STORE = "persist/store/"
-STATES = "2500"
-LIMIT_S = 120
-CC = ["gcc", "-std=gnu17", "-O1", "-DPERSIST_HOSTED", "-DSTORE_SMALL", "-I.", "-w"]
+LIMIT_S = 300
+CC = ["gcc", "-std=gnu17", "-O1", "-DPERSIST_HOSTED", "-I.", "-w"]
+LIBS = ["-llz4", "-lxxhash", "-lpthread", "-lcmocka"]
 
-# name, file, what stands there (once), what stands there instead
-MUTANTS = [
+# The tests: source, what it is compiled with, its arguments.
+SMALL = ["-DSTORE_SMALL"]
+TESTS = {
+    "crash": ("tests/crash/crash_sim.c", SMALL, ["-n", "2500", "-c"]),
+    "store": ("tests/unit/persist_store.c", [], []),
+    "snapshot": ("tests/unit/persist_snapshot.c", ["-DCUTS=6u"], []),
+    "space": ("tests/unit/persist_space.c", [], []),
+    "section": ("tests/unit/persist_section.c", [], []),
+}
+
+# name, file (of persist/store), what stands there (once), what stands there instead; and the test, if it is not "crash"
+STORE = [
     # order and flushes
     ("commit-unflushed", "commit.c", "r = record_write(s, 0);\n        if (!r)\n                r = disk_flush(s);", "r = record_write(s, 0);"),
     ("flush-before-record", "commit.c", "r = record_write(s, 0);\n        if (!r)\n                r = disk_flush(s);",
@@ -26,27 +35,37 @@ MUTANTS = [
     ("data-left-unwritten", "commit.c", "int r = data_flush(s);\n\n        if (r)\n                return r;\n        if (!(flags", "int r = 0;\n\n        if (r)\n                return r;\n        if (!(flags"),
     # superblocks and lives
     ("super-over-the-newest", "super.c", "unsigned slot = !s->slot;", "unsigned slot = s->slot;"),
-    ("super-sequence-stays", "super.c", "next->sequence = s->super.sequence + 1;", "next->sequence = s->super.sequence;"),
-    ("older-super-taken", "recover.c", "b[1].sequence > b[0].sequence", "b[1].sequence < b[0].sequence"),
+    ("life-in-one-super", "super.c", "s->life_begun = true;\n        return super_again(s);", "s->life_begun = true;\n        blocks_written(s, true);\n        return dead_settle_old(s);"),
+    ("dropped-in-one-super", "super.c", "r = store_checkpoint(s);\n                return r ? r : super_again(s);", "r = store_checkpoint(s);\n                return r;"),
     ("life-epoch-forgotten", "super.c", "next.life_epoch = s->epoch;", ""),
     ("epochs-used-again", "recover.c", "s->next_epoch += EPOCH_SKIP;", "s->next_epoch = s->epoch + 1;"),
     ("map-epoch-stays", "super.c", "next->map_epoch = s->epoch;", ""),
     ("chain-not-moved", "super.c", "next->next_block = s->next_block;", ""),
     ("chain-sum-not-moved", "super.c", "next->prev_sum = s->prev_sum;", ""),
     # checksums
-    ("super-unchecked", "recover.c", "self_sum(b, &b->sum, sizeof(*b)) != b->sum ||", ""),
+    ("super-unchecked", "recover.c", "if (self_sum(b, &b->sum, sizeof(*b)) != b->sum) {", "if (0) {"),
     ("record-header-unchecked", "commit.c", "self_sum(h, &h->sum, sizeof(*h)) != h->sum ||", ""),
     ("record-body-unchecked", "commit.c", "&& block_sum(s->body, h->nbody) == h->body_sum ?", "?"),
     ("data-unchecked", "recover.c", "r = record_verify(s, h);", "r = 0;"),
     ("data-sum-unchecked", "recover.c", "if (!r && page_sum(s->run) != (e->sum & MAP_SUM_MASK))", "if (0)"),
     ("no-page-is-verified", "recover.c", "if (c.epoch >= durable) {", "if (0) {"),
-    ("prev-sum-unchecked", "recover.c", "h->prev_sum != c->sum ||", ""),
+    ("prev-sum-unchecked", "recover.c", "h->prev_sum != c->sum ||", "", "store"),
+    ("prev-epoch-unchecked", "recover.c", "h->prev_epoch != c->epoch ||", "", "store"),
+    ("incarnation-unchecked", "recover.c", "? h->incarnation >= s->super.incarnation", "? 0", "crash"),
+    ("life-sum-unchecked", "recover.c", "if (h->epoch == s->super.life_epoch && !(h->flags & RECORD_PARTIAL) && h->sum != s->super.life_sum)", "if (0)"),
+    ("uuid-unchecked", "commit.c", "__builtin_memcmp(h->uuid, s->uuid, sizeof(h->uuid)))", "0)", "store"),
+    ("extent-unbounded", "commit.c", "x->nblocks > s->end_data - x->block ||", "", "store"),
+    ("schema-unchecked", "recover.c", "if (s->super.schema != SPACE_SCHEMA) {", "if (0) {", "store"),
+    ("version-unchecked", "recover.c", "if (b->version != STORE_VERSION) {", "if (0) {", "store"),
+    ("end-missing-unnoticed", "recover.c", "if (!good[0] && b[0].nblocks > d->nblocks) {", "if (0) {", "store"),
+    ("owner-unchecked", "super.c", "a->owner != s->attempt.owner", "0", "store"),
+    ("looking-writes", "recover.c", "if (!owner) {\n                s->failed = -EROFS;\n                return 0;", "if (0) {\n                return 0;", "store"),
     ("map-sum-of-child-lost", "map.c", "*m = map_entry(block, epoch, page_sum(n->e));", "*m = map_entry(block, epoch, page_sum(n->e) & ~1ul);"),
     # freeing
     ("young-left-early", "dead.c", "queue_at(&s->young, 0)->death <= s->last[0]", "queue_at(&s->young, 0)->death <= s->last[COMMITS_KEPT - 1] + 1"),
     ("one-super-asked", "dead.c", "for (unsigned i = 0; i < 2; i++) {\n                uint64_t e = s->slot_epoch[i];", "for (unsigned i = 0; i < 1; i++) {\n                uint64_t e = s->slot_epoch[i];"),
     ("no-super-asked", "dead.c", "if (slot_needs(s, &d))", "if (0)"),
-    ("records-freed-at-once", "dead.c", "death_flags(d) & DEATH_RECORD ? e < d->death :", ""),
+    ("records-freed-at-once", "dead.c", "death_flags(d) & DEATH_RECORD ? e < d->death :", "death_flags(d) & DEATH_RECORD ? 0 :"),
     ("kept-not-asked", "dead.c", "if (k >= 0)\n                return push", "if (0)\n                return push"),
     ("death-off-by-one", "dead.c", "d->birth <= e && e < d->death)", "d->birth < e && e < d->death)"),
     ("drop-frees-shared", "dead.c", "if (older >= 0)", "if (0)"),
@@ -62,53 +81,117 @@ MUTANTS = [
     ("partial-is-whole", "recover.c", "if (!(h->flags & RECORD_PARTIAL)) {", "if (1) {"),
     ("none-forgotten", "recover.c", "case ENTRY_NONE:\n                        p.sum = 0;\n                        break;", "case ENTRY_NONE:\n                        continue;"),
     ("packed-offset-forgotten", "recover.c", "p.offset = (uint32_t)e->where;", ""),
-    ("last-commits-forgotten", "recover.c", "s->last[i] = s->super.last[i];", ""),
+    ("last-commits-forgotten", "dead.c", "s->last[i] = s->super.last[i];", "s->last[i] = s->super.map_epoch;"),
+    ("number-of-super-forgotten", "super.c", "next->next_epoch = s->next_epoch;", ""),
+    ("packed-offset-of-partial", "commit.c", "recent_find(s, entry_ppn(&s->entry[i]))->offset = (uint32_t)s->entry[i].where;", ""),
+]
+
+# The space: file (of persist/), and the test it is for.
+SPACE = [
+    ("copy-not-made", "capture.c", "__builtin_memcpy(c->data, space_page(ppn), PAGE_BYTES);\n                        c->next", "c->next", "snapshot"),
+    ("copy-not-noted", "capture.c", "__atomic_fetch_add(&ncopied, 1, __ATOMIC_RELAXED);\n                }\n                persist_host->page_captured(ppn);",
+     "__atomic_fetch_add(&ncopied, 1, __ATOMIC_RELAXED);\n                }", "snapshot"),
+    ("free-by-the-new-record", "capture.c", "else if (!persist_host->page_is_dirty(where))\n", "else\n", "snapshot"),
+    ("free-by-no-record", "capture.c", "        bool is_free = false;\n        struct copy *c;\n\n        if (ppn < DATA_PPN)", "        bool is_free = false;\n        struct copy *c;\n\n        return ppn >= DATA_PPN;\n        if (ppn < DATA_PPN)", "snapshot"),
+    ("copies-outlive-the-set", "capture.c", "__atomic_store_n(&capture_open, false, __ATOMIC_RELEASE);\n        for (unsigned i = 0; i < BUCKETS; i++) {",
+     "__atomic_store_n(&capture_open, false, __ATOMIC_RELEASE);\n        for (unsigned i = 0; i < 0; i++) {", "snapshot"),
+    ("set-not-open", "snapshot.c", "capture_open = true;", "", "snapshot"),
+    ("epoch-not-raised", "snapshot.c", "freeze ? frozen_epoch + 1 : epoch + 1", "freeze ? frozen_epoch : epoch + 1", "snapshot"),
+    ("durable-too-early", "snapshot.c", "r = commit_pages();", "__atomic_store_n(&durable, frozen_epoch, __ATOMIC_RELEASE);\n        r = commit_pages();", "snapshot"),
+    ("failure-forgotten", "snapshot.c", "__atomic_store_n(&failure, r == -ENOSPC ? -ENOSPC : -EIO, __ATOMIC_RELEASE);", "", "snapshot"),
+    ("request-not-cleared", "snapshot.c", "__atomic_store_n(&requested, 0, __ATOMIC_SEQ_CST);", "", "snapshot"),
+    ("due-forgotten", "snapshot.c", "due = now_ns() + snapshot_interval_ns;", "due = 0;", "snapshot"),
+    ("numbers-of-store-ignored", "snapshot.c", "frozen_epoch = store_next_epoch(space_store);", ";", "snapshot"),
+    ("clock-of-the-barrier", "snapshot.c", "persist_host->clock(&frozen_clock.mono_ns, &frozen_clock.real_ns);", "", "snapshot"),
+    ("resident-left", "snapshot.c", "if (is_resident(ppn))", "if (0)", "snapshot"),
+    ("owned-slabs-left", "snapshot.c", "if (h->slab[t])", "if (0)", "snapshot"),
+    ("other-base-taken", "snapshot.c", "if (info.base != SPACE_START) {", "if (0) {", "snapshot"),
+    ("lock-at-barrier", "snapshot.c", "must(!s || (!s->active && !s->nheld),", "must(1,", "section"),
+    ("unreadable-page-taken", "pager.c", "if (r == -ENOENT)\n", "if (r)\n", "snapshot"),
+    ("damage-forgotten", "pager.c", "damaged[ndamaged++] = (uint32_t)ppn;", ";", "snapshot"),
+    ("absent-is-there", "pager.c", "if (persist_host->page_present(ppn))\n                return 0;\n        frame", "return 0;\n        frame", "snapshot"),
+    ("full-unnoticed", "reclaim.c", "full = !store_room(space_store, most, most);", "full = false;", "snapshot"),
+    ("dirty-unbounded", "reclaim.c", "|| persist_host->dirty_count() > dirty_max();", ";", "snapshot"),
+    ("hand-stays", "reclaim.c", "                hand++;\n", "", "snapshot"),
+    ("owned-slab-evicted", "snapshot.c", "&& !((const struct slab *)space_page(ppn))->owner;", ";", "snapshot"),
+    ("data-not-rolled-back", "rollback.c", "return e ? e : range(r, DATA_PPN, frontier);", "return e;", "snapshot"),
+    ("records-not-rolled-back", "rollback.c", "e = range(r, RECORD_PPN + DATA_PPN / RECORDS_PAGE, RECORD_PPN + records_end / RECORDS_PAGE);", ";", "snapshot"),
+    ("clock-not-rolled-back", "rollback.c", "{clock->mono_ns, clock->real_ns}", "{0, 0}", "snapshot"),
+    ("rollback-without-room", "rollback.c", "if (!e && !store_room(space_store, r->npages, r->npages))", "if (0)", "snapshot"),
+    ("old-bytes-over-the-end", "old.c", "|| len > PAGE_BYTES - addr % PAGE_BYTES)", ")", "snapshot"),
+    ("old-type-unchecked", "old.c", "!b || b->type != type ||", "!b ||", "snapshot"),
+    ("old-object-anywhere", "old.c", "(offset - SLAB_FIRST) % ti->size ||", "", "snapshot"),
+    ("freed-page-clean", "page.c", "if (space_store)\n                        page_note(ppn);\n                return true;", "return true;", "snapshot"),
+    ("frame-not-ensured", "page.c", "if (frame_ensure(ppn))\n                        own_push", "if (1)\n                        own_push", "snapshot"),
 ]
 
 
-def build(out, path, obj):
-    return subprocess.run(CC + ["-c", path, "-o", obj], capture_output=True, text=True)
+def compiled(out, path, obj, flags):
+    done = subprocess.run(CC + flags + ["-c", path, "-o", obj], capture_output=True, text=True, check=False)
+    return done.stderr if done.returncode else ""
+
+
+class Test:
+    """One of TESTS, built of objects that are compiled once."""
+
+    def __init__(self, out, name):
+        source, self.flags, self.arguments = TESTS[name]
+        self.dir = os.path.join(out, name)
+        os.makedirs(self.dir, exist_ok=True)
+        self.objects = {}
+        for src in [source] + sorted(glob.glob("persist/*.c") + glob.glob("persist/store/*.c") + glob.glob("persist/host/*.c")):
+            self.objects[src] = os.path.join(self.dir, src.replace("/", "_") + ".o")
+            error = compiled(out, src, self.objects[src], self.flags)
+            if error:
+                sys.exit(f"{src}: {error}")
+
+    def run(self, src, text):
+        """(why the test failed, "" if it did not; why it could not be run)"""
+        copy, obj, prog = (os.path.join(self.dir, "mutant" + e) for e in (".c", ".o", ""))
+        with open(copy, "w", encoding="utf-8") as f:
+            f.write(text)
+        error = compiled(self.dir, copy, obj, self.flags)
+        if error:
+            return "", error
+        objects = [o for s, o in self.objects.items() if s != src] + [obj]
+        subprocess.run(["gcc", "-o", prog] + objects + LIBS, check=True)
+        try:
+            done = subprocess.run([prog] + self.arguments, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False)
+        except subprocess.TimeoutExpired:
+            return "", "" # on a busy machine that says nothing
+        if not done.returncode:
+            return "", ""
+        lines = [line for line in (done.stdout + done.stderr).strip().split("\n") if "FAILED" in line or "rror" in line or "panic" in line]
+        return (lines or [f"ended with {done.returncode}"])[0], ""
 
 
 def main():
     args = sys.argv[1:]
     verbose = "-v" in args
     out, names = args[0], [a for a in args[1:] if a != "-v"]
-    os.makedirs(out, exist_ok=True)
-    objs = {}
-    for src in ["tests/crash/crash_sim.c"] + glob.glob("persist/*.c") + glob.glob("persist/store/*.c") + glob.glob("persist/host/*.c"):
-        objs[src] = os.path.join(out, src.replace("/", "_") + ".o")
-        r = build(out, src, objs[src])
-        if r.returncode:
-            sys.exit(f"{src}: {r.stderr}")
+    tests = {}
     caught = tried = 0
-    for name, file, old, new in MUTANTS:
+    mutants = [("persist/store/" + m[1], *m) for m in STORE] + [("persist/" + m[1], *m) for m in SPACE]
+    for src, name, _, old, new, *test in mutants:
         if names and name not in names:
             continue
         tried += 1
-        src = STORE + file
-        text = open(src).read()
+        with open(src, encoding="utf-8") as f:
+            text = f.read()
         if text.count(old) != 1:
             print(f"mutant {name}: {src} has its place {text.count(old)} times", flush=True)
             continue
-        copy, obj, prog = (os.path.join(out, "mutant" + e) for e in (".c", ".o", ""))
-        open(copy, "w").write(text.replace(old, new))
-        r = build(out, copy, obj)
-        if not r.returncode:
-            r = subprocess.run(["gcc", "-o", prog] + [o for s, o in objs.items() if s != src] + [obj, "-llz4", "-lxxhash", "-lpthread"], capture_output=True, text=True)
-        if r.returncode:
-            print(f"mutant {name} does not compile: {r.stderr}", flush=True)
-            continue
-        try:
-            r = subprocess.run([prog, "-n", STATES, "-c"], capture_output=True, text=True, timeout=LIMIT_S)
-            why = "" if not r.returncode else r.stdout.strip().split("\n")[-1] or f"ended with {r.returncode}"
-        except subprocess.TimeoutExpired:
-            why = ""
+        test = test[0] if test else "crash"
+        if test not in tests:
+            tests[test] = Test(out, test)
+        why, error = tests[test].run(src, text.replace(old, new))
         caught += bool(why)
-        if not why:
-            print(f"mutant {name} was not caught", flush=True)
+        if error:
+            print(f"mutant {name} does not compile: {error}", flush=True)
+        elif not why:
+            print(f"mutant {name} was not caught by {test}", flush=True)
         elif verbose:
-            print(f"{name}: {why[:110]}", flush=True)
+            print(f"{name}: {why[:140]}", flush=True)
     print(f"mutants: caught {caught} of {tried}")
     return 0 if caught == tried else 1
 

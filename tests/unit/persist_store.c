@@ -276,6 +276,105 @@ static void two_machines(bool checkpoint)
         simdisk_free(&disk);
 }
 
+/* ---- the chain ---- */
+
+enum forgery {
+        PREV_SUM,
+        PREV_EPOCH,
+        INCARNATION,
+        UUID,
+        EPOCH,
+        NEXT_BLOCK,
+        NENTRIES,
+        NBODY,
+        EXTENT,
+        VERSION,
+        KIND,
+        FORGERIES
+};
+
+/* The record is whole by its sums, and wrong in one thing. */
+static void forge(struct disk_record *h, enum forgery what)
+{
+        struct disk_entry *e = (struct disk_entry *)h->body;
+
+        switch (what) {
+        case PREV_SUM:
+                h->prev_sum++;
+                break;
+        case PREV_EPOCH:
+                h->prev_epoch--;
+                break;
+        case INCARNATION:
+                h->incarnation++;
+                break;
+        case UUID:
+                h->uuid[3]++;
+                break;
+        case EPOCH:
+                h->epoch = h->prev_epoch;
+                break;
+        case NEXT_BLOCK:
+                h->next_block = NBLOCKS - 1;
+                break;
+        case NENTRIES:
+                h->nentries = RECORD_ENTRIES + 1;
+                break;
+        case NBODY:
+                h->nbody = BODY_MAX + 1;
+                break;
+        case EXTENT:
+                h->nextents = 1;
+                h->extent[0] = (struct disk_extent){NBLOCKS - 2, 2, 0};
+                break;
+        case VERSION:
+                h->version++;
+                break;
+        default:
+                e->ppn_kind = entry_ppn(e) | 9ul << 56;
+                h->body_sum = block_sum(h->body, h->nbody);
+        }
+        h->sum = self_sum(h, &h->sum, sizeof(*h));
+}
+
+/* A record that does not continue the chain ends it, whatever its sums say. */
+static void forged_records(void **state)
+{
+        struct store *s;
+        struct store_info info;
+
+        (void)state;
+        for (unsigned what = 0; what < FORGERIES; what++) {
+                struct disk_record *h;
+                uint64_t before, block;
+
+                make();
+                assert_int_equal(store_open(&disk.d, 7, &s), 0);
+                commit_one(s, 3, 1, 0);
+                store_info(s, &info);
+                before = info.epoch;
+                block = s->next_block;
+                commit_one(s, 3, 2, 0);
+                store_close(s);
+                h = (struct disk_record *)block_of(block);
+                assert_true(h->magic == RECORD_MAGIC && h->prev_epoch == before && h->nentries == 1);
+                forge(h, (enum forgery)what);
+                if (what == KIND) { /* not an end of the chain: no life writes such a record */
+                        hosted_said[0] = 0;
+                        assert_int_equal(store_open(&disk.d, 7, &s), -EUCLEAN);
+                        assert_non_null(strstr(hosted_said, "contradicts the store"));
+                } else {
+                        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+                        store_info(s, &info);
+                        if (info.epoch != before)
+                                fail_msg("forgery %u: epoch %lu, not %lu", what, info.epoch, before);
+                        assert_int_equal(store_check(s, true, NULL, NULL), 0);
+                        store_close(s);
+                }
+                simdisk_free(&disk);
+        }
+}
+
 static void other_machine(void **state)
 {
         (void)state;
@@ -286,7 +385,8 @@ static void other_machine(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(looking_writes_nothing), cmocka_unit_test(damage_is_found),
-                                           cmocka_unit_test(refusals), cmocka_unit_test(other_machine)};
+                                           cmocka_unit_test(refusals), cmocka_unit_test(other_machine),
+                                           cmocka_unit_test(forged_records)};
 
         hosted_quiet = true;
         return cmocka_run_group_tests(tests, NULL, NULL);
