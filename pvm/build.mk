@@ -25,3 +25,15 @@ $(BUILD)/host/plc: $(PLC_SRCS) $(wildcard pvm/plc/*.h) pvm/format.h pvm/internal
 
 host: $(PVM_PROGRAMS) ## programs for this machine: build/host/plc, build/host/pvm
 .PHONY: host
+
+# Unit tests: the whole machine in each, with the assembler of the tests.
+PVM_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/pvm_*.c))
+$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c kernel/lib/fmt.c kernel/lib/string.c tests/pvm/asm.c)\
+        $(eval UNIT_FLAGS_$t := -fno-strict-aliasing -ffp-contract=off))
+unit-pvm: $(foreach t,$(PVM_TESTS),unit-address-$t) ## unit tests of pvm/ alone
+.PHONY: unit-pvm
+
+# The rest of what `make check` has of pvm/: the stage "pvm".
+check-pvm: host
+	@tests/pvm/ordinals check
+.PHONY: check-pvm

@@ -420,6 +420,10 @@ static void sweep(void)
                 uint64_t *now = lines[b], *new = mark.map[b - FIRST_BLOCK];
                 bool used = new[0] | new[1] | new[2] | new[3];
 
+                if (pvm_hostile && kinds[b] == BLOCK_SMALL)
+                        for (unsigned i = 0; i < LINES; i++)
+                                if (!(new[i / 64] >> i % 64 & 1))
+                                        memset(block_address(b) + i * LINE, 0xdb, LINE);
                 if (kinds[b] == BLOCK_SMALL) {
                         if (memcmp(now, new, sizeof(lines[b])))
                                 memcpy(now, new, sizeof(lines[b]));

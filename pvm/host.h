@@ -54,7 +54,11 @@ int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len);
 bool pvm_start(const char *class_name, const char *const *arguments, unsigned narguments, char *why, size_t why_len);
 bool pvm_has_threads(void);
 unsigned pvm_run(void);
+void pvm_stop(void);   /* at a safepoint, or while nothing runs: all threads end; pvm_run returns */
 void pvm_forget(void); /* all volatile memory is given back */
+
+/* For tests: every chance to get to a safepoint is taken; there everything is collected, and what is free then is filled with rubbish. */
+extern bool pvm_hostile;
 
 /* Checks the heap from its roots: every reference names an object of a known class inside of its lines. False: `why`. */
 bool pvm_heap_check(char *why, size_t why_len);

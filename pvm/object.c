@@ -219,9 +219,9 @@ double fmod_exact(double a, double b)
         return (double)x;
 }
 
-/* ---- decimal and binary, exactly: natural numbers of up to 2,560 bits ---- */
+/* ---- decimal and binary, exactly: natural numbers of up to 5,120 bits ---- */
 
-#define BIG_WORDS 80
+#define BIG_WORDS 160
 struct big {
         unsigned n;
         uint32_t w[BIG_WORDS];
@@ -530,10 +530,9 @@ static double big_ratio(struct big *num, struct big *den, bool sticky)
 bool parse_double(const char *p, size_t len, double *v)
 {
         const char *end = p + len;
-        uint64_t m = 0;
-        int e = 0, point = 0;
+        struct big num = {0}, den;
+        int e = 0, point = 0, digits = 0;
         bool negative = false, any = false, sticky = false, after = false;
-        struct big num, den;
 
         if (p < end && (*p == '-' || *p == '+'))
                 negative = *p++ == '-';
@@ -543,11 +542,17 @@ bool parse_double(const char *p, size_t len, double *v)
                         continue;
                 }
                 any = true;
-                if (m >= 1000000000000000000ul) {
+                /* No double, nor the middle between two, has more than 768 digits. */
+                if (digits == 780) {
                         sticky |= *p != '0';
                         point -= !after;
                 } else {
-                        m = m * 10 + (uint64_t)(*p - '0');
+                        big_mul(&num, 10);
+                        if (*p != '0') {
+                                big_set(&den, (uint64_t)(*p - '0'));
+                                big_add(&num, &den);
+                        }
+                        digits += num.n != 0;
                         point += after;
                 }
                 if (point > 100000 || point < -100000)
@@ -572,10 +577,9 @@ bool parse_double(const char *p, size_t len, double *v)
                 return false;
         e -= point;
         *v = 0;
-        if (m && e > 310) {
+        if (num.n && digits + e > 310) {
                 *v = __builtin_inf();
-        } else if (m && e >= -345) {
-                big_set(&num, m);
+        } else if (num.n && digits + e >= -345) {
                 big_set(&den, 1);
                 big_pow10(e < 0 ? &den : &num, (unsigned)(e < 0 ? -e : e));
                 *v = big_ratio(&num, &den, sticky);

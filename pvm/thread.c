@@ -222,7 +222,7 @@ static void print_uncaught(const struct thread *t)
                 struct pvm_text source = {"", 0};
                 uint32_t line = line_of(m, e[i].pc);
 
-                if (m->native == thread_main)
+                if (!strcmp(m->name->text, ".start"))
                         continue;
                 if (m->code && m->class->file.h->source)
                         source = pvm_file_text(&m->class->file, m->class->file.h->source);
@@ -284,6 +284,14 @@ static struct thread *choose(struct thread *after, uint64_t *until)
         return next ? next : first;
 }
 
+bool pvm_hostile;
+static bool stopped;
+
+void pvm_stop(void)
+{
+        stopped = true;
+}
+
 unsigned pvm_run(void)
 {
         struct root *r = root();
@@ -291,10 +299,12 @@ unsigned pvm_run(void)
         uint64_t until;
 
         while (r->threads) {
-                pvm_poll = 0;
-                if (heap_wants_collection)
+                pvm_poll = pvm_hostile;
+                if (heap_wants_collection || pvm_hostile)
                         heap_collect();
                 pvm_host->safepoint();
+                if (stopped)
+                        break;
                 t = choose(r->current, &until);
                 r->current = t;
                 if (!t && until) {
@@ -302,18 +312,21 @@ unsigned pvm_run(void)
                         continue;
                 }
                 if (!t) {
+                        unsigned stuck = 0;
+
                         for (t = r->threads; t; t = t->next)
-                                r->failures++;
-                        print("%u threads wait for what can never happen\n", r->failures);
-                        r->threads = NULL;
+                                stuck++;
+                        print("%u threads wait for what can never happen\n", stuck);
+                        r->failures += stuck;
                         break;
                 }
                 if (interp_run(t) == RUN_ENDED)
                         ended(t);
         }
-        r->current = NULL;
         until = r->failures;
+        r->threads = r->current = NULL;
         r->failures = 0;
+        stopped = false;
         pvm_host->safepoint();
         return (unsigned)until;
 }

@@ -53,6 +53,7 @@ CHECK = {
     "lint": make("lint"),
     "unit": make("-k", "unit"),
     "crash-sim": make("crash-sim"),
+    "pvm": make("check-pvm"),
     "busybox": suite("busybox", "plain"),
     "busybox-all": suite("busybox", "all"),
     "guest": suite("guest", "plain"),
