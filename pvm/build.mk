@@ -37,3 +37,5 @@ unit-pvm: $(foreach t,$(PVM_TESTS),unit-address-$t) ## unit tests of pvm/ alone
 check-pvm: host
 	@tests/pvm/ordinals check
 .PHONY: check-pvm
+
+include pvm/plc/build.mk

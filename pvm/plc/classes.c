@@ -550,6 +550,44 @@ static struct cls *link_to(struct run *run, struct cls *cls, struct name *name, 
         return other;
 }
 
+struct cls *constructed_above(struct cls *cls)
+{
+        while (cls && !cls->has_constructor)
+                cls = cls->parent;
+        return cls;
+}
+
+static void inherit_constructor(struct cls *cls, struct method *from)
+{
+        struct method *method = method_add(cls, known.constructor);
+        method->inherited = true;
+        method->inherits = from;
+        method->at = cls->at;
+        method->line = cls->line;
+        method->result = &type_void;
+        method->nparameters = from ? from->nparameters : 0;
+        method->parameters = from ? from->parameters : NULL;
+        method->descriptor = from ? from->descriptor : name_cstr("()v");
+}
+
+/* A class that gives fields a first value needs constructors: without any it gets its parent's. */
+static void inherit_constructors(struct cls *cls)
+{
+        bool needed = false, plain = false;
+        for (struct field *field = cls->fields; field; field = field->next)
+                needed |= field->has_init && !(field->flags & PVM_STATIC);
+        if (!needed || cls->has_constructor || cls->flags & PVM_CLASS_INTERFACE)
+                return;
+        struct cls *parent = constructed_above(cls->parent);
+        for (struct method *from = parent ? method_find(parent, known.constructor) : NULL; from; from = from->same) {
+                inherit_constructor(cls, from);
+                plain |= !from->nparameters;
+        }
+        if (!plain && (!parent || parent->internal)) /* theirs are additional ones */
+                inherit_constructor(cls, NULL);
+        cls->has_constructor = true;
+}
+
 static void check_override(struct cls *cls, struct method *method)
 {
         if (method->name == known.constructor || method->flags & PVM_PRIVATE)
@@ -686,6 +724,7 @@ static void link_class(struct run *run, struct cls *cls)
                                 break;
                         }
         }
+        inherit_constructors(cls);
 }
 
 static void check_class(struct cls *cls)

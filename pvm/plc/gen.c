@@ -553,8 +553,10 @@ static struct value convert(struct gen *g, struct value v, struct type *to, enum
                 }
                 return number_to(g, v, to, dest);
         }
-        if (to->kind == Y_ANY)
-                return retyped(boxed(g, v, dest), &type_any);
+        if (to->kind == Y_ANY) {
+                v = boxed(g, v, dest);
+                return retyped(use(g, v, dest), &type_any);
+        }
         if (is_number(to)) {
                 if (v.type->kind != Y_ANY) {
                         error_at(g->source, at, "%s given, %s expected%s", type_text(v.type), type_text(to),
@@ -621,7 +623,10 @@ static struct local *local_ended(struct gen *g, struct name *name, uint32_t at)
                         g->retry = true;
                         return NULL;
                 }
-                warn_at(g->source, at, "'%s' was declared in a block that has ended: declare it before", name->text);
+                if (!local->ended)
+                        warn_at(g->source, at, "'%s' was declared in a block that has ended: declare it before",
+                                name->text);
+                local->ended = true;
                 return local;
         }
         return NULL;
@@ -801,10 +806,9 @@ static struct place place_of(struct gen *g, struct node *node, bool later)
                 } else if (object.type->kind == Y_BAD) {
                         element = &type_bad;
                 }
-                if (index.type->kind == Y_LONG || index.type->kind == Y_FLOAT || index.type->kind == Y_DOUBLE)
+                if (is_number(index.type) && index.type->kind != Y_INT)
                         error_at(g->source, node->b->at, "an index is an int, not a %s", type_text(index.type));
-                index = steady(g, use(g, convert(g, index, &type_int, ASSIGNED, node->b->at, ANYWHERE), ANYWHERE),
-                               later);
+                index = steady(g, use(g, convert(g, index, &type_int, CASTED, node->b->at, ANYWHERE), ANYWHERE), later);
                 return (struct place){
                         .kind = P_ELEMENT, .type = element, .object = object, .index = index, .at = node->at};
         }
@@ -1823,14 +1827,6 @@ static void need_object(struct gen *g, struct node *node)
 {
         if (g->is_static)
                 error_at(g->source, node->at, "there is no 'this' in a static method");
-}
-
-/* The nearest class above that has constructors of its own. */
-static struct cls *constructed_above(struct cls *cls)
-{
-        while (cls && !cls->has_constructor)
-                cls = cls->parent;
-        return cls;
 }
 
 static void gen_initialisers(struct gen *g, bool of_class);
@@ -3178,42 +3174,23 @@ static void gen_method(struct gen *g, struct method *method)
         file_method(g->file, method, &g->code);
 }
 
-/* Constructors of a class that has none: its parent's, and the fields' first values. */
-static void gen_inherited_constructors(struct gen *g)
+/* A constructor that the source has not: the parent's of the same parameters, and the fields' first values. */
+static void gen_inherited_constructor(struct gen *g, struct method *method)
 {
-        struct cls *parent = constructed_above(g->cls->parent);
-        struct method *first = parent ? method_find(parent, known.constructor) : NULL;
-        bool plain = false;
-        for (struct method *m = first; m || !plain; m = m ? m->same : NULL) {
-                struct method made = {.name = known.constructor,
-                                      .cls = g->cls,
-                                      .ordinal = PVM_NO_ORDINAL,
-                                      .at = g->cls->at,
-                                      .line = g->cls->line,
-                                      .result = &type_void};
-                struct mark mark = arena_mark(&passing);
-                if (m) {
-                        made.nparameters = m->nparameters;
-                        made.parameters = m->parameters;
-                }
-                plain |= !made.nparameters;
-                made.descriptor = m ? m->descriptor : name_cstr("()v");
-                gen_begin(g, &made, false);
-                g->line = g->cls->line;
-                if (m && m->cls != known.object) {
-                        struct arguments args = {.n = m->nparameters};
-                        for (unsigned i = 0; i < m->nparameters; i++)
-                                args.values[i] = in_register(m->parameters[i].type, (uint8_t)(i + 1), false);
-                        struct value receiver = this_value(g);
-                        drop(g, call_method(g, PVM_CALLC, m->cls, m, &receiver, &args, ANYWHERE));
-                }
-                gen_initialisers(g, false);
-                gen_finish(g);
-                file_method(g->file, &made, &g->code);
-                arena_release(&passing, mark);
-                if (!m || (!m->same && (plain || !parent->internal)))
-                        break;
+        struct mark mark = arena_mark(&passing);
+        gen_begin(g, method, false);
+        g->line = g->cls->line;
+        if (method->inherits && method->inherits->cls != known.object) {
+                struct arguments args = {.n = method->nparameters};
+                for (unsigned i = 0; i < args.n; i++)
+                        args.values[i] = in_register(method->parameters[i].type, (uint8_t)(i + 1), false);
+                struct value receiver = this_value(g);
+                drop(g, call_method(g, PVM_CALLC, method->inherits->cls, method->inherits, &receiver, &args, ANYWHERE));
         }
+        gen_initialisers(g, false);
+        gen_finish(g);
+        file_method(g->file, method, &g->code);
+        arena_release(&passing, mark);
 }
 
 void gen_class(struct run *run, struct cls *cls)
@@ -3224,15 +3201,14 @@ void gen_class(struct run *run, struct cls *cls)
         g->source = cls->source;
         g->cls = cls;
         g->file = file_begin(cls);
-        bool of_objects = false, of_class = false;
-        for (struct field *field = cls->fields; field; field = field->next) {
-                of_objects |= field->has_init && !(field->flags & PVM_STATIC);
+        bool of_class = false;
+        for (struct field *field = cls->fields; field; field = field->next)
                 of_class |= field->has_init && field->flags & PVM_STATIC;
-        }
         for (struct method *method = cls->methods; method; method = method->next)
-                gen_method(g, method);
-        if (of_objects && !cls->has_constructor)
-                gen_inherited_constructors(g);
+                if (method->inherited)
+                        gen_inherited_constructor(g, method);
+                else
+                        gen_method(g, method);
         if (of_class) {
                 struct method made = {.name = known.initialiser,
                                       .cls = cls,

@@ -275,7 +275,8 @@ static void lex_string(struct lexer *lexer, struct token *token)
                 }
                 token->name = name_of(text, n);
                 arena_release(&passing, mark);
-                if (*p == '"')
+                token->broken = *p != '"';
+                if (!token->broken)
                         p++;
                 else
                         error_at(lexer->source, place(lexer, begin),

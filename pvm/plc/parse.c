@@ -22,6 +22,7 @@ static struct node *parse_unary(struct parser *p);
 static void advance(struct parser *p)
 {
         p->before_end = p->now.at + p->now.len;
+        p->before = p->now.kind;
         p->now = lex_next(&p->lexer);
 }
 
@@ -51,8 +52,10 @@ static struct token peek(struct parser *p)
 
 static void syntax_error(struct parser *p, uint32_t at, const char *what)
 {
-        if (p->bad)
+        if (p->bad || p->hopeless) {
+                p->bad = p->any_bad = true;
                 return;
+        }
         p->bad = p->any_bad = true;
         struct token *t = &p->now;
         if (t->kind == T_END)
@@ -88,7 +91,8 @@ static bool enter(struct parser *p)
                 p->bad = p->any_bad = true;
                 error_at(p->source, p->now.at, "more than %d levels of nesting", MAX_DEPTH);
         }
-        p->lexer.p = p->source->text + p->source->len; /* nothing sensible can follow */
+        p->hopeless = true; /* nothing sensible can follow */
+        p->lexer.p = p->source->text + p->source->len;
         advance(p);
         return false;
 }
@@ -121,9 +125,13 @@ static bool begins_statement(enum token_kind kind)
         }
 }
 
-/* Goes on behind a ';', before '}' or a statement. Brackets are skipped whole. */
-static void synchronise(struct parser *p)
+/* Goes on behind a ';', before '}' or a statement. Brackets are skipped whole. begin: where the bad statement began. */
+static void synchronise(struct parser *p, uint32_t begin)
 {
+        if (p->before == P_SEMICOLON && p->now.at != begin) {
+                p->bad = false; /* there already */
+                return;
+        }
         unsigned braces = 0;
         while (!is_at(p, T_END)) {
                 if (is_at(p, P_LBRACE)) {
@@ -501,6 +509,8 @@ static struct node *parse_primary(struct parser *p)
         case T_STRING:
                 node = node_here(p, E_STRING);
                 node->name = p->now.name;
+                if (p->now.broken)
+                        p->bad = p->any_bad = true;
                 advance(p);
                 return node;
         case K_IMPORT:
@@ -1020,7 +1030,7 @@ static struct node *parse_block_body(struct parser *p, struct node *block)
                 *end = statement;
                 end = &statement->next;
                 if (p->bad) {
-                        synchronise(p);
+                        synchronise(p, at);
                         if (p->now.at == at && !is_at(p, P_RBRACE))
                                 advance(p); /* nobody wants this token */
                 }
@@ -1035,8 +1045,10 @@ static struct node *parse_block(struct parser *p)
         expect(p, P_LBRACE);
         parse_block_body(p, block);
         if (is_at(p, T_END) && !p->bad) {
+                bool told = p->hopeless;
                 syntax_error(p, p->now.at, "'}'");
-                note_at(p->source, open, "for this '{'");
+                if (!told)
+                        note_at(p->source, open, "for this '{'");
         } else {
                 expect(p, P_RBRACE);
         }
@@ -1138,14 +1150,16 @@ static struct node *parse_switch(struct parser *p, struct node *node)
                 *end = statement;
                 end = &statement->next;
                 if (p->bad) {
-                        synchronise(p);
+                        synchronise(p, at);
                         if (p->now.at == at && !is_at(p, P_RBRACE))
                                 advance(p);
                 }
         }
         if (is_at(p, T_END) && !p->bad) {
+                bool told = p->hopeless;
                 syntax_error(p, p->now.at, "'}'");
-                note_at(p->source, open, "for this '{'");
+                if (!told)
+                        note_at(p->source, open, "for this '{'");
         } else {
                 expect(p, P_RBRACE);
         }
@@ -1660,8 +1674,10 @@ static void parse_class(struct parser *p, uint16_t flags)
                 }
         }
         if (is_at(p, T_END)) {
+                bool told = p->hopeless;
                 syntax_error(p, p->now.at, "'}'");
-                note_at(p->source, open, "for this '{'");
+                if (!told)
+                        note_at(p->source, open, "for this '{'");
         } else {
                 advance(p);
         }

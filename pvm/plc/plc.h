@@ -176,7 +176,8 @@ enum token_kind {
 struct token {
         enum token_kind kind;
         uint32_t at, len, line;
-        bool hex; /* T_INT: written in hex or binary; its bits count */
+        bool hex;    /* T_INT: written in hex or binary; its bits count */
+        bool broken; /* T_STRING: not closed, which is told */
         union {
                 struct name *name; /* identifier or keyword; string: its bytes */
                 int64_t integer;
@@ -271,10 +272,12 @@ struct parser {
         struct lexer lexer;
         struct source *source;
         struct token now;
-        uint32_t before_end; /* where the last token ended */
+        uint32_t before_end;    /* where the last token ended */
+        enum token_kind before; /* which it was */
         uint32_t depth;
         bool bad;      /* syntax error since the last synchronisation */
         bool any_bad;  /* in this body */
+        bool hopeless; /* too deep: the rest is skipped */
         bool original; /* precedence of & and | */
         struct run *run;
 };
@@ -314,7 +317,9 @@ struct method {
         struct name *descriptor;
         struct name *attributes;
         uint32_t at, line, body_at, body_line;
-        bool has_body, bad; /* bad: syntax errors in it */
+        bool has_body, bad;      /* bad: syntax errors in it */
+        bool inherited;          /* a constructor that the source has not... */
+        struct method *inherits; /* ...and which one of the parent it calls; 0: none */
 };
 struct field {
         struct field *next;
@@ -363,6 +368,7 @@ struct field *field_add(struct cls *cls, struct name *name);
 struct method *method_add(struct cls *cls, struct name *name);
 struct field *field_find(struct cls *cls, struct name *name);     /* in it alone */
 struct method *method_find(struct cls *cls, struct name *name);   /* first of that name, in it alone */
+struct cls *constructed_above(struct cls *cls);                   /* the nearest from here up that has constructors */
 struct method *method_ordinal(struct cls *cls, unsigned ordinal); /* in it or above */
 void method_seal(struct method *method);                          /* makes the descriptor of types */
 struct type *types_of_field(const char *descriptor);              /* types of a well-formed descriptor */

@@ -52,6 +52,7 @@ CHECK = {
     "posix": suite("posix", "plain"),
     "lint": make("lint"),
     "unit": make("-k", "unit"),
+    "plc": make("-s", "check-plc"),
     "crash-sim": make("crash-sim"),
     "pvm": make("check-pvm"),
     "busybox": suite("busybox", "plain"),

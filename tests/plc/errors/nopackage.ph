@@ -1,0 +1,3 @@
+class a { };
+class .absolute.b { };
+class .internal.string { };

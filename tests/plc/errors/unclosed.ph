@@ -1,0 +1,8 @@
+package .test;
+class a
+{
+    void f()
+    {
+        if( 1 ) {
+    }
+};

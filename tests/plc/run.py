@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""run.py - tests of the compiler and of what is written in the Phantom language. Prints PASS and FAIL lines.
+
+    run.py [--update] [PART...]     parts: run errors language lib programs fuzz
+
+run/NAME.ph            is compiled, .test.NAME is run; its output is NAME.out
+errors/NAME.ph         is compiled (with the options in its first line, behind `// plc`); the messages are NAME.expected
+pvm/plc/LANGUAGE.md    each ```phantom block is compiled and .example.NAME run; the ```output block behind it is the output, ```messages what the compiler says
+pvm/lib/tests          every class there is run; the library's own tests throw when they fail
+pvm/programs           see programs/*.steps here
+fuzz                   mutated sources (PLC_FUZZ= how many, PLC_FUZZ_SEED=)
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.join(TOP, "tests/plc")
+BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
+PLC, PVM = os.path.join(BUILD, "host/plc"), os.path.join(BUILD, "host/pvm")
+LIB = os.path.join(BUILD, "host/lib")
+UPDATE = "--update" in sys.argv
+failed = False
+
+
+def report(name, why=""):
+    global failed
+    failed |= bool(why)
+    print(f"FAIL {name}\n{why.rstrip()}" if why else f"PASS {name}", flush=True)
+
+
+def differ(expected, found):
+    if expected == found:
+        return ""
+    lines = []
+    a, b = expected.splitlines(), found.splitlines()
+    for i in range(max(len(a), len(b))):
+        x, y = a[i] if i < len(a) else "(nothing)", b[i] if i < len(b) else "(nothing)"
+        if x != y:
+            lines.append(f"  line {i + 1}: expected {x!r}\n{' ' * 10} found    {y!r}")
+    return "\n".join(lines[:6]) or "  ends of lines differ"
+
+
+def run(words, cwd=TOP, stdin=None):
+    try:
+        done = subprocess.run(words, cwd=cwd, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, errors="replace", timeout=300, check=False)
+        return done.returncode, done.stdout, done.stderr
+    except subprocess.TimeoutExpired:
+        return -1, "", "no end"
+
+
+def golden(path, text):
+    if UPDATE:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+    with open(path, encoding="utf-8") as f:
+        return differ(f.read(), text)
+
+
+def execute(sources, name, out, options=(), arguments=()):
+    """Compiles and runs: (what is wrong, output)."""
+    status, _, messages = run([PLC, "-w", "-L", LIB, "-o", out, *options, *sources])
+    if status:
+        return f"  the compiler: status {status}\n{messages}", ""
+    files = [os.path.join(at, f) for at, _, names in os.walk(out) for f in names]
+    status, _, messages = run([PVM, "check", *files])
+    if status:
+        return f"  the verifier: {messages}", ""
+    status, text, messages = run([PVM, "run", "-L", out, "-L", LIB, name, *arguments])
+    return (f"  status {status}: {messages}" if status else ""), text
+
+
+def part_run():
+    for path in sorted(glob.glob(f"{HERE}/run/*.ph")):
+        name = os.path.basename(path)[:-3]
+        with tempfile.TemporaryDirectory() as out:
+            wrong, text = execute([path], f".test.{name}", out, ["--original"] if name.startswith("original") else [])
+            report(f"plc run {name}", wrong or golden(path[:-3] + ".out", text))
+
+
+def part_errors():
+    for path in sorted(glob.glob(f"{HERE}/errors/*.ph")):
+        name = os.path.basename(path)
+        with open(path, encoding="utf-8", errors="replace") as f:
+            first = f.readline()
+        options = first.split()[2:] if first.startswith("// plc") else []
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "out")
+            status, _, messages = run([PLC, "-o", out, *options, name], cwd=f"{HERE}/errors")
+            wrong = golden(path[:-3] + ".expected", messages)
+            errors = ": error: " in messages
+            if status != errors or errors == os.path.exists(out):
+                wrong += f"\n  status {status}, class files {'' if os.path.exists(out) else 'not '}written"
+            report(f"plc errors {name}", wrong)
+
+
+def part_language():
+    with open(f"{TOP}/pvm/plc/LANGUAGE.md", encoding="utf-8") as f:
+        blocks = re.findall(r"^```(\w+)\n(.*?)^```", f.read(), re.M | re.S)
+    number = 0
+    for i, (kind, text) in enumerate(blocks):
+        if kind != "phantom":
+            continue
+        number += 1
+        following = blocks[i + 1] if i + 1 < len(blocks) else ("", "")
+        names = re.findall(r"^class (\w+)", text, re.M)
+        with tempfile.TemporaryDirectory() as folder:
+            source = os.path.join(folder, "example.ph")
+            with open(source, "w", encoding="utf-8") as f:
+                f.write(text)
+            if following[0] == "messages":
+                _, _, messages = run([PLC, "-o", folder, "example.ph"], cwd=folder)
+                wrong = differ(following[1], re.sub(r"^plc: .*\n", "", messages, flags=re.M))
+            else:
+                wrong, output = execute([source], f".example.{names[-1] if names else 'none'}", os.path.join(folder, "out"))
+                if not wrong and following[0] == "output":
+                    wrong = differ(following[1], output)
+                elif not wrong:
+                    wrong = "  no output block behind it"
+            report(f"plc language example {number} ({', '.join(names)})", wrong)
+
+
+def part_lib():
+    sources = sorted(glob.glob(f"{TOP}/pvm/lib/tests/*.ph"))
+    with tempfile.TemporaryDirectory() as out:
+        status, _, messages = run([PLC, "-L", LIB, "-o", out, *sources])
+        if status or messages:
+            report("plc lib tests", messages or f"  status {status}")
+            return
+        for path in sources:
+            name = os.path.basename(path)[:-3]
+            status, text, messages = run([PVM, "run", "-L", out, "-L", LIB, f".test.lib.{name}"])
+            report(f"plc lib {name}", f"  status {status}: {text[-300:]}{messages}" if status or not text.startswith("ok ") else "")
+
+
+def part_fuzz():
+    compiler = os.path.join(BUILD, "host/plc-asan")
+    sources = [path for pattern in ("tests/plc/run/*.ph", "tests/plc/errors/*.ph", "pvm/lib/**/*.ph", "pvm/programs/*.ph")
+               for path in sorted(glob.glob(f"{TOP}/{pattern}", recursive=True))]
+    status, text, messages = run([f"{HERE}/fuzz.py", compiler, PVM, os.environ.get("PLC_FUZZ", "400"), os.environ.get("PLC_FUZZ_SEED", "1"), *sources])
+    print(text.rstrip() or f"FAIL plc fuzz: {messages}", flush=True)
+    global failed
+    failed |= status != 0
+
+
+def main():
+    names = [name for name in sys.argv[1:] if not name.startswith("-")]
+    parts = {name[5:]: value for name, value in globals().items() if name.startswith("part_")}
+    for name in names or parts:
+        parts[name]()
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
