@@ -114,6 +114,15 @@ struct cls *class_load(struct run *run, struct name *name)
         return NULL;
 }
 
+/* Classes that class files mention are read when somebody wants to know more of them than their name. */
+static struct run *the_run;
+
+void class_complete(struct cls *cls)
+{
+        if (cls->absent && class_load(the_run, cls->name) && cls->parent == NULL)
+                cls->parent = known.object;
+}
+
 struct cls *class_named(struct run *run, struct source *source, struct name *name)
 {
         if (name->text[0] == '.')
@@ -409,6 +418,7 @@ bool class_is(struct cls *cls, struct cls *other)
         unsigned depth = 0;
         if (other == known.object)
                 return true;
+        class_complete(cls);
         for (; cls && depth < 1000; cls = cls->parent, depth++) {
                 if (cls == other)
                         return true;
@@ -483,7 +493,7 @@ static void know(void)
 
 void classes_init(struct run *run)
 {
-        (void)run;
+        the_run = run;
         know();
         struct cls *cls = NULL;
         for (size_t i = 0; i < sizeof(internals) / sizeof(*internals); i++) {

@@ -655,6 +655,8 @@ static void scope_end(struct gen *g, size_t from)
 
 static struct field *field_above(struct gen *g, struct cls *cls, struct name *name, struct field **hidden)
 {
+        class_complete(cls);
+        class_complete(cls);
         for (; cls; cls = cls->parent) {
                 struct field *field = field_find(cls, name);
                 if (!field)
@@ -1668,6 +1670,7 @@ static void consider(struct gen *g, struct choice *choice, struct method *method
 static void consider_class(struct gen *g, struct choice *choice, struct cls *cls, struct name *name,
                            struct arguments *args, unsigned depth)
 {
+        class_complete(cls);
         for (struct cls *c = cls; c; c = c->parent)
                 consider(g, choice, method_find(c, name), args);
         if (choice->best || depth > 32)
