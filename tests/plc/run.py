@@ -7,7 +7,7 @@ run/NAME.ph            is compiled, .test.NAME is run; its output is NAME.out
 errors/NAME.ph         is compiled (with the options in its first line, behind `// plc`); the messages are NAME.expected
 pvm/plc/LANGUAGE.md    each ```phantom block is compiled and .example.NAME run; the ```output block behind it is the output, ```messages what the compiler says
 pvm/lib/tests          every class there is run; the library's own tests throw when they fail
-pvm/programs           see programs/*.steps here
+pvm/programs           each with arguments and, if there is one, programs/NAME.in as its input; its output is programs/NAME.out
 fuzz                   mutated sources (PLC_FUZZ= how many, PLC_FUZZ_SEED=)
 """
 import glob
@@ -44,10 +44,10 @@ def differ(expected, found):
     return "\n".join(lines[:6]) or "  ends of lines differ"
 
 
-def run(words, cwd=TOP, stdin=None):
+def run(words, cwd=TOP, stdin=None, timeout=300):
     try:
         done = subprocess.run(words, cwd=cwd, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, errors="replace", timeout=300, check=False)
+                              stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout, check=False)
         return done.returncode, done.stdout, done.stderr
     except subprocess.TimeoutExpired:
         return -1, "", "no end"
@@ -137,11 +137,35 @@ def part_lib():
             report(f"plc lib {name}", f"  status {status}: {text[-300:]}{messages}" if status or not text.startswith("ok ") else "")
 
 
+PROGRAMS = {    # class and arguments
+    "phonebook": [".programs.phonebook"],
+    "bank": [".programs.start_bank", "20", "5", "2000"],
+    "scheduler": [".programs.scheduler", "16"],
+    "tetris": [".programs.tetris", "steps"],
+}
+
+
+def part_programs():
+    with tempfile.TemporaryDirectory() as out:
+        status, _, messages = run([PLC, "-L", LIB, "-o", out, *sorted(glob.glob(f"{TOP}/pvm/programs/*.ph"))])
+        if status or messages:
+            report("plc programs", messages or f"  status {status}")
+            return
+        for name, words in PROGRAMS.items():
+            path = f"{HERE}/programs/{name}"
+            typed = ""
+            if os.path.exists(path + ".in"):
+                with open(path + ".in", encoding="utf-8") as f:
+                    typed = f.read()
+            status, text, messages = run([PVM, "run", "-L", out, "-L", LIB, *words], stdin=typed, timeout=120)
+            report(f"plc programs {name}", f"  status {status}: {messages}" if status else golden(path + ".out", text))
+
+
 def part_fuzz():
     compiler = os.path.join(BUILD, "host/plc-asan")
     sources = [path for pattern in ("tests/plc/run/*.ph", "tests/plc/errors/*.ph", "pvm/lib/**/*.ph", "pvm/programs/*.ph")
                for path in sorted(glob.glob(f"{TOP}/{pattern}", recursive=True))]
-    status, text, messages = run([f"{HERE}/fuzz.py", compiler, PVM, os.environ.get("PLC_FUZZ", "400"), os.environ.get("PLC_FUZZ_SEED", "1"), *sources])
+    status, text, messages = run([f"{HERE}/fuzz.py", compiler, PVM, os.environ.get("PLC_FUZZ", "400"), os.environ.get("PLC_FUZZ_SEED", "1"), *sources], timeout=None)
     print(text.rstrip() or f"FAIL plc fuzz: {messages}", flush=True)
     global failed
     failed |= status != 0
