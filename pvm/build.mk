@@ -1,9 +1,11 @@
 # pvm/ on this machine: `make host` builds the object machine and the compiler.
 
 PVM_SRCS := $(wildcard pvm/*.c pvm/internal/*.c pvm/jit/*.c)
-PVM_HOST_SRCS := $(PVM_SRCS) $(wildcard pvm/host/*.c) kernel/lib/fmt.c kernel/lib/string.c
-PVM_HEADERS := $(wildcard pvm/*.h pvm/*.def pvm/*/*.h kernel/lib/*.h)
-PVM_CFLAGS := -std=gnu17 -O2 -g -I. -Wall -Wextra -Werror -Wstrict-prototypes -fno-strict-aliasing -ffp-contract=off
+# The store, and what it needs of the rest of persist/.
+PVM_STORE_SRCS := $(wildcard persist/*.c persist/store/*.c) persist/host/hosted.c persist/host/filedisk.c kernel/lib/fmt.c kernel/lib/string.c
+PVM_HOST_SRCS := $(PVM_SRCS) $(wildcard pvm/host/*.c) $(PVM_STORE_SRCS)
+PVM_HEADERS := $(wildcard pvm/*.h pvm/*.def pvm/*/*.h kernel/lib/*.h persist/*.h persist/*/*.h)
+PVM_CFLAGS := -std=gnu17 -O2 -g -DPERSIST_HOSTED -I. -Wall -Wextra -Werror -Wstrict-prototypes -fno-strict-aliasing -ffp-contract=off
 PLC_SRCS := $(wildcard pvm/plc/*.c)
 PVM_PROGRAMS := $(BUILD)/host/pvm $(if $(PLC_SRCS),$(BUILD)/host/plc)
 
@@ -16,7 +18,7 @@ $(BUILD)/host/obj/pvm/interp.o: PVM_CFLAGS += -fno-gcse -fno-crossjumping
 
 $(BUILD)/host/pvm: $(PVM_HOST_SRCS:%.c=$(BUILD)/host/obj/%.o)
 	$(call say,LINK,$@)
-	$(Q)$(HOSTCC) $^ -o $@
+	$(Q)$(HOSTCC) $^ -llz4 -lxxhash -lpthread -o $@
 
 $(BUILD)/host/plc: $(PLC_SRCS) $(wildcard pvm/plc/*.h) pvm/format.h pvm/internal.def
 	$(call say,HOSTCC,$@)
@@ -28,7 +30,8 @@ host: $(PVM_PROGRAMS) ## programs for this machine: build/host/plc, build/host/p
 
 # Unit tests: the whole machine in each, with the assembler of the tests.
 PVM_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/pvm_*.c))
-$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c kernel/lib/fmt.c kernel/lib/string.c tests/pvm/asm.c)\
+$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c pvm/host/store.c $(PVM_STORE_SRCS) tests/pvm/asm.c tests/pvm/program.c)\
+        $(eval UNIT_LIBS_$t := -llz4 -lxxhash)\
         $(eval UNIT_FLAGS_$t := -fno-strict-aliasing -ffp-contract=off))
 unit-pvm: $(foreach t,$(PVM_TESTS),unit-address-$t) ## unit tests of pvm/ alone
 .PHONY: unit-pvm

@@ -273,6 +273,26 @@ int heap_recover(void)
         return 0;
 }
 
+uint32_t pvm_frontier(void)
+{
+        const struct root *r = root();
+
+        return r->magic == ROOT_MAGIC && r->frontier >= FIRST_BLOCK && r->frontier <= PVM_BLOCKS_MAX ? r->frontier : 0;
+}
+
+bool pvm_heap_part(unsigned part, uint32_t frontier, uint64_t *from, uint64_t *end)
+{
+        uint32_t top = frontier ? (frontier + CHUNK - 1) / CHUNK * CHUNK : 0;
+        void *const part_from[] = {root(), &kinds[FIRST_BLOCK], &lines[FIRST_BLOCK], block_address(FIRST_BLOCK)};
+        void *const part_end[] = {(char *)root() + PVM_BLOCK_BYTES, &kinds[top], &lines[top], block_address(top)};
+
+        if (part >= 4 || !frontier)
+                return false;
+        *from = (uint64_t)part_from[part] - PVM_HEAP_START;
+        *end = (uint64_t)part_end[part] - PVM_HEAP_START;
+        return true;
+}
+
 void heap_forget(void)
 {
         heap = (struct root_volatile){0};

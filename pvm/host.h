@@ -57,6 +57,12 @@ unsigned pvm_run(void);
 void pvm_stop(void);   /* at a safepoint, or while nothing runs: all threads end; pvm_run returns */
 void pvm_forget(void); /* all volatile memory is given back */
 
+/*
+ * Where things lie in a heap whose first block is there, by offset from its beginning: parts 0, 1...; false: no more. For who reads a heap from a store.
+ */
+uint32_t pvm_frontier(void); /* 0: the first block is not that of a heap */
+bool pvm_heap_part(unsigned part, uint32_t frontier, uint64_t *from, uint64_t *end);
+
 /* For tests: every chance to get to a safepoint is taken; there everything is collected, and what is free then is filled with rubbish. */
 extern bool pvm_hostile;
 

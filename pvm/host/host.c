@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "pvm/host/host.h"
+#include "pvm/host/store.h"
 #include "pvm/format.h"
 #include <errno.h>
 #include <signal.h>
@@ -20,7 +21,9 @@
 
 static const char *folders[MAX_FOLDERS];
 static unsigned nfolders;
-static bool mapped;
+static bool mapped, stored;
+static uint64_t clock_offset, last_snapshot;
+#define SNAPSHOT_NS 100000000ul
 void (*hosted_pvm_console)(const char *text, size_t len);
 
 static void *mem_alloc(size_t len)
@@ -36,8 +39,8 @@ static void mem_free(void *p, size_t len)
 
 static int heap_provide(void *start, size_t len)
 {
-        (void)start, (void)len; /* all of it was mapped, and is given a page when it is touched */
-        return 0;
+        /* Without a store all of it was mapped, and is given a page when it is touched. */
+        return stored ? heap_store_provide(start, len) : 0;
 }
 
 static int read_file(const char *path, void **file, size_t *size)
@@ -110,7 +113,7 @@ static uint64_t clock_ns(clockid_t id)
 
 static uint64_t monotonic_ns(void)
 {
-        return clock_ns(CLOCK_MONOTONIC);
+        return clock_ns(CLOCK_MONOTONIC) + clock_offset;
 }
 
 static uint64_t real_ns(void)
@@ -121,6 +124,9 @@ static uint64_t real_ns(void)
 static void idle(uint64_t until)
 {
         uint64_t now = monotonic_ns(), wait = until > now ? until - now : 0;
+
+        if (stored && wait > SNAPSHOT_NS)
+                wait = SNAPSHOT_NS;
         struct timespec t = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
 
         fflush(stdout);
@@ -129,6 +135,16 @@ static void idle(uint64_t until)
 
 static void safepoint(void)
 {
+        uint64_t now;
+
+        if (!stored)
+                return;
+        now = monotonic_ns();
+        if (now - last_snapshot < SNAPSHOT_NS)
+                return;
+        last_snapshot = now;
+        fflush(stdout);
+        heap_store_snapshot(now, false);
 }
 
 static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)
@@ -168,11 +184,20 @@ static const struct pvm_host host = {
 };
 const struct pvm_host *pvm_host = &host;
 
-int hosted_pvm_open(const char *store)
+int hosted_pvm_open(const char *store, uint64_t heap_bytes)
 {
+        clock_offset = 0;
         if (store) {
-                fprintf(stderr, "pvm: --store is not available yet\n");
-                return -1;
+                uint64_t then;
+                int r = heap_store_open(store, heap_bytes, &then);
+
+                if (r < 0)
+                        return r;
+                stored = true;
+                last_snapshot = 0;
+                /* The clock goes on from where it was. */
+                clock_offset = then - clock_ns(CLOCK_MONOTONIC);
+                return r;
         }
         if (mmap((void *)PVM_HEAP_START, HEAP_BYTES, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) != (void *)PVM_HEAP_START) {
@@ -185,9 +210,13 @@ int hosted_pvm_open(const char *store)
 
 void hosted_pvm_close(void)
 {
+        if (stored) {
+                heap_store_snapshot(monotonic_ns(), true);
+                heap_store_close();
+        }
         if (mapped)
                 munmap((void *)PVM_HEAP_START, HEAP_BYTES);
-        mapped = false;
+        mapped = stored = false;
         nfolders = 0;
         fflush(stdout);
 }

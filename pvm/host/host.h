@@ -2,8 +2,11 @@
 #pragma once
 #include "pvm/host.h"
 
-/* The heap's addresses are there, empty. store: a file that keeps it (made if there is none), or NULL. 0: empty; 1: what the store had is there; -1: an error was printed. */
-int hosted_pvm_open(const char *store);
+/*
+ * The heap's addresses are there, empty. store: a file that keeps it (made if there is none, with room for so much), or NULL. 0: empty; 1: what the store had is
+ * there; -1: an error was printed. With a store, a snapshot is made at the first safepoint of each 100 ms.
+ */
+int hosted_pvm_open(const char *store, uint64_t heap_bytes);
 void hosted_pvm_close(void);                /* with a store: after a last snapshot */
 bool hosted_pvm_folder(const char *folder); /* where class files are looked for; the last one named comes last */
 void hosted_pvm_ticks(bool on);             /* threads give way every 10 ms */

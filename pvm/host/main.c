@@ -62,7 +62,7 @@ static int run(int argc, char **argv)
         }
         if (i == argc)
                 return usage();
-        state = hosted_pvm_open(store);
+        state = hosted_pvm_open(store, limits.heap_bytes);
         if (state < 0)
                 return 2;
         if (state ? pvm_recover(&limits, why, sizeof(why)) : pvm_create(&limits, why, sizeof(why))) {

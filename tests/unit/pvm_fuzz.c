@@ -221,7 +221,7 @@ static bool run(uint64_t seed)
         t = pvm_file_class_name(&f, f.h->this_class);
         memcpy(name, t.p, t.len);
         name[t.len] = 0;
-        if (hosted_pvm_open(NULL) || pvm_create(&limits, why, sizeof(why)))
+        if (hosted_pvm_open(NULL, 0) || pvm_create(&limits, why, sizeof(why)))
                 exit(2);
         safepoints = 0;
         pvm_hostile = seed & 1;

@@ -1,9 +1,6 @@
 /*
  * pvm_machine.c - the object machine with programs of the test assembler (tests/pvm/programs): what they print, how they end, and that the heap is whole
  * afterwards. Each program runs as it is, and in a hostile machine, with a collection at every safepoint.
- *
- * A program is the classes in its file; .main runs. Lines that begin with "#>" are what it prints, "#failures N" is how many threads end with an exception,
- * "#heap MB" a limit, "#calm": not in the hostile machine, it would take too long.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +14,7 @@
 #include <unistd.h>
 #include "pvm/host/host.h"
 #include "pvm/machine.h"
-#include "tests/pvm/asm.h"
+#include "tests/pvm/program.h"
 
 static char folder[64];
 static char output[1 << 16];
@@ -32,30 +29,6 @@ static void collect_output(const char *text, size_t len)
         }
 }
 
-/* The class of this text, in the folder as NAME.pvmc. */
-static void write_as(const char *name, const char *text)
-{
-        char path[256];
-        size_t size;
-        uint8_t *file = pvm_assemble(text, &size);
-        FILE *f;
-
-        snprintf(path, sizeof(path), "%s/%s.pvmc", folder, name);
-        f = fopen(path, "wb");
-        assert_non_null(f);
-        assert_int_equal(fwrite(file, 1, size, f), size);
-        fclose(f);
-        free(file);
-}
-
-static void write_class(const char *text)
-{
-        char name[64];
-
-        assert_int_equal(sscanf(text, "class .%63s", name), 1);
-        write_as(name, text);
-}
-
 static struct pvm_limits limits = {.heap_bytes = 64ul << 20, .stack_bytes = 1ul << 20};
 
 /* Runs class .main; returns how many threads failed; 99: it did not begin, the output says why. */
@@ -66,7 +39,7 @@ static unsigned run_main(void)
 
         noutput = 0;
         output[0] = 0;
-        assert_int_equal(hosted_pvm_open(NULL), 0);
+        assert_int_equal(hosted_pvm_open(NULL, 0), 0);
         hosted_pvm_folder(folder);
         hosted_pvm_console = collect_output;
         assert_int_equal(pvm_create(&limits, why, sizeof(why)), 0);
@@ -85,48 +58,19 @@ static unsigned run_main(void)
 
 static void test_program(const char *path)
 {
-        static char text[1 << 16], expected[1 << 16];
-        FILE *f = fopen(path, "r");
-        unsigned failures = 0, got;
-        unsigned long heap;
-        bool calm = false;
-        char *line, *class = NULL;
-        size_t n;
+        static struct program p;
 
-        assert_non_null(f);
-        n = fread(text, 1, sizeof(text) - 1, f);
-        text[n] = 0;
-        fclose(f);
-        expected[0] = 0;
-        limits.heap_bytes = 64ul << 20;
-        for (line = text; *line;) {
-                size_t len = strcspn(line, "\n");
-                char *next = line + len + (line[len] == '\n');
+        program_read(path, folder, &p);
+        limits.heap_bytes = p.heap_bytes;
+        for (unsigned hostile = 0; hostile <= !p.calm; hostile++) {
+                unsigned failures;
 
-                if (!strncmp(line, "#>", 2))
-                        snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "%.*s\n",
-                                 (int)(len > 3 ? len - 3 : 0), line + 3);
-                sscanf(line, "#failures %u", &failures);
-                if (sscanf(line, "#heap %lu", &heap) == 1)
-                        limits.heap_bytes = heap << 20;
-                calm |= !strncmp(line, "#calm", 5);
-                if (!strncmp(line, "class ", 6)) {
-                        if (class) {
-                                line[-1] = 0; /* the class before ends here */
-                                write_class(class);
-                        }
-                        class = line;
-                }
-                line = next;
-        }
-        write_class(class);
-        for (unsigned hostile = 0; hostile <= !calm; hostile++) {
                 pvm_hostile = hostile;
-                got = run_main();
+                failures = run_main();
                 pvm_hostile = false;
-                if (strcmp(output, expected) || got != failures)
+                if (strcmp(output, p.expected) || failures != p.failures)
                         fail_msg("%s%s: %u failures, printed:\n%s\nexpected %u and:\n%s", path,
-                                 hostile ? ", hostile" : "", got, output, failures, expected);
+                                 hostile ? ", hostile" : "", failures, output, p.failures, p.expected);
         }
 }
 
@@ -174,9 +118,9 @@ static void test_refused(void **state)
 
         (void)state;
         limits.heap_bytes = 64ul << 20;
-        write_class("class .thing interface\nmethod abstract area()i\n");
+        program_write_class(folder, "thing", "class .thing interface\nmethod abstract area()i\n");
         for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-                write_as("main", bad[i].text);
+                program_write_class(folder, "main", bad[i].text);
                 if (run_main() != 99 || !strstr(output, bad[i].why))
                         fail_msg("program %u: %s, not %s", i, output, bad[i].why);
         }
