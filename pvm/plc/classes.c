@@ -21,6 +21,18 @@ struct known known;
 static struct cls **table;
 static size_t table_size, table_used;
 
+struct cls *class_detached(struct name *name)
+{
+        struct cls *cls = arena_alloc(&permanent, sizeof(*cls));
+        cls->name = name;
+        cls->last = name;
+        cls->fields_end = &cls->fields;
+        cls->methods_end = &cls->methods;
+        cls->type =
+                (struct type){.kind = Y_CLASS, .machine = 'R', .cls = cls, .descriptor = name_cat(name->text, ";", "")};
+        return cls;
+}
+
 static struct cls *entry(struct name *name, bool make)
 {
         if (make && table_used >= table_size) {
@@ -47,14 +59,8 @@ static struct cls *entry(struct name *name, bool make)
                         return cls;
         if (!make)
                 return NULL;
-        struct cls *cls = arena_alloc(&permanent, sizeof(*cls));
-        cls->name = name;
-        cls->last = name;
+        struct cls *cls = class_detached(name);
         cls->absent = true;
-        cls->fields_end = &cls->fields;
-        cls->methods_end = &cls->methods;
-        cls->type =
-                (struct type){.kind = Y_CLASS, .machine = 'R', .cls = cls, .descriptor = name_cat(name->text, ";", "")};
         cls->hash_next = *slot;
         *slot = cls;
         table_used++;

@@ -1630,23 +1630,13 @@ static void parse_class(struct parser *p, uint16_t flags)
         struct name *name = absolute_name(p, parse_name(p, false), at);
         if (!name)
                 return;
-        struct cls *cls = class_find(name);
-        if (cls && cls->source) {
+        struct cls *there = class_find(name), *cls = there ? class_detached(name) : class_add(name);
+        if (there && there->source) {
                 error_at(p->source, at, "class '%s' is there already", name->text);
-                note_at(cls->source, cls->at, "here");
-                cls = NULL;
-        } else if (cls) {
-                error_at(p->source, at, "'%s' is an internal class of the machine", name->text);
-                cls = NULL;
-        }
-        if (cls == NULL) {
-                static unsigned number;
-                cls = class_add(class_find(name) ? name_cat(name->text, "#", (char[]){(char)('a' + number++ % 26), 0})
-                                                 : name);
-        }
-        if (cls->source) { /* the same wrong thing many times */
-                p->bad = true;
-                return;
+                note_at(there->source, there->at, "here");
+        } else if (there) { /* the original's sources declare them */
+                warn_at(p->source, at, "'%s' is a class of the machine: what is said of it here has no effect",
+                        name->text);
         }
         cls->last = name_cstr(strrchr(name->text, '.') + 1);
         cls->source = p->source;
@@ -1654,8 +1644,10 @@ static void parse_class(struct parser *p, uint16_t flags)
         cls->line = line;
         cls->flags = (interface ? PVM_CLASS_INTERFACE : 0) | (flags & PVM_ABSTRACT ? PVM_CLASS_ABSTRACT : 0) |
                      (flags & PVM_FINAL ? PVM_CLASS_FINAL : 0);
-        *p->run->classes_end = cls;
-        p->run->classes_end = &cls->next;
+        if (!there) {
+                *p->run->classes_end = cls;
+                p->run->classes_end = &cls->next;
+        }
         cls->attributes = parse_attributes(p, NULL);
         parse_heritage(p, cls);
         cls->attributes = parse_attributes(p, cls->attributes);

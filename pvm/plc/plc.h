@@ -362,6 +362,7 @@ struct cls {
 };
 struct cls *class_find(struct name *name); /* of this run or internal, or loaded before */
 struct cls *class_add(struct name *name);
+struct cls *class_detached(struct name *name);              /* not in the table: a declaration that does not count */
 struct cls *class_load(struct run *run, struct name *name); /* class_find, and from files */
 void class_complete(struct cls *cls);                       /* reads it, if it was only mentioned so far */
 struct cls *class_named(struct run *run, struct source *source, struct name *name); /* as seen from a source */

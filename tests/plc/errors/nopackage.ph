@@ -1,3 +1,3 @@
 class a { };
 class .absolute.b { };
-class .internal.string { };
+class .absolute.b { int x; };
