@@ -185,7 +185,8 @@ bool reclaim_must_wait(void);
 void reclaim_gate(struct section *s); /* may abandon the section that is about to begin */
 void reclaim_room(
         void); /* space_room: no frames. Returns if nothing can be done, else abandons the section, until the writer has made room */
-uint64_t reclaim_copies(void); /* that must be set aside for the sections of all CPUs */
+uint64_t reclaim_dirty_max(uint64_t nblocks); /* pages of an epoch, with a store of that size */
+uint64_t reclaim_copies(void);                /* that must be set aside for the sections of all CPUs */
 bool reclaim_wanted(void);
 bool reclaim(void); /* the writer, between commits: true if it gained frames */
 uint64_t reclaim_evicted(void);

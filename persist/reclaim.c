@@ -31,13 +31,13 @@ uint64_t reclaim_copies(void)
         return persist_ncpus * (SECTION_PAGES + META_DIRTY_MAX + 8);
 }
 
-static uint64_t dirty_max(void)
+uint64_t reclaim_dirty_max(uint64_t nblocks)
 {
         uint64_t max = DIRTY_MAX;
 
         if (persist_host->frames_total() / 4 < max)
                 max = persist_host->frames_total() / 4;
-        return disk_blocks / 32 < max ? disk_blocks / 32 : max;
+        return nblocks / 32 < max ? nblocks / 32 : max;
 }
 
 bool reclaim_disk_full(void)
@@ -47,12 +47,13 @@ bool reclaim_disk_full(void)
 
 void reclaim_disk(void)
 {
-        uint64_t most = dirty_max() + reclaim_copies();
         struct store_info info;
+        uint64_t most;
         bool full;
 
         store_info(space_store, &info);
         disk_blocks = info.nblocks;
+        most = reclaim_dirty_max(disk_blocks) + reclaim_copies();
         full = !store_room(space_store, most, most);
         if (full != disk_full)
                 persist_host->log(full ? "persist: the disk is full: %lu of %lu blocks are free, and set aside\n"
@@ -67,7 +68,8 @@ bool reclaim_must_wait(void)
                 return false;
         if (__atomic_load_n(&capture_open, __ATOMIC_ACQUIRE) && capture_spare() < reclaim_copies())
                 return true;
-        return __atomic_load_n(&room_wanted, __ATOMIC_ACQUIRE) || persist_host->dirty_count() > dirty_max();
+        return __atomic_load_n(&room_wanted, __ATOMIC_ACQUIRE) ||
+               persist_host->dirty_count() > reclaim_dirty_max(disk_blocks);
 }
 
 void reclaim_look(void)

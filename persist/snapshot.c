@@ -24,6 +24,7 @@ static uint64_t random_state = 0x9e3779b97f4a7c15ul;
 
 /* The writer's. */
 uint64_t snapshot_interval_ns = 100000000;
+uint32_t snapshot_attach_slice = 16384;
 static uint64_t frozen_epoch, frozen_pages;
 static struct store_clock frozen_clock;
 static uint64_t durable;   /* [a] newest epoch that a commit made durable */
@@ -32,6 +33,9 @@ static uint32_t requested; /* [a] somebody waits for a commit */
 uint32_t snapshot_idle;
 static uint64_t due; /* monotonic ns of the next commit; 0: nothing was dirty when last looked at */
 static uint64_t ncommits, npages;
+static bool attaching;                 /* no commit has been made on this store yet */
+static void (*attach_done)(int error); /* of a space that can go on without the store */
+static uint64_t attach_pages, attach_total;
 
 uint64_t snapshot_epoch(void)
 {
@@ -151,6 +155,8 @@ static void lead(bool freeze)
                         if (frozen_epoch < store_next_epoch(space_store)) /* kept snapshots take numbers, too */
                                 frozen_epoch = store_next_epoch(space_store);
                         frozen_pages = persist_host->dirty_count();
+                        if (attaching)
+                                frozen_epoch += frozen_pages / snapshot_attach_slice;
                         persist_host->clock(&frozen_clock.mono_ns, &frozen_clock.real_ns);
                         capture_open = true;
                 }
@@ -252,21 +258,49 @@ void snapshot_request(void)
 
 /* ---- the writer ---- */
 
+/* One page of the set, as it was, to the store. */
+static int commit_page(ppn_t ppn, const void *page)
+{
+        npages++;
+        return page ? store_commit_page(space_store, ppn, page) : store_commit_none(space_store, ppn);
+}
+
+/*
+ * The first state of a store may have more pages than a commit takes. It goes in slices, each a commit of its own, and the root page with the last one: what a power cut leaves of them
+ * has no root, which is how space_open knows.
+ */
+static int slice_end(void)
+{
+        uint64_t next = store_next_epoch(space_store);
+        int r = store_commit_end(space_store);
+
+        return r ? r : store_commit_begin(space_store, snapshot_attach_slice, next + 1, &frozen_clock);
+}
+
 static int commit_pages(void)
 {
+        uint64_t first = attaching ? frozen_epoch - frozen_pages / snapshot_attach_slice : frozen_epoch, nslice = 0;
+        const void *root_copy = NULL; /* one of the allocator's own: it stays until capture_close */
         ppn_t ppns[TAKE_PAGES];
         unsigned n, since = 0;
-        int r = store_commit_begin(space_store, frozen_pages, frozen_epoch, &frozen_clock);
+        int r;
 
+        r = store_commit_begin(space_store,
+                               attaching && frozen_pages > snapshot_attach_slice ? snapshot_attach_slice : frozen_pages,
+                               first, &frozen_clock);
         while ((n = persist_host->frozen_take(ppns, TAKE_PAGES))) {
                 for (unsigned i = 0; i < n; i++) {
                         const void *page = capture_take(ppns[i]);
 
-                        if (!r)
-                                r = page ? store_commit_page(space_store, ppns[i], page)
-                                         : store_commit_none(space_store, ppns[i]);
+                        if (attaching && ppns[i] == ROOT_PPN)
+                                root_copy = page;
+                        else if (!r)
+                                r = commit_page(ppns[i], page);
                         capture_done(ppns[i]);
-                        npages++;
+                        if (attaching && !r && ++nslice % snapshot_attach_slice == 0)
+                                r = slice_end();
+                        if (attaching)
+                                __atomic_store_n(&attach_pages, nslice, __ATOMIC_RELAXED);
                         if (++since % YIELD_PAGES)
                                 continue;
                         if (space_gate)
@@ -275,8 +309,36 @@ static int commit_pages(void)
                         persist_host->writer_yield();
                 }
         }
+        if (root_copy && !r)
+                r = commit_page(ROOT_PPN, root_copy);
         capture_close();
         return r ? r : store_commit_end(space_store);
+}
+
+/* The space goes on in memory alone, as before. */
+static uint64_t let_go_of_store(uint64_t arg)
+{
+        (void)arg;
+        space_store = NULL;
+        space_gate = 0;
+        return 0;
+}
+
+static void attach_end(int error)
+{
+        void (*done)(int) = attach_done;
+
+        attaching = false;
+        attach_done = NULL;
+        if (!done)
+                return;
+        if (error) {
+                snapshot_at_barrier(let_go_of_store, 0);
+                capture_forget();
+                reclaim_forget();
+                persist_host->wake(space_page(0));
+        }
+        done(error);
 }
 
 static void commit(void)
@@ -285,18 +347,26 @@ static void commit(void)
 
         while (!capture_reserve(reclaim_copies()) && reclaim())
                 ;
-        if (capture_spare() < reclaim_copies())
-                return; /* only before the first commit: later what is set aside comes back by itself */
+        if (capture_spare() <
+            reclaim_copies()) { /* only before the first commit: later what is set aside comes back by itself */
+                if (attach_done)
+                        attach_end(-ENOMEM);
+                return;
+        }
         __atomic_store_n(&requested, 0, __ATOMIC_SEQ_CST); /* who asks from here on waits for the next one */
         barrier(true);
         r = commit_pages();
-        if (r) {
+        if (r && attach_done) {
+                attach_end(r);
+        } else if (r) {
                 persist_host->log("persist: commits have stopped: %d. What was durable stays; nothing new is\n", r);
                 __atomic_store_n(&failure, r == -ENOSPC ? -ENOSPC : -EIO, __ATOMIC_RELEASE);
         } else {
                 ncommits++;
                 __atomic_store_n(&durable, frozen_epoch, __ATOMIC_RELEASE);
                 reclaim_disk();
+                if (attaching)
+                        attach_end(0);
         }
         persist_host->wake(&durable);
 }
@@ -328,6 +398,8 @@ static void set_due(void)
 void snapshot_step(uint64_t *next_ns)
 {
         *next_ns = 0;
+        if (!space_store)
+                return;
         pager_serve();
         if (failure)
                 return;
@@ -341,6 +413,8 @@ void snapshot_step(uint64_t *next_ns)
                 reclaim();
         else if (space_gate)
                 reclaim_look();
+        if (!space_store) /* attaching has failed */
+                return;
         pager_serve();
         if (!due)
                 set_due();
@@ -351,9 +425,14 @@ void snapshot_step(uint64_t *next_ns)
 
 void snapshot_stats(struct snapshot_stats *s)
 {
-        *s = (struct snapshot_stats){ncommits,         npages,
-                                     capture_copied(), __atomic_load_n(&durable, __ATOMIC_RELAXED),
-                                     pager_fetched(),  reclaim_evicted()};
+        *s = (struct snapshot_stats){ncommits,
+                                     npages,
+                                     capture_copied(),
+                                     __atomic_load_n(&durable, __ATOMIC_RELAXED),
+                                     pager_fetched(),
+                                     reclaim_evicted(),
+                                     __atomic_load_n(&attach_pages, __ATOMIC_RELAXED),
+                                     attach_total};
 }
 
 /* ---- a space and its store ---- */
@@ -361,17 +440,59 @@ void snapshot_stats(struct snapshot_stats *s)
 /* Numbers go on where the store's end. */
 static void epochs_begin(struct store *s)
 {
-        epoch = store_next_epoch(s);
+        if (epoch < store_next_epoch(s))
+                epoch = store_next_epoch(s);
         durable = epoch - 1;
         space_store = s;
         space_may_be_absent = true;
         reclaim_disk();
 }
 
-void space_attach(struct store *s)
+static void note_present(ppn_t ppn)
 {
-        epochs_begin(s);
+        persist_host->page_set_present(ppn, true); /* the test knob's */
+        persist_host->page_note_dirty(ppn);
+        attach_total++;
+}
+
+/* With all CPUs parked: all that is in use belongs to the first frozen set, whether it was written in this epoch or not. */
+static uint64_t attach_begin(uint64_t arg)
+{
+        const struct root_page *root_page = root();
+
+        attach_total = attach_pages = 0;
+        note_present(ROOT_PPN);
+        for (unsigned cpu = 0; cpu < root_page->ncpus; cpu++)
+                note_present(CPU_PPN + cpu);
+        for (ppn_t ppn = RECORD_PPN + DATA_PPN / RECORDS_PAGE; ppn < RECORD_PPN + root_page->records_end / RECORDS_PAGE;
+             ppn++)
+                note_present(ppn);
+        for (ppn_t ppn = DATA_PPN; ppn < root_page->frontier; ppn++)
+                if (record(ppn)->kind != PAGE_FREE)
+                        note_present(ppn);
+        attaching = true;
+        epochs_begin((struct store *)arg);
         durable = 0;
+        return 0;
+}
+
+int space_attach(struct store *s, void (*done)(int error))
+{
+        struct space_stats now;
+        struct store_info info;
+        uint64_t used = 0;
+
+        must(!space_store, "a second store for the space");
+        space_stats(&now);
+        for (unsigned k = PAGE_FREE + 1; k < PAGE_KINDS; k++)
+                used += now.pages[k];
+        store_info(s, &info);
+        if (!store_room(s, reclaim_dirty_max(info.nblocks), used))
+                return -ENOSPC;
+        attach_done = done;
+        snapshot_at_barrier(attach_begin, (uint64_t)s);
+        snapshot_request();
+        return 0;
 }
 
 static int fetch_range(ppn_t first, ppn_t end)
@@ -436,6 +557,10 @@ int space_open(struct store *s, struct space_clock *clock)
         epochs_begin(s);
         space_fetch_at_once(true);
         r = pager_fetch(ROOT_PPN);
+        if (!r && !root()->magic) {
+                persist_host->log("persist: the store was never finished\n");
+                r = -ENOENT;
+        }
         if (!r && (root()->magic != ROOT_MAGIC || root()->layout != LAYOUT_VERSION || root()->ncpus > PERSIST_CPUS)) {
                 persist_host->log("persist: the space in the store is of layout %u, this kernel knows %u\n",
                                   root()->layout, LAYOUT_VERSION);
@@ -463,5 +588,8 @@ void snapshot_forget(void)
         requested = 0;
         ncommits = npages = due = 0;
         snapshot_idle = 0;
+        attaching = false;
+        attach_done = NULL;
+        attach_pages = attach_total = 0;
         snapshot_interval_ns = 100000000;
 }

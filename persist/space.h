@@ -143,6 +143,7 @@ void snapshot_barrier_stats(struct barrier_stats *s);
 /* Test knobs and checkers. Checkers run while all CPUs are parked and panic with what they found. */
 extern uint32_t space_absent_per_mille; /* at each barrier this share of evictable pages is made absent */
 extern bool space_check_each_barrier;   /* P1, P3, P4, P12 at every barrier */
+extern uint32_t snapshot_attach_slice;  /* pages that a commit of an attached space's first state takes; 16384 */
 void space_check_p1(void);
 void space_check_p12(void);
 void space_check_pages(void); /* every page is in exactly one list or in use; counts agree */
@@ -174,16 +175,20 @@ struct store *snapshot_store(void); /* the writer's alone; NULL: none */
 uint64_t snapshot_pause(unsigned per_mille);
 
 /*
- * A space on a store (persist/store/store.h). space_open: the state of the store's last commit becomes the space's, pages that must be resident are read, all others come
- * when they are touched; instead of space_create. space_attach: the space that space_create made goes to the store, which must be empty, with the first commit.
- * Both: boot, one CPU, before its first section. 0; -ENOENT: the store is empty; -EIO, -ENOMEM; -EINVAL: made for another place or by another kernel.
+ * A space on a store (persist/store/store.h).
+ * space_open, at boot, one CPU, before its first section, instead of space_create: the state of the store's last commit becomes the space's, pages that must be resident are read, all others
+ * come when they are touched. 0; -ENOENT: the store is empty, or was never finished (below); -EIO, -ENOMEM; -EINVAL: made for another place or by another kernel.
+ * space_attach, outside sections, by who is or will be the writer: the space, in memory alone till now, goes to the store, which must be empty, with the first commit. All that is in use at
+ * its barrier belongs to it. A large space takes several commits on the disk, the root page last; a store without one was never finished. done, if not NULL: called by the writer when that is over;
+ * with an error the space is in memory alone again, as if nothing had been, and the store is the caller's. Without done, commits stop as after any other error.
+ * 0; -ENOSPC: the disk is too small.
  */
 struct store;
 struct space_clock {
         uint64_t mono_ns, real_ns; /* at the barrier of the recovered state */
 };
 int space_open(struct store *s, struct space_clock *clock);
-void space_attach(struct store *s);
+int space_attach(struct store *s, void (*done)(int error));
 /*
  * The writer's: the kept snapshot becomes the newest state of the store, with this clock. 0: the machine must start again now, without another commit. Else, if -ENOSPC, -EINVAL
  * (made by another kernel), -EIO or -ENOMEM came before the commit, nothing has changed.
@@ -200,6 +205,7 @@ extern uint64_t
 struct snapshot_stats {
         uint64_t commits, pages, copied; /* pages committed; of those, copied because somebody wrote first */
         uint64_t durable_epoch, fetched, evicted;
+        uint64_t attach_pages, attach_total; /* of the first state on a store that was attached in this life */
 };
 void snapshot_stats(struct snapshot_stats *s);
 

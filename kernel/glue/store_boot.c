@@ -109,7 +109,10 @@ struct store *store_boot_store(void)
 
 void store_boot_attach(void)
 {
-        space_attach(store);
+        int r = space_attach(store, NULL);
+
+        if (r)
+                panic("the disk of the store is too small: error %d", r);
 }
 
 void store_boot_run(void)

@@ -185,7 +185,7 @@ static void first_life(void)
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
         assert_int_equal(space_create(), 0);
-        space_attach(store);
+        assert_int_equal(space_attach(store, NULL), 0);
         hosted_cpu_ready();
         hosted_run(run_section, make_table);
         nhistory = 0;
@@ -407,7 +407,7 @@ static void larger_than_memory(void **state)
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
         assert_int_equal(space_create(), 0);
-        space_attach(store);
+        assert_int_equal(space_attach(store, NULL), 0);
         hosted_cpu_ready();
         hosted_run(run_section, make_many);
         for (unsigned i = 0; i < 4 * MANY; i++) {
@@ -470,7 +470,7 @@ static void full_disk(void **state)
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
         assert_int_equal(space_create(), 0);
-        space_attach(store);
+        assert_int_equal(space_attach(store, NULL), 0);
         hosted_cpu_ready();
         hosted_run(run_section, make_many);
         for (unsigned round = 0; round < 2; round++) {
@@ -818,12 +818,159 @@ static void time_travel(void **state)
         simdisk_free(&disk);
 }
 
+/* ---- a space that runs gets a store ---- */
+
+static int attached; /* 1: not yet */
+
+static void note_attached(int error)
+{
+        attached = error;
+}
+
+static void memory_life(void)
+{
+        hosted_open(8192);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_create(), 0);
+        hosted_cpu_ready();
+        hosted_run(run_section, make_table);
+        mutate(60);
+        snapshot_barrier(); /* part of what it has is clean */
+        mutate(10);
+        nhistory = 0;
+}
+
+static void attach_to(uint64_t nblocks, uint32_t fail_writes)
+{
+        static const uint8_t uuid[16] = {9};
+        uint64_t next;
+
+        simdisk_init(&disk, nblocks, rng);
+        assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
+        simdisk_settle(&disk);
+        assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        attached = 1;
+        if (space_attach(store, note_attached))
+                return;
+        disk.fail_writes = fail_writes;
+        hosted_on_yield = mutate_in_yield;
+        while (attached == 1)
+                snapshot_step(&next);
+        hosted_on_yield = NULL;
+        disk.fail_writes = 0;
+}
+
+/* What a cut leaves of the first state is that state whole, or says that it was never finished. */
+static void attach_while_running(void **state)
+{
+        unsigned whole = 0, unfinished = 0;
+        uint64_t at_barrier, end;
+        struct space_clock clock;
+
+        (void)state;
+        hosted_quiet = true;
+        rng = 99;
+        snapshot_attach_slice = 64;
+        memory_life();
+        at_barrier = sum();
+        attach_to(BLOCKS, 0);
+        assert_int_equal(attached, 0);
+        end = disk.nops;
+        assert_int_not_equal(sum(), at_barrier); /* it went on meanwhile */
+        assert_true(snapshot_has_store());
+        mutate(20);
+        commit_now(true);
+        power_off();
+        for (unsigned cut = 0; cut < CUTS; cut++) {
+                size_t at = cut % 4 ? pick(end + 1) : end;
+                struct simdisk past;
+                int r;
+
+                simdisk_init(&past, BLOCKS, rng);
+                simdisk_cut(&disk, at, (enum cut_mode)(cut % CUT_MODES), &rng, &past);
+                assert_int_equal(store_open(&past.d, 100 + cut, &store), 0);
+                hosted_open(8192);
+                hosted_cpu_enter(0);
+                space_types_register(test_types, T_TYPES);
+                r = space_open(store, &clock);
+                if (!r) {
+                        hosted_cpu_ready();
+                        space_fetch_at_once(false);
+                        assert_true(sum() == at_barrier);
+                        check_structure();
+                        assert_int_equal(store_check(store, true, NULL, NULL), 0);
+                        whole++;
+                } else {
+                        assert_int_equal(r, -ENOENT);
+                        assert_true(at < end);
+                        unfinished++;
+                }
+                power_off();
+                simdisk_free(&past);
+        }
+        assert_true(whole && unfinished);
+        assert_int_equal(store_open(&disk.d, 99, &store), 0);
+        open_life();
+        assert_true(sum() == history[0].sum);
+        power_off();
+        simdisk_free(&disk);
+        snapshot_attach_slice = 16384;
+}
+
+static void grow(void)
+{
+        section_changes();
+        for (unsigned i = 0; i < 50; i++)
+                (void)space_page_alloc_zeroed(PAGE_ANON);
+}
+
+/* A disk that fails, or is too small: the space goes on in memory alone, and can get another one. */
+static void attach_fails(void **state)
+{
+        uint64_t before;
+
+        (void)state;
+        hosted_quiet = true;
+        rng = 5;
+        memory_life();
+        for (unsigned i = 0; i < 12; i++)
+                hosted_run(run_section, grow);
+        before = sum();
+        attach_to(512, 0);
+        assert_int_equal(attached, 1);
+        assert_true(sum() == before && !snapshot_has_store());
+        store_close(store);
+        simdisk_free(&disk);
+        attach_to(BLOCKS, 1000);
+        assert_int_equal(attached, -EIO);
+        assert_false(snapshot_has_store());
+        store_close(store);
+        simdisk_free(&disk);
+        mutate(50);
+        snapshot_barrier();
+        check_structure();
+        space_check_each_barrier = true; /* as before: without a store the checkers run */
+        snapshot_barrier();
+        space_check_each_barrier = false;
+        before = sum();
+        attach_to(BLOCKS, 0);
+        assert_int_equal(attached, 0);
+        power_off();
+        assert_int_equal(store_open(&disk.d, 99, &store), 0);
+        open_life();
+        assert_true(sum() == before);
+        power_off();
+        simdisk_free(&disk);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST_ALONE(commits_while_running), TEST_ALONE(cadence),     TEST_ALONE(failing_disk),
                 TEST_ALONE(larger_than_memory),    TEST_ALONE(full_disk),   TEST_ALONE(time_travel),
-                TEST_ALONE(damaged_page),          TEST_ALONE(other_space), TEST_ALONE(rollback_without_room)};
+                TEST_ALONE(damaged_page),          TEST_ALONE(other_space), TEST_ALONE(rollback_without_room),
+                TEST_ALONE(attach_while_running),  TEST_ALONE(attach_fails)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
