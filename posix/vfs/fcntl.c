@@ -27,8 +27,18 @@ static long set_flags(struct call *c, struct file *f, uint32_t flags)
         return 0;
 }
 
+static bool owner_exists(uint32_t type, int32_t pid)
+{
+        return type == F_OWNER_PGRP  ? pgrp_find(pid) != NULL
+               : type == F_OWNER_PID ? process_find(pid) != NULL
+                                     : thread_find(pid) != NULL;
+}
+
+/* Numbers are checked when they are set, so what F_GETOWN gives is never taken for an error of another kind. */
 static long set_owner(struct call *c, struct file *f, uint32_t type, int32_t pid)
 {
+        if (pid && !owner_exists(type, pid))
+                return -ESRCH;
         lock(LOCK_FILE, f);
         changes(c);
         f->owner_type = type;
@@ -104,6 +114,8 @@ long sys_fcntl(struct call *c)
         case F_OFD_SETLKW:
                 return flock_fcntl(c, f, cmd, arg);
         case F_SETOWN:
+                if ((int32_t)arg == INT32_MIN)
+                        return -EINVAL;
                 return set_owner(c, f, (int32_t)arg < 0 ? F_OWNER_PGRP : F_OWNER_PID,
                                  (int32_t)arg < 0 ? -(int32_t)arg : (int32_t)arg);
         case F_GETOWN:

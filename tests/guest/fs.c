@@ -710,6 +710,24 @@ TEST(descriptors)
         CHECK(syscall(SYS_close_range, b, b, 4) == 0 && fcntl(b, F_GETFD) == FD_CLOEXEC);
 }
 
+/* By the system call: musl's fcntl asks with F_GETOWN_EX. An owner is somebody; so what comes back is no error's number. */
+TEST(owner_of_a_descriptor)
+{
+        int fd;
+
+        fresh();
+        fd = make("f", "x");
+        CHECK(syscall(SYS_fcntl, fd, F_GETOWN) == 0);
+        CHECK(syscall(SYS_fcntl, fd, F_SETOWN, getpid()) == 0 && syscall(SYS_fcntl, fd, F_GETOWN) == getpid());
+        CHECK_ERR(syscall(SYS_fcntl, fd, F_SETOWN, -262678033), ESRCH);
+        CHECK_ERR(syscall(SYS_fcntl, fd, F_SETOWN, 262678033), ESRCH);
+        CHECK_ERR(syscall(SYS_fcntl, fd, F_SETOWN, INT_MIN), EINVAL);
+        CHECK(syscall(SYS_fcntl, fd, F_GETOWN) == getpid());
+        CHECK(setpgid(0, 0) == 0);
+        CHECK(syscall(SYS_fcntl, fd, F_SETOWN, -getpgrp()) == 0);
+        CHECK(syscall(SYS_fcntl, fd, F_SETOWN, 0) == 0 && syscall(SYS_fcntl, fd, F_GETOWN) == 0);
+}
+
 TEST(many_descriptors)
 {
         struct rlimit l;
