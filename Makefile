@@ -165,9 +165,14 @@ $(OUT)/cmdline: FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '$(CMDLINE)' | cmp -s - $@ || echo '$(CMDLINE)' >$@
 
-$(OUT)/phantom.iso: $(OUT)/kernel.stripped $(OUT)/rootfs.img $(OUT)/cmdline tests/tools/mkiso
+# What a disk needs to boot: the installer copies it, and a disk's image is made of it.
+$(OUT)/install/install.tar: $(OUT)/kernel.stripped $(OUT)/rootfs.img installer/mkboot installer/grub.cfg
+	$(call say,BOOT,$@)
+	$(Q)installer/mkboot $(@D) $(OUT)/kernel.stripped $(OUT)/rootfs.img
+
+$(OUT)/phantom.iso: $(OUT)/install/install.tar $(OUT)/cmdline tests/tools/mkiso
 	$(call say,ISO,$@)
-	$(Q)tests/tools/mkiso $@ $(OUT)/kernel.stripped $(OUT)/rootfs.img "$(CMDLINE)"
+	$(Q)tests/tools/mkiso $@ $(OUT)/kernel.stripped $(OUT)/rootfs.img "$(CMDLINE)" $(OUT)/install/install.tar
 
 pfsck: $(BUILD)/pfsck ## the program that proves a store or an image of a disk: build/pfsck IMAGE
 .PHONY: pfsck
@@ -181,8 +186,8 @@ $(BUILD)/mkstore $(BUILD)/pfsck: $(BUILD)/%: persist/tools/%.c $(wildcard persis
 
 # The store in an image stays; what boots is brought up to date.
 DISK_MB ?= 2048
-mkdisk = tests/tools/mkdisk $(BUILD)/phantom.img $(OUT)/kernel.stripped $(OUT)/rootfs.img $(BUILD)/mkstore --mb $(DISK_MB) --cmdline "$(CMDLINE)"
-DISK_NEEDS = $(OUT)/kernel.stripped $(OUT)/rootfs.img $(BUILD)/mkstore
+mkdisk = installer/mkdisk $(BUILD)/phantom.img $(OUT)/install $(BUILD)/mkstore --mb $(DISK_MB) --cmdline "$(CMDLINE)"
+DISK_NEEDS = $(OUT)/install/install.tar $(BUILD)/mkstore
 disk: $(DISK_NEEDS) ## make build/phantom.img, a disk that boots (BIOS, UEFI) and keeps everything; if it is there: bring its kernel up to date
 	$(call say,DISK,$(BUILD)/phantom.img)
 	$(Q)$(mkdisk)

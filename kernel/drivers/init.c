@@ -3,6 +3,7 @@
  * others are found on.
  */
 #include "kernel/drivers/block/partition.h"
+#include "kernel/drivers/block/ramdisk.h"
 #include "kernel/drivers/bus/pci.h"
 #include "kernel/drivers/bus/virtio.h"
 #include "kernel/drivers/input/i8042.h"
@@ -20,4 +21,5 @@ void drivers_init(void)
         pci_init();
         virtio_init();
         partitions_init();
+        ramdisk_init();
 }

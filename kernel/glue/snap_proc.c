@@ -7,6 +7,8 @@
  *                 keep            what is now is made durable, and kept until it is dropped
  *                 drop EPOCH      -EBUSY while it is mounted, -ENOENT
  *                 rollback EPOCH  that becomes the newest state, and the machine starts again; returns only if that cannot be
+ *                 attach DEVICE FIRST N  a space without a store gets one: N sectors of /dev/DEVICE from FIRST, all of whose contents go. Returns when this instant is
+ *                                 durable there. -EEXIST: there is one; -ENXIO: no such device; -EBUSY, -EROFS, -EINVAL, -ENOSPC: not on that one
  *                 interval MS     commits this often; 0: only when somebody waits for one
  *                 auto SECONDS    one is kept by itself this often; 0: none
  *               -ENODEV without a store
@@ -17,6 +19,7 @@
 #include "kernel/glue/snap_proc.h"
 #include "kernel/glue/old_pages.h"
 #include "kernel/glue/snap_request.h"
+#include "kernel/include/block.h"
 #include "kernel/include/cpu.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/sched.h"
@@ -30,6 +33,7 @@
 
 struct command {
         uint64_t op, epoch, commit, asked;
+        uint64_t device, sector, nsectors; /* of SNAP_ATTACH; the device by its index in this life */
 };
 struct asked {
         struct snap_request request;
@@ -84,8 +88,12 @@ static long ask(struct call *c, struct command *cmd)
                 if (!a)
                         return -ENOMEM;
                 a->slot = c->thread->slot;
-                a->request =
-                        (struct snap_request){.op = (enum snap_op)cmd->op, .epoch = cmd->epoch, .done = asked_done};
+                a->request = (struct snap_request){.op = (enum snap_op)cmd->op,
+                                                   .epoch = cmd->epoch,
+                                                   .device = block_by_index((unsigned)cmd->device),
+                                                   .sector = cmd->sector,
+                                                   .nsectors = cmd->nsectors,
+                                                   .done = asked_done};
                 f = spin_lock(&asked_lock);
                 a->next = all;
                 all = a;
@@ -97,7 +105,9 @@ static long ask(struct call *c, struct command *cmd)
                 return call_wait(c, CONDITION, NULL, UNINTERRUPTIBLE, NO_DEADLINE);
         r = a->request.status;
         asked_free(a);
-        return r == -ENOENT && cmd->op == SNAP_DROP && cmd->asked > 1 ? 0 : r;
+        if (cmd->asked > 1 && r == (cmd->op == SNAP_DROP ? -ENOENT : cmd->op == SNAP_ATTACH ? -EEXIST : 1))
+                return 0; /* it was done in the life before */
+        return r;
 }
 
 static long run(struct call *c, struct command *cmd)
@@ -117,11 +127,32 @@ static bool is(const char **text, const char *word)
         return true;
 }
 
+static long parse_attach(const char *text, struct command *cmd)
+{
+        const char *end = strchr(text, ' ');
+        char name[16] = "";
+        struct block_device *d;
+
+        if (!end || (size_t)(end - text) >= sizeof(name))
+                return -EINVAL;
+        memcpy(name, text, (size_t)(end - text));
+        if (!fmt_parse_u64(end + 1, 10, &text, &cmd->sector) || *text != ' ' ||
+            proc_parse_u64(text + 1, &cmd->nsectors))
+                return -EINVAL;
+        d = block_find(name);
+        if (!d)
+                return -ENXIO;
+        cmd->op = SNAP_ATTACH;
+        cmd->device = d->index;
+        return 0;
+}
+
 /* text NULL: the call goes on with the command that it keeps. */
 static long control(struct call *c, const char *text, size_t len, void *arg)
 {
         struct command *cmd = call_state(c, struct command);
         uint64_t n;
+        long r;
 
         (void)len;
         (void)arg;
@@ -134,6 +165,12 @@ static long control(struct call *c, const char *text, size_t len, void *arg)
                 cmd->op = SNAP_DROP;
         } else if (is(&text, "rollback ")) {
                 cmd->op = SNAP_ROLLBACK;
+        } else if (is(&text, "attach ")) {
+                r = parse_attach(text, cmd);
+                if (r)
+                        return r;
+                c->stage = PROC_WRITE_MORE;
+                return run(c, cmd);
         } else if (is(&text, "interval ")) {
                 if (proc_parse_u64(text, &n) || n > 3600000)
                         return -EINVAL;
@@ -204,6 +241,7 @@ static void show_status(struct proc_text *t, void *arg)
                 proc_printf(t, "pages_%s %lu\n", kinds[k], s.pages[k]);
         proc_printf(t, "commits %lu\ncommitted_pages %lu\ncopied_pages %lu\ndirty_pages %lu\nused_pages %lu\n",
                     commits.commits, commits.pages, commits.copied, s.dirty_now, used);
+        proc_printf(t, "attach_pages %lu\nattach_total %lu\n", commits.attach_pages, commits.attach_total);
         proc_printf(t, "pauses %lu\npause_p50_ns %lu\npause_p99_ns %lu\npause_max_ns %lu\n", b.count,
                     ticks_ns(snapshot_pause(500)), ticks_ns(snapshot_pause(990)), ticks_ns(b.pause_max));
         proc_printf(t, "store_blocks %lu\nstore_free %lu\nstore_pending %lu\nkept %lu\nincarnation %lu\n",

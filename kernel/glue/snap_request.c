@@ -4,10 +4,13 @@
  */
 #include "kernel/glue/snap_request.h"
 #include "kernel/glue/old_pages.h"
+#include "kernel/glue/store_disk.h"
 #include "kernel/glue/store_writer.h"
+#include "kernel/include/block.h"
 #include "kernel/include/cpu.h"
 #include "kernel/include/log.h"
 #include "kernel/include/power.h"
+#include "kernel/include/rng.h"
 #include "kernel/include/time.h"
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
@@ -29,8 +32,8 @@ void snap_submit(struct snap_request *r)
 {
         uint64_t f;
 
-        if (!snapshot_has_store()) {
-                r->status = -ENODEV;
+        if (snapshot_has_store() == (r->op == SNAP_ATTACH)) {
+                r->status = r->op == SNAP_ATTACH ? -EEXIST : -ENODEV;
                 r->done(r);
                 return;
         }
@@ -143,6 +146,70 @@ int snap_rollback(struct store *s, uint64_t epoch)
         panic("the machine went back to epoch %lu, and does not restart by itself: error %d", epoch, e);
 }
 
+/* ---- attaching: one request at a time, from here to attached() ---- */
+
+static struct snap_request *attach_request;
+static struct store_disk *attach_disk;
+static struct store *attach_store;
+
+static void attach_undo(void)
+{
+        if (attach_store)
+                store_close(attach_store);
+        if (attach_disk)
+                store_disk_close(attach_disk);
+        attach_store = NULL;
+        attach_disk = NULL;
+}
+
+static void attached(int error)
+{
+        struct snap_request *r = attach_request;
+
+        attach_request = NULL;
+        if (error) {
+                attach_undo();
+                store_device_claim(r->device, false);
+        }
+        klog(LOG_INFO, error ? "%s did not become the store: error %d. The space is in memory alone, as before"
+                             : "%s is the store of this space now", r->device->name, error);
+        r->status = error;
+        r->done(r);
+}
+
+static int attach(struct snap_request *r)
+{
+        uint8_t uuid[16];
+        uint64_t owner = 0;
+        int e;
+
+        if (r->device->claimed)
+                return -EBUSY;
+        if (r->device->read_only)
+                return -EROFS;
+        e = store_disk_open(r->device, r->sector, r->nsectors, &attach_disk);
+        if (e)
+                return e;
+        rng_bytes(uuid, sizeof(uuid));
+        while (!owner)
+                rng_bytes(&owner, sizeof(owner));
+        e = store_format(attach_disk, uuid, SPACE_START);
+        if (!e)
+                e = store_open(attach_disk, owner, &attach_store);
+        if (!e) {
+                attach_request = r;
+                store_device_claim(r->device, true);
+                e = space_attach(attach_store, attached);
+                if (e) {
+                        attach_request = NULL;
+                        store_device_claim(r->device, false);
+                }
+        }
+        if (e)
+                attach_undo();
+        return e;
+}
+
 static int carry_out(struct store *s, struct snap_request *r)
 {
         int e;
@@ -159,6 +226,8 @@ static int carry_out(struct store *s, struct snap_request *r)
                         return -EIO; /* it is gone */
                 e = store_read_at(s, r->epoch, r->ppn, r->buf);
                 return e == -ENOENT ? 0 : e; /* a page of zeroes */
+        case SNAP_ATTACH:
+                return snapshot_has_store() ? -EEXIST : attach(r);
         }
         return -EINVAL;
 }
@@ -233,15 +302,18 @@ void snap_serve(struct store *s)
 {
         struct snap_request *r;
 
-        if (!seen_once)
+        if (s && !seen_once)
                 publish_kept(s);
-
         while ((r = take())) {
                 r->status = carry_out(s, r);
-                if (r->op != SNAP_READ_PAGE)
+                if (r == attach_request)
+                        continue; /* attached() ends it */
+                if (s && r->op != SNAP_READ_PAGE)
                         publish_kept(s);
                 r->done(r);
         }
+        if (!s)
+                return;
         if (!snapshot_error())
                 policy(s);
         publish_info(s);

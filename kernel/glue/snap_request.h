@@ -13,6 +13,7 @@ enum snap_op {
         SNAP_DROP, /* epoch; -EBUSY while it is in use */
         SNAP_ROLLBACK, /* epoch becomes the newest state, and the machine starts again in it; done() only if that cannot be */
         SNAP_READ_PAGE, /* epoch, ppn; the page to buf */
+        SNAP_ATTACH, /* sectors of a device, all of whose contents go, become the store of the space that has none */
 };
 
 struct snap_request {
@@ -20,12 +21,14 @@ struct snap_request {
         uint64_t epoch;
         ppn_t ppn;
         void *buf;
+        struct block_device *device;
+        uint64_t sector, nsectors;
         int status;                           /* out: 0 or -Exxx */
         void (*done)(struct snap_request *r); /* by the writer, outside sections; at once where there is no store */
         struct snap_request *next;            /* the queue's */
 };
 
-/* Any context but interrupt handlers. Without a store the request is done at once, with -ENODEV. */
+/* Any context but interrupt handlers. Without a store a request is done at once, with -ENODEV, but for SNAP_ATTACH, for which a store is -EEXIST. */
 void snap_submit(struct snap_request *r);
 /* The writer, in its loop, between commits: carries out what was submitted, and keeps snapshots by the policy. */
 void snap_serve(struct store *s);

@@ -59,9 +59,7 @@ static int try(struct block_device *d)
         if (!r && d->read_only)
                 refuse(d, reason(-EROFS), -EROFS);
         if (!r) {
-                d->claimed = true;
-                if (d->whole)
-                        d->whole->claimed = true;
+                store_device_claim(d, true);
                 return 0;
         }
         if (r != -ENOENT && r != -EIO)
@@ -117,9 +115,7 @@ void store_boot_attach(void)
 
 void store_boot_run(void)
 {
-        if (!store)
-                return;
         space_fetch_at_once(false); /* from here on the store is the writer's alone */
-        if (writer_start(store))
+        if (writer_start())
                 panic("no memory for the store's writer");
 }

@@ -171,6 +171,13 @@ static int disk_flush(struct store_disk *d)
         return s->status ? -EIO : 0;
 }
 
+void store_device_claim(struct block_device *d, bool claimed)
+{
+        d->claimed = claimed;
+        if (d->whole)
+                d->whole->claimed = claimed;
+}
+
 void store_disk_close(struct store_disk *disk)
 {
         struct disk *k = container_of(disk, struct disk, d);

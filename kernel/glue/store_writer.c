@@ -24,9 +24,9 @@ static void run(void *arg)
         }
 }
 
-int writer_start(struct store *store)
+int writer_start(void)
 {
-        writer = worker_create("writer", run, store);
+        writer = worker_create("writer", run, NULL);
         return writer ? 0 : -ENOMEM;
 }
 

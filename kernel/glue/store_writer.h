@@ -4,9 +4,7 @@
 #pragma once
 #include "kernel/include/types.h"
 
-struct store;
-
-/* At boot, when the space has its store: from here on commits are made. 0 or -ENOMEM. */
-int writer_start(struct store *store);
+/* At boot: from here on commits are made, if the space has a store, or once it gets one. 0 or -ENOMEM. */
+int writer_start(void);
 void writer_yield(void); /* the writer itself, while it works */
 void writer_wake(void);  /* any context */

@@ -9,8 +9,10 @@ struct boot_info {
                 uint32_t width, height, pitch, bpp;
                 uint8_t red_pos, green_pos, blue_pos;
         } fb;               /* pa 0: none */
-        paddr_t archive_pa; /* boot archive (first module); 0: none */
+        paddr_t archive_pa; /* boot archive (first module of another name than `install`); 0: none */
         uint64_t archive_len;
+        paddr_t install_pa; /* what a disk needs to boot (module `install` of the live system, installer/README.md); 0: none */
+        uint64_t install_len;
         bool uefi;
         uint64_t entry_tsc; /* at the kernel's first instruction */
 };

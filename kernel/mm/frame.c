@@ -79,6 +79,9 @@ static void find_usable(void)
         }
         cut(0, PAGE_SIZE); /* address 0 means "none" */
         cut((paddr_t)image_start - KIMAGE_BASE, (paddr_t)image_end - KIMAGE_BASE);
+        if (boot_info.install_pa)
+                cut(ALIGN_DOWN(boot_info.install_pa, PAGE_SIZE),
+                    ALIGN_UP(boot_info.install_pa + boot_info.install_len, PAGE_SIZE));
         if (boot_info.archive_pa)
                 cut(ALIGN_DOWN(boot_info.archive_pa, PAGE_SIZE),
                     ALIGN_UP(boot_info.archive_pa + boot_info.archive_len, PAGE_SIZE));

@@ -79,6 +79,22 @@ static void add_range(uint64_t base, uint64_t length, bool usable)
                 ram_map[ram_ranges++] = (struct ram_range){start, end, usable};
 }
 
+static void take_module(const struct tag_module *m)
+{
+        char name[16];
+
+        if (m->tag.size < sizeof(*m) || m->start >= m->end)
+                return;
+        copy_text(name, sizeof(name), m->cmdline, m->tag.size - sizeof(*m));
+        if (strcmp(name, "install") == 0 && !boot_info.install_pa) {
+                boot_info.install_pa = m->start;
+                boot_info.install_len = m->end - m->start;
+        } else if (!boot_info.archive_pa) {
+                boot_info.archive_pa = m->start;
+                boot_info.archive_len = m->end - m->start;
+        }
+}
+
 static void take_memory(const struct tag_memory *t)
 {
         const char *at = (const char *)t->entries, *end = (const char *)t + t->tag.size;
@@ -135,14 +151,9 @@ void boot_init(uint32_t info_pa)
                         copy_text(boot_info.cmdline, sizeof(boot_info.cmdline), (const char *)(t + 1),
                                   t->size - sizeof(*t));
                         break;
-                case TAG_MODULE: {
-                        const struct tag_module *m = (const void *)t;
-                        if (t->size >= sizeof(*m) && !boot_info.archive_pa && m->start < m->end) {
-                                boot_info.archive_pa = m->start;
-                                boot_info.archive_len = m->end - m->start;
-                        }
+                case TAG_MODULE:
+                        take_module((const void *)t);
                         break;
-                }
                 case TAG_MEMORY:
                         take_memory((const void *)t);
                         break;
