@@ -172,7 +172,7 @@ $(OUT)/install/install.tar: $(OUT)/kernel.stripped $(OUT)/rootfs.img installer/m
 
 $(OUT)/phantom.iso: $(OUT)/install/install.tar $(OUT)/cmdline tests/tools/mkiso
 	$(call say,ISO,$@)
-	$(Q)tests/tools/mkiso $@ $(OUT)/kernel.stripped $(OUT)/rootfs.img "$(CMDLINE)" $(OUT)/install/install.tar
+	$(Q)tests/tools/mkiso $@ $(OUT)/kernel.stripped $(OUT)/rootfs.img "live $(CMDLINE)" $(OUT)/install/install.tar
 
 pfsck: $(BUILD)/pfsck ## the program that proves a store or an image of a disk: build/pfsck IMAGE
 .PHONY: pfsck

@@ -171,8 +171,10 @@ static void attached(int error)
                 attach_undo();
                 store_device_claim(r->device, false);
         }
-        klog(LOG_INFO, error ? "%s did not become the store: error %d. The space is in memory alone, as before"
-                             : "%s is the store of this space now", r->device->name, error);
+        klog(LOG_INFO,
+             error ? "%s did not become the store: error %d. The space is in memory alone, as before"
+                   : "%s is the store of this space now",
+             r->device->name, error);
         r->status = error;
         r->done(r);
 }

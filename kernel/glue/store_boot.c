@@ -13,6 +13,7 @@
 #define BLOCK_SECTORS 8u
 
 static struct store *store;
+static struct store_disk *disk; /* its disk */
 
 static noreturn void refuse(const struct block_device *d, const char *why, int error)
 {
@@ -42,7 +43,6 @@ static const char *reason(int error)
 /* 0: the store is on this device, and open; -ENOENT: there is none; -EIO: it cannot be read. Does not return if there is one that cannot be used. */
 static int try(struct block_device *d)
 {
-        struct store_disk *disk;
         uint64_t owner = 0;
         int r;
 
@@ -68,6 +68,44 @@ static int try(struct block_device *d)
         return r;
 }
 
+/* A live system writes to no disk, not even the attempt sector; it says what it sees. */
+static void look_only(struct block_device *d)
+{
+        int r;
+
+        if (d->nsectors < BLOCK_SECTORS || store_disk_open(d, 0, d->nsectors - d->nsectors % BLOCK_SECTORS, &disk))
+                return;
+        r = store_open(disk, 0, &store);
+        if (r != -ENOENT && r != -EIO)
+                klog(LOG_WARN,
+                     "%s has a Phantom that is installed; this live system leaves it alone. Start from that disk to go "
+                     "on with it",
+                     d->name);
+        if (!r)
+                store_close(store);
+        store_disk_close(disk);
+        store = NULL;
+}
+
+/* What is there of the space was never all of it, and is nobody's: the store is made anew. */
+static void begin_anew(const struct block_device *d)
+{
+        uint8_t uuid[16];
+        uint64_t owner = 0;
+        int r;
+
+        klog(LOG_WARN, "store: it was being made on %s when the power went: it begins anew", d->name);
+        store_close(store);
+        rng_bytes(uuid, sizeof(uuid));
+        while (!owner)
+                rng_bytes(&owner, sizeof(owner));
+        r = store_format(disk, uuid, SPACE_START);
+        if (!r)
+                r = store_open(disk, owner, &store);
+        if (r)
+                refuse(d, reason(r), r);
+}
+
 enum store_boot_result store_boot_open(struct space_clock *clock)
 {
         struct block_device *d = NULL, *unreadable = NULL;
@@ -76,6 +114,11 @@ enum store_boot_result store_boot_open(struct space_clock *clock)
 
         if (boot_option("nostore", NULL, 0))
                 return STORE_NONE;
+        if (boot_option("live", NULL, 0)) {
+                for (unsigned i = 0; i < block_count(); i++)
+                        look_only(block_by_index(i));
+                return STORE_NONE;
+        }
         for (unsigned i = 0; !store && i < block_count(); i++) {
                 d = block_by_index(i);
                 if (try(d) == -EIO)
@@ -87,6 +130,8 @@ enum store_boot_result store_boot_open(struct space_clock *clock)
                 return STORE_NONE;
         r = space_open(store, clock);
         store_info(store, &info);
+        if (r == -ENOENT && info.epoch)
+                begin_anew(d);
         if (r == -ENOENT) {
                 klog(LOG_INFO, "store: empty, on %s, %lu MiB", d->name, info.nblocks >> 8);
                 return STORE_EMPTY;
