@@ -49,7 +49,7 @@ OBJCOPY := objcopy
 # ---- ports: other people's sources (ports/README.md) ---------------------------------------------------------------
 
 KERNEL_PORTS  := libvterm lz4 xxhash font
-PROGRAM_PORTS := busybox
+PROGRAM_PORTS := busybox dosfstools mtools
 TEST_PORTS    := posixtestsuite
 port_stamps = $(1:%=$(BUILD)/ports/%.stamp)
 
