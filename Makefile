@@ -68,7 +68,7 @@ ports: $(call port_stamps,$(KERNEL_PORTS) $(PROGRAM_PORTS) $(TEST_PORTS)) ## bui
 KERNEL_GENERATED :=
 KERNEL_OBJS      :=
 KERNEL_EXCLUDE   :=
--include $(wildcard kernel/build.mk persist/build.mk posix/build.mk pvm/build.mk)
+-include $(wildcard kernel/build.mk persist/build.mk posix/build.mk pvm/build.mk installer/build.mk)
 
 KERNEL_DIRS := $(wildcard kernel persist posix)
 KERNEL_SRCS := $(filter-out $(KERNEL_EXCLUDE),$(sort $(shell find $(KERNEL_DIRS) \

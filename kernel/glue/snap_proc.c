@@ -9,6 +9,7 @@
  *                 rollback EPOCH  that becomes the newest state, and the machine starts again; returns only if that cannot be
  *                 attach DEVICE FIRST N  a space without a store gets one: N sectors of /dev/DEVICE from FIRST, all of whose contents go. Returns when this instant is
  *                                 durable there. -EEXIST: there is one; -ENXIO: no such device; -EBUSY, -EROFS, -EINVAL, -ENOSPC: not on that one
+ *                 format DEVICE FIRST N  the same sectors become an empty store, for a system that is yet to start
  *                 interval MS     commits this often; 0: only when somebody waits for one
  *                 auto SECONDS    one is kept by itself this often; 0: none
  *               -ENODEV without a store
@@ -127,7 +128,7 @@ static bool is(const char **text, const char *word)
         return true;
 }
 
-static long parse_attach(const char *text, struct command *cmd)
+static long parse_place(const char *text, struct command *cmd)
 {
         const char *end = strchr(text, ' ');
         char name[16] = "";
@@ -142,7 +143,6 @@ static long parse_attach(const char *text, struct command *cmd)
         d = block_find(name);
         if (!d)
                 return -ENXIO;
-        cmd->op = SNAP_ATTACH;
         cmd->device = d->index;
         return 0;
 }
@@ -165,8 +165,9 @@ static long control(struct call *c, const char *text, size_t len, void *arg)
                 cmd->op = SNAP_DROP;
         } else if (is(&text, "rollback ")) {
                 cmd->op = SNAP_ROLLBACK;
-        } else if (is(&text, "attach ")) {
-                r = parse_attach(text, cmd);
+        } else if (is(&text, "attach ") || is(&text, "format ")) {
+                cmd->op = text[-7] == 'a' ? SNAP_ATTACH : SNAP_FORMAT;
+                r = parse_place(text, cmd);
                 if (r)
                         return r;
                 c->stage = PROC_WRITE_MORE;

@@ -32,7 +32,7 @@ void snap_submit(struct snap_request *r)
 {
         uint64_t f;
 
-        if (snapshot_has_store() == (r->op == SNAP_ATTACH)) {
+        if (r->op != SNAP_FORMAT && snapshot_has_store() == (r->op == SNAP_ATTACH)) {
                 r->status = r->op == SNAP_ATTACH ? -EEXIST : -ENODEV;
                 r->done(r);
                 return;
@@ -179,25 +179,36 @@ static void attached(int error)
         r->done(r);
 }
 
-static int attach(struct snap_request *r)
+/* An empty store where the request says; its disk is open. */
+static int format(const struct snap_request *r, struct store_disk **disk)
 {
         uint8_t uuid[16];
-        uint64_t owner = 0;
         int e;
 
         if (r->device->claimed)
                 return -EBUSY;
         if (r->device->read_only)
                 return -EROFS;
-        e = store_disk_open(r->device, r->sector, r->nsectors, &attach_disk);
+        e = store_disk_open(r->device, r->sector, r->nsectors, disk);
         if (e)
                 return e;
         rng_bytes(uuid, sizeof(uuid));
+        e = store_format(*disk, uuid, SPACE_START);
+        if (e)
+                store_disk_close(*disk);
+        return e;
+}
+
+static int attach(struct snap_request *r)
+{
+        uint64_t owner = 0;
+        int e = format(r, &attach_disk);
+
+        if (e)
+                return e;
         while (!owner)
                 rng_bytes(&owner, sizeof(owner));
-        e = store_format(attach_disk, uuid, SPACE_START);
-        if (!e)
-                e = store_open(attach_disk, owner, &attach_store);
+        e = store_open(attach_disk, owner, &attach_store);
         if (!e) {
                 attach_request = r;
                 store_device_claim(r->device, true);
@@ -214,6 +225,7 @@ static int attach(struct snap_request *r)
 
 static int carry_out(struct store *s, struct snap_request *r)
 {
+        struct store_disk *disk;
         int e;
 
         switch (r->op) {
@@ -228,6 +240,11 @@ static int carry_out(struct store *s, struct snap_request *r)
                         return -EIO; /* it is gone */
                 e = store_read_at(s, r->epoch, r->ppn, r->buf);
                 return e == -ENOENT ? 0 : e; /* a page of zeroes */
+        case SNAP_FORMAT:
+                e = format(r, &disk);
+                if (!e)
+                        store_disk_close(disk);
+                return e;
         case SNAP_ATTACH:
                 return snapshot_has_store() ? -EEXIST : attach(r);
         }

@@ -13,7 +13,8 @@ enum snap_op {
         SNAP_DROP, /* epoch; -EBUSY while it is in use */
         SNAP_ROLLBACK, /* epoch becomes the newest state, and the machine starts again in it; done() only if that cannot be */
         SNAP_READ_PAGE, /* epoch, ppn; the page to buf */
-        SNAP_ATTACH,    /* sectors of a device, all of whose contents go, become the store of the space that has none */
+        SNAP_FORMAT, /* sectors of a device, all of whose contents go, become an empty store; whether there is one or not */
+        SNAP_ATTACH, /* sectors of a device, all of whose contents go, become the store of the space that has none */
 };
 
 struct snap_request {

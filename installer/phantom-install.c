@@ -1,0 +1,635 @@
+/*
+ * phantom-install.c - puts the running system on a disk. It copies what boots, then has the kernel give the space its store there (/proc/phantom/control, `attach`), which takes the
+ * session along as it is; with --fresh the store is left empty, and the disk's first boot begins from the boot archive.
+ *
+ * Order of writes: the old table goes first, sector 0 comes last. So a power cut leaves a disk that boots, or one with nothing on it. This program goes on after
+ * the cut, too, if it came behind `attach`: it is part of the session. Everything from there on may be done twice.
+ */
+#include "gpt.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define ARCHIVE   "/dev/ram0"
+#define CONTROL   "/proc/phantom/control"
+#define STATUS    "/proc/phantom/status"
+#define DISKS_MAX 32
+#define PARTS_MAX 32
+
+struct disk {
+        char name[32], model[64];
+        uint64_t nsectors;
+        bool read_only;
+};
+
+static struct {
+        bool yes, fresh;
+        char disk[32], hostname[65], password[128], timezone[64];
+} want;
+static char work[] = "/tmp/phantom-install.XXXXXX"; /* files on their way; work[0] is 0 when there are none */
+extern char **environ;
+
+/* ---- messages ---- */
+
+static void files_remove(void);
+
+static void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+static void fail(const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        fprintf(stderr, "phantom-install: ");
+        vfprintf(stderr, fmt, ap);
+        fprintf(stderr, "\n");
+        va_end(ap);
+        files_remove();
+        exit(1);
+}
+
+static void usage(void)
+{
+        fputs("usage: phantom-install [--disk DISK] [--yes] [--fresh] [--config FILE]\n"
+              "       phantom-install --list\n"
+              "Puts this system on a disk, all of whose contents are lost. What runs now runs on from there; with "
+              "--fresh the\n"
+              "disk gets a system as it was before its first start.\n"
+              "  --disk DISK    /dev/vda, for example; without it you are asked\n"
+              "  --yes          nothing is asked\n"
+              "  --config FILE  lines hostname=NAME, password=ROOT'S PASSWORD, timezone=TZ (as in "
+              "TZ=CET-1CEST,M3.5.0,M10.5.0/3)\n"
+              "Exit status: 0 installed, 1 not (the message says why), 2 used wrongly.\n",
+              stderr);
+        exit(2);
+}
+
+static void step(const char *what)
+{
+        printf("%-34s", what);
+        fflush(stdout);
+}
+
+static void done(void)
+{
+        puts(" done");
+}
+
+/* ---- disks ---- */
+
+static bool read_line(const char *path, char *to, size_t size)
+{
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, to, size - 1);
+
+        if (fd >= 0)
+                close(fd);
+        if (n < 0)
+                return false;
+        while (n > 0 && isspace((unsigned char)to[n - 1]))
+                n--;
+        to[n] = 0;
+        return true;
+}
+
+/* Disks that one could install on: /sys/block without what is in memory, and drives for CDs. */
+static int disks_find(struct disk *disks)
+{
+        DIR *d = opendir("/sys/block");
+        struct dirent *e;
+        int n = 0;
+
+        while (d && n < DISKS_MAX && (e = readdir(d))) {
+                struct disk *k = &disks[n];
+                char path[128], text[64];
+
+                if (e->d_name[0] == '.' || !strncmp(e->d_name, "ram", 3) || !strncmp(e->d_name, "sr", 2) ||
+                    strlen(e->d_name) >= sizeof(k->name))
+                        continue;
+                snprintf(path, sizeof(path), "/sys/block/%s/partition", e->d_name);
+                if (access(path, F_OK) == 0)
+                        continue;
+                snprintf(path, sizeof(path), "/sys/block/%s/size", e->d_name);
+                if (!read_line(path, text, sizeof(text)))
+                        continue;
+                *k = (struct disk){.nsectors = strtoull(text, NULL, 10)};
+                strcpy(k->name, e->d_name);
+                snprintf(path, sizeof(path), "/sys/block/%s/ro", e->d_name);
+                k->read_only = read_line(path, text, sizeof(text)) && text[0] == '1';
+                snprintf(path, sizeof(path), "/sys/block/%s/device/model", e->d_name);
+                if (!read_line(path, k->model, sizeof(k->model)))
+                        k->model[0] = 0;
+                n++;
+        }
+        if (d)
+                closedir(d);
+        return n;
+}
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+        while (n && !*p)
+                p++, n--;
+        return !n;
+}
+
+/* What the first 64 KiB tell of a disk's contents, in words. */
+static void contents(const struct disk *k, char *to, size_t size)
+{
+        static uint8_t b[65536];
+        struct gpt_part parts[PARTS_MAX];
+        char path[64];
+        ssize_t n;
+        int fd, nparts;
+
+        snprintf(path, sizeof(path), "/dev/%s", k->name);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -1 : pread(fd, b, sizeof(b), 0);
+        if (fd >= 0)
+                close(fd);
+        if (n < (ssize_t)sizeof(b)) {
+                snprintf(to, size, fd < 0 ? "cannot be opened" : "cannot be read");
+                return;
+        }
+        nparts = gpt_read(b + SECTOR, k->nsectors, parts, PARTS_MAX);
+        if (nparts >= 0) {
+                size_t at = (size_t)snprintf(to, size, "%d partition%s", nparts, nparts == 1 ? "" : "s");
+
+                for (int i = 0; i < nparts && at < size; i++)
+                        if (!memcmp(parts[i].type, gpt_type_store, 16))
+                                at += (size_t)snprintf(to + at, size - at, ", an installed Phantom");
+                for (int i = 0; i < nparts && at < size; i++)
+                        at += (size_t)snprintf(to + at, size - at, "%s%s", i ? ", " : ": ",
+                                               parts[i].name[0] ? parts[i].name : "?");
+        } else if (all_zero(b, sizeof(b))) {
+                snprintf(to, size, "empty");
+        } else if (b[510] == 0x55 && b[511] == 0xaa) {
+                snprintf(to, size, "%s",
+                         all_zero(b + 446, 64) ? "a file system or boot program" : "partitions of the old kind (MBR)");
+        } else if (b[1080] == 0x53 && b[1081] == 0xef) {
+                snprintf(to, size, "a Linux file system");
+        } else {
+                snprintf(to, size, "something that is not known here");
+        }
+}
+
+static void disk_print(const struct disk *k)
+{
+        char what[256];
+
+        contents(k, what, sizeof(what));
+        printf("  /dev/%-10s %8.1f GiB  %-24s %s%s\n", k->name, (double)k->nsectors / 2097152,
+               k->model[0] ? k->model : "-", what, k->read_only ? " (read-only)" : "");
+}
+
+static void ask_line(const char *question, char *to, size_t size)
+{
+        printf("%s", question);
+        fflush(stdout);
+        if (!fgets(to, (int)size, stdin))
+                fail("nothing was chosen; nothing was changed");
+        to[strcspn(to, "\n")] = 0;
+}
+
+/* Which one: as asked for on the command line, or by the user. */
+static struct disk disk_choose(const struct disk *disks, int n)
+{
+        if (!n)
+                fail("no disk was found");
+        if (!want.disk[0]) {
+                if (want.yes)
+                        fail("--yes needs --disk: nothing is guessed");
+                puts("Disks:");
+                for (int i = 0; i < n; i++)
+                        disk_print(&disks[i]);
+                ask_line("Install on which one? ", want.disk, sizeof(want.disk));
+        }
+        for (int i = 0; i < n; i++)
+                if (!strcmp(disks[i].name, !strncmp(want.disk, "/dev/", 5) ? want.disk + 5 : want.disk))
+                        return disks[i];
+        fail("%s is no disk that one can install on; --list shows them", want.disk[0] ? want.disk : "that");
+}
+
+static void agree(const struct disk *k)
+{
+        char answer[64];
+
+        if (want.yes)
+                return;
+        puts("\nEverything on this disk will be lost:");
+        disk_print(k);
+        printf(want.fresh ? "It gets a fresh system; what runs now stays here, in memory.\n"
+                          : "What runs now goes on from there, this program included.\n");
+        ask_line("Type `yes` to agree: ", answer, sizeof(answer));
+        if (strcmp(answer, "yes"))
+                fail("not agreed; nothing was changed");
+}
+
+/* ---- what boots ---- */
+
+static void pwrite_all(int fd, const void *p, size_t n, uint64_t at, const char *what)
+{
+        const char *b = p;
+
+        while (n) {
+                ssize_t w = pwrite(fd, b, n, (off_t)at);
+
+                if (w <= 0)
+                        fail("%s cannot be written: %s. The disk is left without a system", what,
+                             w ? strerror(errno) : "it ends too soon");
+                b += w;
+                n -= (size_t)w;
+                at += (size_t)w;
+        }
+}
+
+static void flush(int fd)
+{
+        if (fsync(fd))
+                fail("the disk does not keep what is written: %s. It is left without a system", strerror(errno));
+}
+
+static void files_remove(void)
+{
+        static const char *const names[] = {"boot.img", "core.img",   "BOOTX64.EFI", "grub.cfg",
+                                            "kernel",   "rootfs.img", "options.cfg"};
+
+        if (!work[0] || strstr(work, "XXXXXX"))
+                return;
+        for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                char path[128];
+
+                snprintf(path, sizeof(path), "%s/%s", work, names[i]);
+                unlink(path);
+        }
+        rmdir(work);
+        work[0] = 0;
+}
+
+/* Runs a program of the system; its words go to a log that is shown when it fails. */
+static void run(const char *const words[])
+{
+        posix_spawn_file_actions_t actions;
+        char log[128], text[2048] = "";
+        int status, r;
+        pid_t pid;
+
+        snprintf(log, sizeof(log), "%s/log", work);
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        posix_spawn_file_actions_adddup2(&actions, 1, 2);
+        r = posix_spawnp(&pid, words[0], &actions, NULL, (char *const *)(uintptr_t)words, environ);
+        posix_spawn_file_actions_destroy(&actions);
+        if (r)
+                fail("%s cannot be run: %s", words[0], strerror(r));
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (status)
+                read_line(log, text, sizeof(text));
+        unlink(log);
+        if (status)
+                fail("%s failed: %s", words[0], text);
+}
+
+/* Unpacks the archive of the live system. */
+static void files_unpack(void)
+{
+        if (access(ARCHIVE, R_OK))
+                fail("this system was not started from the live CD, which has the files that a disk needs (%s)",
+                     ARCHIVE);
+        if (!mkdtemp(work))
+                fail("%s: %s", work, strerror(errno));
+        run((const char *[]){"tar", "-xf", ARCHIVE, "-C", work, NULL});
+}
+
+static void *file_read(const char *name, size_t *len)
+{
+        char path[128];
+        struct stat st;
+        void *p = NULL;
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/%s", work, name);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && !fstat(fd, &st) && (p = calloc(1, (size_t)st.st_size + SECTOR)) &&
+            read(fd, p, (size_t)st.st_size) == st.st_size)
+                *len = (size_t)st.st_size;
+        else
+                fail("the installation archive is damaged: no good %s in it", name);
+        close(fd);
+        return p;
+}
+
+/* The options that this kernel was started with go on, but for the one that makes it a live system. */
+static void options_write(void)
+{
+        char path[128], line[1024];
+        FILE *f;
+
+        if (!read_line("/proc/cmdline", line, sizeof(line)))
+                line[0] = 0;
+        snprintf(path, sizeof(path), "%s/options.cfg", work);
+        f = fopen(path, "w");
+        if (!f)
+                fail("%s: %s", path, strerror(errno));
+        fputs("set options=\"", f);
+        for (char *word = strtok(line, " "); word; word = strtok(NULL, " "))
+                if (strcmp(word, "live") && strcmp(word, "nostore"))
+                        fprintf(f, "%s ", word);
+        fputs("\"\n", f);
+        if (fclose(f))
+                fail("%s: %s", path, strerror(errno));
+}
+
+/* The EFI system partition: by mkfs.fat and mtools, which need no mount. */
+static void esp_write(const char *device)
+{
+        static const char *const files[][2] = {{"BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI"},
+                                               {"kernel", "::/boot/kernel"},
+                                               {"rootfs.img", "::/boot/rootfs.img"},
+                                               {"grub.cfg", "::/boot/grub/grub.cfg"},
+                                               {"options.cfg", "::/boot/grub/options.cfg"}};
+        char image[96], offset[32], kib[32];
+
+        snprintf(image, sizeof(image), "%s@@%u", device, ESP_FIRST * SECTOR);
+        snprintf(offset, sizeof(offset), "--offset=%u", ESP_FIRST);
+        snprintf(kib, sizeof(kib), "%u", ESP_SECTORS / 2);
+        run((const char *[]){"mkfs.fat", "-F", "32", "-s", "1", "-n", "PHANTOM", offset, device, kib, NULL});
+        run((const char *[]){"mmd", "-i", image, "::/EFI", "::/EFI/BOOT", "::/boot", "::/boot/grub", NULL});
+        for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+                char path[128];
+
+                snprintf(path, sizeof(path), "%s/%s", work, files[i][0]);
+                run((const char *[]){"mcopy", "-o", "-i", image, path, files[i][1], NULL});
+        }
+}
+
+/* ---- the store ---- */
+
+static uint64_t figure(const char *name)
+{
+        FILE *f = fopen(STATUS, "r");
+        char line[128];
+        uint64_t value = 0;
+
+        while (f && fgets(line, sizeof(line), f))
+                if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ' ')
+                        value = strtoull(line + strlen(name), NULL, 10);
+        if (f)
+                fclose(f);
+        return value;
+}
+
+/* Another process shows how far it is, once a second, while this one waits. */
+static pid_t progress_start(void)
+{
+        pid_t pid = fork();
+
+        if (pid)
+                return pid;
+        for (unsigned second = 1;; second++) {
+                uint64_t n, all;
+
+                sleep(1);
+                n = figure("attach_pages");
+                all = figure("attach_total");
+                if (n && all)
+                        printf("\r%-34s %3lu %%, %lu s left  ", "The running session", (unsigned long)(n * 100 / all),
+                               (unsigned long)((all - (n < all ? n : all)) * second / n));
+                fflush(stdout);
+        }
+}
+
+static int control(const char *command)
+{
+        int fd = open(CONTROL, O_WRONLY | O_CLOEXEC), r = 0;
+
+        if (fd < 0 || write(fd, command, strlen(command)) < 0)
+                r = errno;
+        if (fd >= 0)
+                close(fd);
+        return r;
+}
+
+static void store_write(const struct disk *k)
+{
+        char command[128];
+        pid_t shows;
+        int r;
+
+        snprintf(command, sizeof(command), "%s %s %u %lu", want.fresh ? "format" : "attach", k->name, STORE_FIRST,
+                 (unsigned long)gpt_store_sectors(k->nsectors));
+        step(want.fresh ? "An empty store" : "The running session");
+        shows = want.fresh ? 0 : progress_start();
+        r = control(command);
+        if (shows > 0) {
+                kill(shows, SIGKILL);
+                waitpid(shows, NULL, 0);
+        }
+        if (r == EEXIST)
+                fail("this system has its store on another disk already; --fresh can put a new system on this one");
+        if (r)
+                fail("the store cannot be made: %s. The disk is left without a system, and all goes on in memory as "
+                     "before",
+                     strerror(r));
+        done();
+}
+
+/* ---- settings ---- */
+
+static void config_read(const char *path)
+{
+        FILE *f = fopen(path, "r");
+        char line[256];
+
+        if (!f)
+                fail("%s: %s", path, strerror(errno));
+        for (unsigned n = 1; fgets(line, sizeof(line), f); n++) {
+                char *value = strchr(line, '=');
+
+                line[strcspn(line, "\n")] = 0;
+                if (!line[0] || line[0] == '#')
+                        continue;
+                if (value)
+                        *value++ = 0;
+                if (value && !strcmp(line, "hostname"))
+                        snprintf(want.hostname, sizeof(want.hostname), "%s", value);
+                else if (value && !strcmp(line, "password"))
+                        snprintf(want.password, sizeof(want.password), "%s", value);
+                else if (value && !strcmp(line, "timezone"))
+                        snprintf(want.timezone, sizeof(want.timezone), "%s", value);
+                else
+                        fail("%s:%u: hostname=, password= or timezone= was expected", path, n);
+        }
+        fclose(f);
+}
+
+static void text_write(const char *path, const char *fmt, const char *value)
+{
+        FILE *f = fopen(path, "w");
+
+        if (!f || fprintf(f, fmt, value) < 0 || fclose(f))
+                fail("%s: %s", path, strerror(errno));
+}
+
+static void hostname_check(void)
+{
+        const char *p = want.hostname;
+
+        for (; *p; p++)
+                if (!isalnum((unsigned char)*p) && *p != '-' && *p != '.')
+                        fail("`%s` is no host name: letters, digits, - and . only", want.hostname);
+}
+
+static void password_set(void)
+{
+        FILE *f = popen("chpasswd 2>/dev/null", "w");
+
+        if (!f || fprintf(f, "root:%s\n", want.password) < 0 || pclose(f))
+                fail("the password could not be set");
+}
+
+/* They are made in the running system, before it goes to the disk. */
+static void settings_apply(void)
+{
+        if (want.hostname[0]) {
+                hostname_check();
+                text_write("/etc/hostname", "%s\n", want.hostname);
+                if (sethostname(want.hostname, strlen(want.hostname)))
+                        fail("host name: %s", strerror(errno));
+        }
+        if (want.password[0])
+                password_set();
+        if (want.timezone[0]) {
+                if (strpbrk(want.timezone, "'\\\n"))
+                        fail("`%s` is no time zone", want.timezone);
+                mkdir("/etc/profile.d", 0755);
+                text_write("/etc/profile.d/timezone.sh", "export TZ='%s'\n", want.timezone);
+        }
+}
+
+/* ---- the whole ---- */
+
+static void boot_sectors(uint8_t *sector, uint64_t nsectors)
+{
+        uint32_t last = nsectors - 1 > UINT32_MAX ? UINT32_MAX : (uint32_t)(nsectors - 1);
+        const uint8_t entry[8] = {0, 0, 2, 0, 0xee, 0xff, 0xff, 0xff};
+
+        memcpy(sector + 446, entry, sizeof(entry));
+        memcpy(sector + 454, &(uint32_t){1}, 4);
+        memcpy(sector + 458, &last, 4);
+}
+
+static void install(const struct disk *k)
+{
+        static uint8_t nothing[(TABLE_SECTORS + 1) * SECTOR], head[TABLE_SECTORS * SECTOR],
+                tail[TABLE_SECTORS * SECTOR];
+        uint64_t tail_at = (k->nsectors - TABLE_SECTORS) * SECTOR;
+        size_t core_len, boot_len;
+        uint8_t *core, *boot;
+        char device[64];
+        int fd;
+
+        snprintf(device, sizeof(device), "/dev/%s", k->name);
+        if (k->read_only)
+                fail("%s is read-only", device);
+        if (k->nsectors < DISK_MIN)
+                fail("%s is too small: %u MiB are needed", device, DISK_MIN / 2048);
+        if (gpt_make(k->nsectors, head, tail))
+                fail("no random numbers");
+        if (!want.fresh && figure("store"))
+                fail("this system has its store on another disk already; --fresh can put a new system on this one");
+        fd = open(device, O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+                fail("%s: %s", device,
+                     errno == EBUSY ? "it is in use, as the disk of this system's store" : strerror(errno));
+        files_unpack();
+        options_write();
+        core = file_read("core.img", &core_len);
+        boot = file_read("boot.img", &boot_len);
+        if (boot_len != SECTOR || core_len > (ESP_FIRST - CORE_FIRST) * SECTOR)
+                fail("the installation archive is damaged: GRUB's images have the wrong size");
+        boot_sectors(boot, k->nsectors);
+        if (!want.fresh)
+                settings_apply();
+
+        step("The old contents");
+        pwrite_all(fd, nothing, sizeof(nothing), 0, device);
+        pwrite_all(fd, nothing, sizeof(tail), tail_at, device);
+        flush(fd);
+        done();
+        step("What the machine starts from");
+        pwrite_all(fd, core, (core_len + SECTOR - 1) / SECTOR * SECTOR, CORE_FIRST * SECTOR, device);
+        esp_write(device);
+        flush(fd);
+        done();
+        files_remove();
+        store_write(k);
+        step("The partition table");
+        pwrite_all(fd, tail, sizeof(tail), tail_at, device);
+        pwrite_all(fd, head, sizeof(head), SECTOR, device);
+        flush(fd);
+        pwrite_all(fd, boot, SECTOR, 0, device);
+        flush(fd);
+        done();
+        ioctl(fd, BLKRRPART);
+        close(fd);
+        free(core);
+        free(boot);
+        if (want.fresh)
+                printf("\n%s has a fresh Phantom: take the CD out and start from it.\n", device);
+        else
+                printf("\nThis session lives on %s now. Take the CD out; pull the plug when you like: it goes on from "
+                       "there.\n",
+                       device);
+}
+
+int main(int argc, char **argv)
+{
+        struct disk disks[DISKS_MAX], k;
+        bool list = false;
+        int n;
+
+        for (int i = 1; i < argc; i++) {
+                if (!strcmp(argv[i], "--yes"))
+                        want.yes = true;
+                else if (!strcmp(argv[i], "--fresh"))
+                        want.fresh = true;
+                else if (!strcmp(argv[i], "--list"))
+                        list = true;
+                else if (!strcmp(argv[i], "--disk") && i + 1 < argc)
+                        snprintf(want.disk, sizeof(want.disk), "%s", argv[++i]);
+                else if (!strcmp(argv[i], "--config") && i + 1 < argc)
+                        config_read(argv[++i]);
+                else
+                        usage();
+        }
+        if (geteuid())
+                fail("only root can install");
+        n = disks_find(disks);
+        if (list) {
+                for (int i = 0; i < n; i++)
+                        disk_print(&disks[i]);
+                return 0;
+        }
+        if (want.fresh && (want.hostname[0] || want.password[0] || want.timezone[0]))
+                fail("settings are made in the running system, which --fresh does not take along");
+        k = disk_choose(disks, n);
+        agree(&k);
+        install(&k);
+        return 0;
+}
