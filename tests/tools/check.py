@@ -64,6 +64,7 @@ CHECK = {
     "guest-kills": command(f"{TOOLS}/kills.py", "guest", "4"),
     "fuzz": suite("fuzz", "all"),
     "boot": command(f"{TOOLS}/boottests.py"),
+    "install": command(f"{TOOLS}/installtests.py"),
     "bench": command(f"{TOOLS}/bench.py", "check"),
 }
 

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""installtests.py [NAME...] - from the live CD to a disk that starts by itself; `-l` lists the tests.
+
+Each test is a function below; its docstring says what it proves. Prints `PASS install NAME` or `FAIL install NAME why`.
+"""
+import os
+import re
+import sys
+
+import qemu
+from qemu import BUILD, Guest, phantom
+
+TESTS = {}
+
+
+class Wrong(Exception):
+    """A test failed: the system did something else than it should."""
+
+
+def test(function):
+    TESTS[function.__name__] = function
+    return function
+
+
+def expect(condition, message):
+    if not condition:
+        raise Wrong(message)
+
+
+def blank(name, mb):
+    path = os.path.join(BUILD, f"install-{name}.raw")
+    with open(path, "wb") as f:
+        f.truncate(mb << 20)
+    return path
+
+
+def untouched(path):
+    with open(path, "rb") as f:
+        while chunk := f.read(1 << 20):
+            if chunk.count(0) != len(chunk):
+                return False
+    return True
+
+
+# A session: a variable of the shell, a job that counts, a stopped job, a pipe with something in it, an unlinked open file.
+SESSION = ["x=kept; mkfifo /tmp/pipe; exec 5<>/tmp/pipe; echo in the pipe >&5",
+           "exec 6<>/tmp/gone; echo unlinked >&6; rm /tmp/gone",
+           "(n=0; while :; do n=$((n+1)); echo $n >/tmp/count; done) & true",
+           "sleep 10000 & kill -STOP $!; stopped=$!"]
+
+
+def session_begin(guest):
+    for line in SESSION:
+        guest.command(line)
+
+
+def count(guest):
+    # The file is empty for a moment each time.
+    _, output = guest.command("until n=$(cat /tmp/count) && [ \"$n\" ]; do :; done; echo $n")
+    return int(output.split()[-1])
+
+
+def session_goes_on(guest, at_least):
+    """After `at_least` was seen of the counter; true when everything is there, and it counts on."""
+    for command, end in [("echo $x", "kept"), ("head -n1 <&5", "in the pipe"), ("cat /proc/self/fd/6", "unlinked"),
+                         ("sed -n 's/^State:.\\(.\\).*/\\1/p' /proc/$stopped/status", "T")]:
+        _, output = guest.command(command)
+        expect(output.rstrip().endswith(end), f"{command}: {output!r}, not {end!r}")
+    now = count(guest)
+    expect(now >= at_least, f"the counter is at {now}, and was seen at {at_least} before the installation ended")
+    guest.command("sleep 1")
+    expect(count(guest) > now, "the counter stands still")
+
+
+def resumed(guest):
+    """A shell that goes on prints nothing by itself."""
+    guest.expect(r"MiB in use", total=300)
+    guest.send("\n")
+    guest.prompt(total=120)
+
+
+def install_and_boot(name, uefi, **disk):
+    """Session along, power cut right after, disk alone."""
+    path = blank(name, 256)
+    with Guest(name, phantom(), smp=2, disks=[path], uefi=uefi, **disk) as guest:
+        guest.prompt(total=300)
+        session_begin(guest)
+        status, output = guest.command("phantom-install --yes --disk /dev/vda", total=300)
+        expect(status == 0 and "lives on /dev/vda now" in output, output)
+        seen = count(guest)
+        guest.command("sync")
+        guest.kill()
+    with Guest(name, [], smp=1, disks=[path], uefi=uefi, **disk) as guest:
+        resumed(guest)
+        session_goes_on(guest, seen)
+        status, output = guest.command("grep -c . /proc/partitions; fsck.fat -n /dev/vda2; sed -n 's/^store //p' /proc/phantom/status")
+        expect(output.rstrip().endswith("1") and "vda2" in output, output)
+        guest.kill()
+    os.unlink(path)
+
+
+@test
+def bios():
+    """By BIOS: the session runs on from the disk, after a power cut right behind the installation."""
+    install_and_boot("bios", False)
+
+
+@test
+def uefi():
+    """By UEFI: the same."""
+    install_and_boot("uefi", True)
+
+
+@test
+def fresh():
+    """--fresh: the disk gets a system of its own; the session goes on in memory, and nothing of it is there. The live CD leaves what is installed alone, and says so."""
+    path = blank("fresh", 256)
+    with Guest("fresh", phantom(), smp=2, disks=[path]) as guest:
+        guest.prompt(total=300)
+        session_begin(guest)
+        status, output = guest.command("echo mine >/root/mine; phantom-install --yes --fresh --disk vda", total=300)
+        expect(status == 0 and "fresh Phantom" in output, output)
+        session_goes_on(guest, 1)
+        guest.kill()
+    with Guest("fresh", [], smp=1, disks=[path]) as guest:
+        guest.prompt(total=300)
+        _, output = guest.command("ls /root; sed -n 's/^store //p' /proc/phantom/status; echo first >/root/first; sync")
+        expect("mine" not in output and output.split()[-1] == "1", output)
+        guest.kill()
+    with Guest("fresh", phantom(), smp=1, disks=[path]) as guest:
+        guest.expect("has a Phantom that is installed", total=300)
+        guest.prompt(total=300)
+        _, output = guest.command("ls /root; phantom-install --list")
+        expect("first" not in output and "an installed Phantom" in output, output)
+        guest.kill()
+    os.unlink(path)
+
+
+@test
+def refusals():
+    """What cannot be, or was not agreed to, gets a message and status 1, and the disks stay as they are."""
+    small, good = blank("small", 16), blank("good", 256)
+    with Guest("refusals", phantom(), smp=1, disks=[small, good]) as guest:
+        guest.prompt(total=300)
+        for command, say, code in [("phantom-install --yes --disk vda", "too small", 1), ("phantom-install --yes --disk vdz", "no disk", 1),
+                                   ("phantom-install --yes", "needs --disk", 1), ("phantom-install --what", "usage", 2),
+                                   ("phantom-install --disk vdb </dev/null", "nothing was chosen", 1),
+                                   ("echo no | phantom-install --disk vdb", "not agreed", 1),
+                                   ("echo hostname=a/b >/tmp/c; phantom-install --yes --disk vdb --config /tmp/c", "no host name", 1),
+                                   ("echo color=red >/tmp/c; phantom-install --yes --disk vdb --config /tmp/c", "was expected", 1),
+                                   ("su user -c 'phantom-install --list' 2>&1", "only root", 1)]:
+            status, output = guest.command(command, total=120)
+            expect(status == code and say in output, f"{command}: {status}, {output!r}")
+        expect(not re.search(r"phantom-install\.", guest.command("ls /tmp")[1]), "files were left in /tmp")
+        guest.kill()
+    expect(untouched(small) and untouched(good), "a disk was written to")
+    os.unlink(small)
+    os.unlink(good)
+
+
+@test
+def settings():
+    """Host name, password and time zone of a configuration file are there, before and after."""
+    path = blank("settings", 256)
+    config = "printf 'hostname=attic\\npassword=sesame\\ntimezone=CET-1CEST\\n' >/tmp/config"
+    look = "hostname; cat /etc/hostname; grep -c '^root:[^:]\\{8\\}' /etc/shadow; cat /etc/profile.d/timezone.sh"
+    with Guest("settings", phantom(), smp=1, disks=[path]) as guest:
+        guest.prompt(total=300)
+        status, output = guest.command(f"{config}; phantom-install --yes --disk vda --config /tmp/config", total=300)
+        expect(status == 0, output)
+        guest.command("sync")
+        guest.kill()
+    with Guest("settings", [], smp=1, disks=[path]) as guest:
+        resumed(guest)
+        _, output = guest.command(look)
+        expect(output.count("attic") == 2 and "\n1" in output.replace("\r", "") and "CET-1CEST" in output, output)
+        guest.kill()
+    os.unlink(path)
+
+
+def main():
+    if sys.argv[1:] == ["-l"]:
+        print("\n".join(TESTS))
+        return
+    failed = 0
+    for name in sys.argv[1:] or TESTS:
+        try:
+            TESTS[name]()
+            print(f"PASS install {name}", flush=True)
+        except (Wrong, qemu.Hang) as why:
+            print(f"FAIL install {name} {why}", flush=True)
+            failed += 1
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
