@@ -531,7 +531,7 @@ static void start_many(uint64_t nblocks)
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
         assert_int_equal(space_create(), 0);
-        space_attach(store);
+        assert_int_equal(space_attach(store, NULL), 0);
         hosted_cpu_ready();
         hosted_run(run_section, make_many);
 }
