@@ -2906,7 +2906,6 @@ static void gen_variable(struct gen *g, struct node *node)
         if (node->a) {
                 v = gen_expression(g, node->a, ANYWHERE);
                 v = convert(g, v, type, ASSIGNED, node->a->at, ANYWHERE);
-                v = v.kind == V_REGISTER ? v : v;
         }
         bool fresh = false;
         if (node->a && v.kind == V_REGISTER && v.temp && v.type->machine == type->machine) {

@@ -132,13 +132,11 @@ struct name *name_cstr(const char *text)
 
 struct name *name_cat(const char *a, const char *b, const char *c)
 {
-        size_t la = strlen(a), lb = strlen(b), lc = strlen(c);
+        size_t len = strlen(a) + strlen(b) + strlen(c);
         struct mark mark = arena_mark(&passing);
-        char *text = arena_alloc(&passing, la + lb + lc + 1);
-        memcpy(text, a, la);
-        memcpy(text + la, b, lb);
-        memcpy(text + la + lb, c, lc);
-        struct name *name = name_of(text, la + lb + lc);
+        char *text = arena_alloc(&passing, len + 1);
+        snprintf(text, len + 1, "%s%s%s", a, b, c);
+        struct name *name = name_of(text, len);
         arena_release(&passing, mark);
         return name;
 }

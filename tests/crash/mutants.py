@@ -111,7 +111,7 @@ SPACE = [
     ("damage-forgotten", "pager.c", "damaged[ndamaged++] = (uint32_t)ppn;", ";", "snapshot"),
     ("absent-is-there", "pager.c", "if (persist_host->page_present(ppn))\n                return 0;\n        frame", "return 0;\n        frame", "snapshot"),
     ("full-unnoticed", "reclaim.c", "full = !store_room(space_store, most, most);", "full = false;", "snapshot"),
-    ("dirty-unbounded", "reclaim.c", "|| persist_host->dirty_count() > dirty_max();", ";", "snapshot"),
+    ("dirty-unbounded", "reclaim.c", "|| persist_host->dirty_count() > reclaim_dirty_max(disk_blocks);", ";", "snapshot"),
     ("hand-stays", "reclaim.c", "                hand++;\n", "", "snapshot"),
     ("owned-slab-evicted", "snapshot.c", "&& !((const struct slab *)space_page(ppn))->owner;", ";", "snapshot"),
     ("data-not-rolled-back", "rollback.c", "return e ? e : range(r, DATA_PPN, frontier);", "return e;", "snapshot"),
