@@ -17,4 +17,6 @@ host: $(BUILD)/host/lib.stamp
 
 check-plc: $(BUILD)/host/plc $(BUILD)/host/plc-asan $(BUILD)/host/pvm $(BUILD)/host/lib.stamp ## tests of the compiler, the class library and the native programs
 	@tests/plc/run.py $(PARTS)
-.PHONY: check-plc
+bench-plc: $(BUILD)/host/plc ## lines a second of the compiler
+	@tests/plc/speed.py $<
+.PHONY: check-plc bench-plc

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """run.py - tests of the compiler and of what is written in the Phantom language. Prints PASS and FAIL lines.
 
-    run.py [--update] [PART...]     parts: run errors language lib programs fuzz
+    run.py [--update] [PART...]     parts: run errors language lib programs loading fuzz
 
 run/NAME.ph            is compiled, .test.NAME is run; its output is NAME.out
 errors/NAME.ph         is compiled (with the options in its first line, behind `// plc`); the messages are NAME.expected
 pvm/plc/LANGUAGE.md    each ```phantom block is compiled and .example.NAME run; the ```output block behind it is the output, ```messages what the compiler says
 pvm/lib/tests          every class there is run; the library's own tests throw when they fail
 pvm/programs           each with arguments and, if there is one, programs/NAME.in as its input; its output is programs/NAME.out
+loading                the compiler reads class files that somebody has tampered with (PLC_FUZZ_SEED=)
 fuzz                   mutated sources (PLC_FUZZ= how many, PLC_FUZZ_SEED=)
 """
 import glob
 import os
+import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -161,6 +164,41 @@ def part_programs():
             report(f"plc programs {name}", f"  status {status}: {messages}" if status else golden(path + ".out", text))
 
 
+def part_loading():
+    rng = random.Random(int(os.environ.get("PLC_FUZZ_SEED", "1")))
+    compiler = os.path.join(BUILD, "host/plc-asan")
+    refused = 0
+    with tempfile.TemporaryDirectory() as folder:
+        source = os.path.join(folder, "a.ph")
+        with open(source, "w", encoding="utf-8") as f:
+            f.write("package .test;\nimport .phantom.util.*;\nclass a extends testing\n{\n    void test()\n    {\n        var l : list = new list();\n"
+                    "        foreach( x in l.add( 1 ) ) equal( x, 1 );\n        l.sort( new reversed( new natural() ) ).last();\n        l.8( 1 );\n    }\n};\n")
+        lib = os.path.join(folder, "lib")
+        shutil.copytree(LIB, lib)
+        paths = [os.path.join(at, name) for at, _, names in os.walk(lib) for name in names if re.match("(list|testing|iterator|reversed)\\.", name)]
+        for number in range(int(os.environ.get("PLC_LOADING", "150"))):
+            path = rng.choice(paths)
+            with open(path, "rb") as f:
+                whole = f.read()
+            data = bytearray(whole)
+            for _ in range(rng.choice((1, 1, 2, 8))):
+                at = rng.randrange(rng.choice((56, len(data))))
+                data[at] = rng.choice((0, 1, 255, data[at] ^ 1 << rng.randrange(8), rng.randrange(256)))
+            if rng.randrange(8) == 0:
+                del data[rng.randrange(len(data)):]
+            with open(path, "wb") as f:
+                f.write(data)
+            status, _, messages = run([compiler, "-w", "-L", lib, "-o", os.path.join(folder, "out"), source])
+            refused += status != 0
+            with open(path, "wb") as f:
+                f.write(whole)
+            if status not in (0, 1) or (status and "plc: " not in messages):
+                report(f"plc loading {number}", f"  status {status}: {messages[-2000:]}")
+                return
+        status, _, messages = run([compiler, "-w", "-L", lib, "-o", os.path.join(folder, "out"), source])
+        report(f"plc loading: {refused} damaged files refused", messages if status or not refused else "")
+
+
 def part_fuzz():
     compiler = os.path.join(BUILD, "host/plc-asan")
     sources = [path for pattern in ("tests/plc/run/*.ph", "tests/plc/errors/*.ph", "pvm/lib/**/*.ph", "pvm/programs/*.ph")
@@ -173,6 +211,7 @@ def part_fuzz():
 
 def main():
     names = [name for name in sys.argv[1:] if not name.startswith("-")]
+    os.environ["ASAN_OPTIONS"] = "detect_leaks=0"  # the compiler leaves its memory to the end of the process
     parts = {name[5:]: value for name, value in globals().items() if name.startswith("part_")}
     for name in names or parts:
         parts[name]()
