@@ -602,6 +602,12 @@ static int missing_await(struct thread *t, const struct missing *m)
         if (r > 0 && sched_sleep(st, SCHED_WAITING, false, false))
                 sched_leave();
         waiter_remove(&st->page);
+        if (r >
+            0) { /* a wake for the call itself, which it cannot look at yet: others go first, among them the writer */
+                sched_yield(st);
+                sched_preempted(st);
+                sched_leave();
+        }
         return r < 0 ? r : 0;
 }
 
