@@ -182,6 +182,7 @@ void reclaim_note(void);    /* sets it if there is a reason; from faults */
 void reclaim_disk(void);    /* the writer, at the beginning and after each commit */
 bool reclaim_disk_full(void);
 bool reclaim_must_wait(void);
+extern bool space_at_once;            /* space_fetch_at_once */
 void reclaim_gate(struct section *s); /* may abandon the section that is about to begin */
 void reclaim_room(
         void); /* space_room: no frames. Returns if nothing can be done, else abandons the section, until the writer has made room */

@@ -64,7 +64,7 @@ void reclaim_disk(void)
 
 bool reclaim_must_wait(void)
 {
-        if (!space_store || snapshot_error())
+        if (!space_store || space_at_once || snapshot_error()) /* the writer does not run, or can do nothing */
                 return false;
         if (__atomic_load_n(&capture_open, __ATOMIC_ACQUIRE) && capture_spare() < reclaim_copies())
                 return true;

@@ -7,7 +7,7 @@
 
 bool space_may_be_absent;
 bool space_checking;
-static bool at_once; /* [V] recovery in place */
+bool space_at_once; /* [V] recovery in place, booting: no writer runs */
 
 int space_create(void)
 {
@@ -56,7 +56,7 @@ void space_forget(void)
         check_forget();
         space_may_be_absent = false;
         space_checking = false;
-        at_once = false;
+        space_at_once = false;
 }
 
 void *space_root_get(enum root_slot slot)
@@ -74,7 +74,7 @@ void space_root_set(enum root_slot slot, void *object)
 
 void space_fetch_at_once(bool on)
 {
-        at_once = on;
+        space_at_once = on;
 }
 
 __attribute__((noinline)) static bool fault_absent(uint64_t addr, ppn_t ppn)
@@ -87,7 +87,7 @@ __attribute__((noinline)) static bool fault_absent(uint64_t addr, ppn_t ppn)
         r = record(ppn);
         if (r->kind == PAGE_FREE || r->kind >= PAGE_KINDS)
                 return false;
-        if (space_checking || at_once)
+        if (space_checking || space_at_once)
                 return pager_bring(ppn) == 0;
         if (!s || !s->active)
                 return false;

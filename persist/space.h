@@ -102,7 +102,7 @@ size_t space_bytes_size(const void *block); /* usable size */
  * Recovery, and when all CPUs are parked: nobody looks at anything, so all that was freed goes, and space_each shows only what is there.
  */
 void space_drain(void);
-/* While on, who meets an absent page gets it at once, also outside sections and after the first change: for recovery. space_open turns it on; off again before anybody else uses the store. */
+/* While on, who meets an absent page gets it at once, also outside sections and after the first change: for recovery, and a first boot. Nor does anybody wait for the writer, which does not run yet. space_open turns it on; off again before anybody else uses the store. */
 void space_fetch_at_once(bool on);
 /* Walk all live objects of a type (boot, checkers): no concurrent change of that type. In a walker of a checker, freed ones are left out. */
 void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg);

@@ -156,6 +156,7 @@ void store_boot_attach(void)
 
         if (r)
                 panic("the disk of the store is too small: error %d", r);
+        space_fetch_at_once(true);
 }
 
 void store_boot_run(void)
