@@ -2,6 +2,8 @@
  * init.c - probes every device once, in the order in which they need each other: what shows the log first, then what
  * others are found on.
  */
+#include "kernel/drivers/block/ahci.h"
+#include "kernel/drivers/block/nvme.h"
 #include "kernel/drivers/block/partition.h"
 #include "kernel/drivers/block/ramdisk.h"
 #include "kernel/drivers/bus/pci.h"
@@ -20,6 +22,8 @@ void drivers_init(void)
         power_button_init();
         pci_init();
         virtio_init();
+        nvme_init();
+        ahci_init();
         partitions_init();
         ramdisk_init();
 }

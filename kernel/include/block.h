@@ -5,7 +5,8 @@
 #pragma once
 #include "kernel/include/types.h"
 
-#define BLOCK_SEGS_MAX 17
+#define BLOCK_SEGS_MAX       17
+#define BLOCK_PARTITIONS_MAX 15 /* of a disk */
 
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD };
 struct block_request {
@@ -20,7 +21,8 @@ struct block_request {
         /* status 0 or -EIO; may be called on another CPU before submit returns */
         void (*done)(struct block_request *, int status);
         void *arg;
-        struct block_request *next; /* driver's */
+        struct block_request *next; /* driver's, as is `driver` */
+        void *driver;
 };
 struct block_device;
 struct block_ops {
@@ -38,14 +40,20 @@ struct block_device {
         char model[48];
         uint8_t type[16], uuid[16]; /* of a partition, as in its table; else zero */
         uint64_t nsectors;
-        uint32_t logical_block;                 /* bytes, a multiple of 512; requests keep to it */
-        uint32_t max_segs;                      /* of one request, 1 to BLOCK_SEGS_MAX */
-        uint32_t max_seg_bytes;                 /* 4096 at least */
-        uint32_t max_discard_sectors;           /* of one request */
-        uint32_t discard_align;                 /* sectors: what is discarded well */
+        uint32_t logical_block;       /* bytes, a multiple of 512; requests keep to it */
+        uint32_t physical_block;      /* bytes; what is written well. 0: as logical_block */
+        uint32_t max_segs;            /* of one request, 1 to BLOCK_SEGS_MAX */
+        uint32_t max_seg_bytes;       /* 4096 at least */
+        uint32_t seg_boundary;        /* segments meet at multiples of this, of physical addresses; 0: anywhere */
+        uint32_t max_discard_sectors; /* of one request */
+        uint32_t discard_align;       /* sectors: what is discarded well */
         bool read_only, has_flush, has_discard; /* has_flush false: every completed write is durable */
+        bool rotational, removable;             /* for those who ask; removable: the medium, as of a CD drive */
+        bool gone; /* [a] failed or taken out, for ever; a partition: until a table has it again. All fails (-EIO) */
+        uint32_t major, minor;      /* Linux's numbers; a partition's minor is its disk's and its own number */
         bool claimed;               /* a store is open on it, or on a partition of it: not for programs to write */
         struct block_device *whole; /* of a partition: its disk */
+        uint64_t first_sector;      /* of a partition, on its disk */
         const struct block_ops *ops;
         void *driver;
         unsigned index; /* dense, assigned by block_register */
@@ -65,3 +73,15 @@ int block_submit(struct block_device *d, struct block_request *r);
  * panic path, not for sections. r->done and r->arg are overwritten. 0, -EIO or what block_submit says.
  */
 int block_submit_wait(struct block_device *d, struct block_request *r);
+
+/*
+ * The partition table of a disk is read again. 0: done() is called once, on a worker, with 0, -EIO (it cannot be read), -EBUSY (a store is open on a partition
+ * that the table has elsewhere, or no more: nothing changed) or -ENOMEM. Otherwise not: -EINVAL (no disk, or no table on such), -ENOMEM. Borrows r until then.
+ * Partitions that are new are registered, others change or are gone; those that stay as they are notice nothing.
+ */
+struct block_rescan {
+        struct block_device *disk;
+        void (*done)(struct block_rescan *r, int status);
+        struct block_rescan *next;
+};
+int block_rescan(struct block_rescan *r);

@@ -13,14 +13,14 @@
 #include <linux/fs.h>
 #include <linux/hdreg.h>
 
-#define PARTITIONS 16u
-#define NOBODY     ~0u /* slot of a transfer whose thread has forgotten it */
-#define FRAMES     17u /* 64 KiB at any alignment */
+#define NOBODY ~0u /* slot of a transfer whose thread has forgotten it */
+#define FRAMES 17u /* 64 KiB at any alignment */
 
-enum phase { READING, WRITING, FLUSHING };
+enum phase { READING, WRITING, FLUSHING, DISCARDING, SCANNING, NODES };
 
 struct transfer {
         struct block_request request;
+        struct block_rescan rescan;
         struct transfer *next;
         struct sched_thread *thread;
         uint32_t slot;
@@ -37,11 +37,27 @@ static struct spinlock transfers_lock;
 
 static struct block_device *device_of(uint32_t rdev)
 {
-        unsigned index = RDEV_MINOR(rdev) / PARTITIONS;
+        for (unsigned k = 0; k < block_count(); k++) {
+                struct block_device *d = block_by_index(k);
 
-        if (RDEV_MAJOR(rdev) != BLOCK_MAJOR || RDEV_MINOR(rdev) % PARTITIONS || index >= block_count())
-                return NULL;
-        return block_by_index(index);
+                if (d->minor == RDEV_MINOR(rdev) && d->major == RDEV_MAJOR(rdev))
+                        return __atomic_load_n(&d->gone, __ATOMIC_ACQUIRE) ? NULL : d;
+        }
+        return NULL;
+}
+
+/* A store on a partition claims the whole disk as well, but not the other partitions; a store on the whole claims all. */
+static bool is_claimed(const struct block_device *d)
+{
+        if (d->claimed || !d->whole || !d->whole->claimed)
+                return d->claimed;
+        for (unsigned k = 0; k < block_count(); k++) {
+                struct block_device *other = block_by_index(k);
+
+                if (other->whole == d->whole && other->claimed)
+                        return false;
+        }
+        return true;
 }
 
 long block_open_check(uint32_t rdev, uint32_t flags)
@@ -50,9 +66,11 @@ long block_open_check(uint32_t rdev, uint32_t flags)
 
         if (!d)
                 return -ENXIO;
+        if (d->removable && !d->nsectors && !(flags & O_NONBLOCK))
+                return -ENOMEDIUM;
         if ((flags & O_ACCMODE) == O_RDONLY)
                 return 0;
-        return d->read_only ? -EROFS : d->claimed ? -EBUSY : 0;
+        return d->read_only ? -EROFS : is_claimed(d) ? -EBUSY : 0;
 }
 
 /* ---- transfers ---- */
@@ -129,9 +147,8 @@ static struct transfer *transfer_new(struct call *c, uint64_t first, uint32_t by
 }
 
 /* Interrupt context: volatile memory only. */
-static void transfer_done(struct block_request *r, int status)
+static void transfer_over(struct transfer *t, int status)
 {
-        struct transfer *t = r->arg;
         uint64_t f = spin_lock(&transfers_lock);
         struct sched_thread *thread = t->thread;
 
@@ -140,6 +157,16 @@ static void transfer_done(struct block_request *r, int status)
         if (thread)
                 sched_post(thread, SCHED_WOKEN);
         spin_unlock(&transfers_lock, f);
+}
+
+static void transfer_done(struct block_request *r, int status)
+{
+        transfer_over(r->arg, status);
+}
+
+static void scan_done(struct block_rescan *r, int status)
+{
+        transfer_over(container_of(r, struct transfer, rescan), status);
 }
 
 /* Storm: no thread knows its transfer any more. What the device still works on is let go of when that is done. */
@@ -156,7 +183,7 @@ void block_forget(void)
 
 static int transfer_submit(struct block_device *d, struct transfer *t, enum phase phase)
 {
-        static const enum block_op ops[] = {BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH};
+        static const enum block_op ops[] = {BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD};
         struct block_request *r = &t->request;
 
         t->phase = phase;
@@ -165,6 +192,8 @@ static int transfer_submit(struct block_device *d, struct transfer *t, enum phas
         if (phase != FLUSHING) {
                 r->sector = t->first / 512;
                 r->nsectors = t->bytes / 512;
+        }
+        if (phase == READING || phase == WRITING) {
                 r->nsegs = t->nframes;
                 for (uint32_t k = 0; k < t->nframes; k++) {
                         r->seg[k].pa = t->frame[k];
@@ -344,56 +373,181 @@ static long block_seek(struct call *c, struct file *f, int64_t off, int whence)
         return pos;
 }
 
+/* Bytes [from, from + len), which are whole blocks; piece by piece, as much as the device takes at a time. */
+struct discard {
+        uint64_t from, len;
+};
+
+static long discard_some(struct block_device *d, struct transfer *t, uint64_t from, uint64_t end)
+{
+        uint64_t most = (uint64_t)(d->max_discard_sectors - d->max_discard_sectors % (d->logical_block / 512)) * 512;
+
+        t->first = from;
+        t->bytes = (uint32_t)MIN(MIN(end - from, most), 1ul << 31);
+        return transfer_submit(d, t, DISCARDING);
+}
+
+static long block_discard(struct call *c, struct file *f, struct block_device *d, uint64_t arg)
+{
+        struct transfer *t = transfer_find(c);
+        struct discard range;
+        long r;
+
+        if (t && !__atomic_load_n(&t->done, __ATOMIC_ACQUIRE))
+                return transfer_wait(c);
+        if (!copy_in(c, &range, arg, sizeof(range))) {
+                r = user_fault(c);
+                return r == CALL_FAULT ? r : fail(c, t, r);
+        }
+        if (t && t->status)
+                return fail(c, t, t->status);
+        if ((f->flags & O_ACCMODE) == O_RDONLY)
+                return fail(c, t, -EBADF);
+        if (d->read_only || is_claimed(d))
+                return fail(c, t, d->read_only ? -EROFS : -EBUSY);
+        if (!d->has_discard)
+                return fail(c, t, -EOPNOTSUPP);
+        if (range.from % d->logical_block || range.len % d->logical_block || range.from > d->nsectors * 512 ||
+            range.len > d->nsectors * 512 - range.from)
+                return fail(c, t, -EINVAL);
+        if (!range.len || (t && t->first + t->bytes >= range.from + range.len))
+                return fail(c, t, 0);
+        if (!t) {
+                t = transfer_new(c, range.from, 0);
+                if (!t)
+                        return -ENOMEM;
+        }
+        r = discard_some(d, t, t->first + t->bytes, range.from + range.len);
+        return r ? fail(c, t, r) : transfer_wait(c);
+}
+
+/*
+ * The node of a device in /dev, with its number: true when something was changed, so that the section is at its end. A
+ * node of an earlier boot may have another number.
+ */
+static bool make_node(struct block_device *d)
+{
+        uint32_t rdev = RDEV(d->major, d->minor), mode = S_IFBLK | (d->removable ? 0640 : 0660);
+        struct inode *dev = fs_state()->dev, *i;
+        struct dir_place p;
+
+        lock(LOCK_INODE, dev);
+        dir_find(dev, d->name, (unsigned)strlen(d->name), &p);
+        i = p.found ? p.entry.inode : NULL;
+        unlock(LOCK_INODE, dev);
+        if (!i) {
+                if (!fs_make(dev, d->name, (unsigned)strlen(d->name), mode, rdev))
+                        klog(LOG_ERR, "no room for a node of %s", d->name);
+                return true;
+        }
+        if (!S_ISBLK(i->mode) || i->rdev == rdev)
+                return false;
+        section_changes();
+        i->rdev = rdev;
+        return true;
+}
+
+/* The table is read by a worker; then /sys and /dev get what is new, a node for each run. */
+static long block_scan(struct call *c, struct block_device *d)
+{
+        struct transfer *t = transfer_find(c);
+        long r;
+
+        if (d->whole)
+                return fail(c, t, -EINVAL);
+        if (!t) {
+                t = transfer_new(c, 0, 0);
+                if (!t)
+                        return -ENOMEM;
+                t->phase = SCANNING;
+                t->rescan = (struct block_rescan){.disk = d, .done = scan_done};
+                r = block_rescan(&t->rescan);
+                return r ? fail(c, t, r) : transfer_wait(c);
+        }
+        if (!__atomic_load_n(&t->done, __ATOMIC_ACQUIRE))
+                return transfer_wait(c);
+        if (t->status)
+                return fail(c, t, t->status);
+        if (t->phase == SCANNING) {
+                sys_block_renew();
+                t->phase = NODES;
+                t->bytes = 0; /* devices that have their node */
+        }
+        while (t->bytes < block_count()) {
+                struct block_device *p = block_by_index(t->bytes);
+
+                t->bytes++;
+                if (p->whole == d && !p->gone && make_node(p))
+                        return CALL_AGAIN;
+        }
+        transfer_free(t);
+        return 0;
+}
+
 static long give(struct call *c, uint64_t arg, const void *value, size_t len)
 {
         return copy_out(c, arg, value, len) ? 0 : user_fault(c);
 }
 
+static long give_int(struct call *c, uint64_t arg, int32_t value)
+{
+        return give(c, arg, &value, sizeof(value));
+}
+
+static long give_u64(struct call *c, uint64_t arg, uint64_t value)
+{
+        return give(c, arg, &value, sizeof(value));
+}
+
+static long give_geometry(struct call *c, const struct block_device *d, uint64_t arg)
+{
+        uint64_t nsectors = d->whole ? d->whole->nsectors : d->nsectors;
+        unsigned heads = nsectors > 65535ul * 16 * 63 ? 255 : 16;
+        struct hd_geometry geo = {.heads = (uint8_t)heads,
+                                  .sectors = 63,
+                                  .cylinders = (uint16_t)MIN(nsectors / (heads * 63), 65535ul),
+                                  .start = d->first_sector};
+
+        return give(c, arg, &geo, sizeof(geo));
+}
+
 static long block_ioctl(struct call *c, struct file *f, unsigned cmd, uint64_t arg)
 {
         struct block_device *d = device_of(f->inode->rdev);
-        struct hd_geometry geo;
-        uint64_t n;
-        int32_t i;
 
         if (!d)
-                return -ENXIO;
+                return fail(c, transfer_find(c), -ENXIO);
         switch (cmd) {
         case BLKGETSIZE64:
-                n = d->nsectors * 512;
-                return give(c, arg, &n, sizeof(n));
+                return give_u64(c, arg, d->nsectors * 512);
         case BLKGETSIZE:
-                n = d->nsectors;
-                return give(c, arg, &n, sizeof(n));
+                return give_u64(c, arg, d->nsectors);
         case BLKSSZGET:
         case BLKBSZGET:
-        case BLKPBSZGET:
         case BLKIOMIN:
-                i = (int32_t)d->logical_block;
-                return give(c, arg, &i, sizeof(i));
+                return give_int(c, arg, (int32_t)d->logical_block);
+        case BLKPBSZGET:
+                return give_int(c, arg, (int32_t)MAX(d->physical_block, d->logical_block));
         case BLKROGET:
-                i = d->read_only;
-                return give(c, arg, &i, sizeof(i));
+                return give_int(c, arg, d->read_only);
         case BLKIOOPT:
         case BLKALIGNOFF:
         case BLKDISCARDZEROES:
-                i = 0;
-                return give(c, arg, &i, sizeof(i));
+                return give_int(c, arg, 0);
         case BLKROTATIONAL:
-                return give(c, arg, &(uint16_t){0}, 2);
+                return give(c, arg, &(uint16_t){d->rotational}, 2);
         case BLKSECTGET:
                 return give(c, arg, &(uint16_t){PIECE_MAX / 512}, 2);
         case BLKRAGET:
-                n = 0;
-                return give(c, arg, &n, sizeof(n));
+                return give_u64(c, arg, 0);
+        case BLKDISCARD:
+                return block_discard(c, f, d, arg);
         case BLKFLSBUF:
                 return capable(CAP_SYS_ADMIN) ? block_fsync(c, f, false) : -EACCES;
         case BLKRRPART:
-                return capable(CAP_SYS_ADMIN) ? -EINVAL : -EACCES; /* no partitions are looked for */
+                return capable(CAP_SYS_ADMIN) ? block_scan(c, d) : -EACCES;
         case HDIO_GETGEO:
-                geo = (struct hd_geometry){
-                        .heads = 16, .sectors = 63, .cylinders = (uint16_t)MIN(d->nsectors / (16 * 63), 65535ul)};
-                return give(c, arg, &geo, sizeof(geo));
+                return give_geometry(c, d, arg);
         default:
                 return -ENOTTY;
         }
@@ -412,10 +566,10 @@ const struct file_ops block_file_ops = {
 void block_boot(void)
 {
         for (unsigned k = 0; k < block_count(); k++) {
-                struct inode *i = fs_make_path(fs_state()->dev, block_by_index(k)->name, S_IFBLK | 0660,
-                                               RDEV(BLOCK_MAJOR, k * PARTITIONS));
-
-                if (!i)
-                        klog(LOG_ERR, "no room for a node of %s", block_by_index(k)->name);
+                if (block_by_index(k)->gone)
+                        continue;
+                fs_section_begin();
+                make_node(block_by_index(k));
+                section_end();
         }
 }

@@ -77,6 +77,13 @@ static struct proc_node *child(const struct proc_node *dir, const char *name, si
         return n;
 }
 
+static struct proc_node *shown_child(const struct proc_node *dir, const char *name, size_t len)
+{
+        struct proc_node *n = child(dir, name, len);
+
+        return n && !READ_ONCE(n->hidden) ? n : NULL;
+}
+
 static struct proc_node *add(struct proc_node *dir, const char *name, size_t len, uint32_t mode)
 {
         struct proc_node *n = kzalloc(sizeof(*n) + len + 1), **at;
@@ -128,6 +135,22 @@ static struct proc_node *make(const char *path, uint32_t mode, int *error)
         }
 }
 
+/* The node at path, which is there. */
+static struct proc_node *find_path(const char *path)
+{
+        struct proc_node *n = strncmp(path, "/sys/", 5) == 0 ? &sys_root : &proc_root;
+
+        path += n == &sys_root ? 5 : 6;
+        while (n && *path) {
+                const char *end = strchr(path, '/');
+                size_t len = end ? (size_t)(end - path) : strlen(path);
+
+                n = child(n, path, len);
+                path += len + (end != NULL);
+        }
+        return n;
+}
+
 int proc_register(const char *path, uint32_t mode, proc_read_fn read, proc_write_fn write, void *arg)
 {
         int error = 0;
@@ -166,6 +189,14 @@ int proc_register_link(const char *path, const char *target)
         if (n)
                 n->target = copy_text(target);
         return n ? n->target ? 0 : -ENOMEM : error;
+}
+
+void proc_hide(const char *path, bool hidden)
+{
+        struct proc_node *n = find_path(path);
+
+        if (n)
+                WRITE_ONCE(n->hidden, hidden);
 }
 
 static uint64_t number_get(const struct proc_number *n)
@@ -256,7 +287,7 @@ static struct inode *node_inode(enum inode_kind kind, const struct proc_node *n)
 
 static long node_lookup(struct inode *dir, const char *name, unsigned len, struct inode **out)
 {
-        struct proc_node *d = node_of(dir), *n = d ? child(d, name, len) : NULL;
+        struct proc_node *d = node_of(dir), *n = d ? shown_child(d, name, len) : NULL;
 
         if (n) {
                 *out = node_inode((enum inode_kind)dir->kind, n);
@@ -311,7 +342,7 @@ static bool computed_next(struct inode *dir, uint64_t cookie, struct dir_entry *
                 return pid_next(dir, cookie, e);
         d = node_of(dir);
         if (cookie < PROC_PID_COOKIE) {
-                for (n = d ? d->children : NULL; n && n->cookie <= cookie; n = n->next)
+                for (n = d ? d->children : NULL; n && (n->cookie <= cookie || READ_ONCE(n->hidden)); n = n->next)
                         ;
                 if (n) {
                         *e = (struct dir_entry){.ino = proc_ino(PROC_NODE, n->hash),

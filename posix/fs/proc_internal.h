@@ -43,6 +43,7 @@ struct proc_node {
         uint64_t hash;
         uint32_t mode; /* with type */
         uint32_t cookie;
+        bool hidden; /* not found and not listed; who has it open goes on */
         proc_read_fn read;
         proc_write_fn write;
         void *arg;

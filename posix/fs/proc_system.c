@@ -186,7 +186,8 @@ static void show_partitions(struct proc_text *t, void *arg)
         for (unsigned k = 0; k < block_count(); k++) {
                 struct block_device *d = block_by_index(k);
 
-                proc_printf(t, "%4d  %7d %10lu %s\n", BLOCK_MAJOR, k * 16, d->nsectors / 2, d->name);
+                if (d->nsectors && !d->gone)
+                        proc_printf(t, "%4u  %7u %10lu %s\n", d->major, d->minor, d->nsectors / 2, d->name);
         }
 }
 
@@ -195,8 +196,7 @@ static void show_devices(struct proc_text *t, void *arg)
         (void)arg;
         proc_printf(t,
                     "Character devices:\n  1 mem\n  4 tty\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n "
-                    "13 input\n 29 fb\n136 pts\n\nBlock devices:\n%3d virtblk\n",
-                    BLOCK_MAJOR);
+                    "13 input\n 29 fb\n136 pts\n\nBlock devices:\n  8 sd\n 11 sr\n254 virtblk\n259 blkext\n");
 }
 
 static void show_interrupts(struct proc_text *t, void *arg)

@@ -29,6 +29,8 @@ typedef long (*proc_write_fn)(struct call *c, const char *text, size_t len, void
 int proc_register(const char *path, uint32_t mode, proc_read_fn read, proc_write_fn write, void *arg);
 int proc_register_dir(const char *path);
 int proc_register_link(const char *path, const char *target);
+/* What is at path, and below it, is there no more (hidden), or again. */
+void proc_hide(const char *path, bool hidden);
 /* For one number: decimal and a newline; writable when max > 0. Sizes 4 and 8 bytes, volatile. */
 struct proc_number {
         void *at;

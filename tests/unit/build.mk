@@ -7,3 +7,4 @@ UNIT_SRCS_drv_psf := kernel/drivers/video/psf.c kernel/drivers/video/blocks.c ke
 UNIT_SRCS_drv_input := kernel/drivers/input/keymap.c kernel/drivers/input/ps2.c kernel/lib/fmt.c kernel/lib/string.c
 UNIT_SRCS_drv_virtqueue := kernel/drivers/bus/virtqueue.c
 UNIT_SRCS_drv_gpt := kernel/drivers/block/gpt.c kernel/lib/string.c
+UNIT_SRCS_drv_mbr := kernel/drivers/block/mbr.c kernel/lib/string.c

@@ -7,7 +7,7 @@
 #include "kernel/include/cpu.h"
 #include "kernel/lib/string.h"
 
-#define BLOCK_DEVICES_MAX 32
+#define BLOCK_DEVICES_MAX 128
 
 static struct block_device *devices[BLOCK_DEVICES_MAX];
 static unsigned count;
@@ -67,6 +67,9 @@ static int check_segments(const struct block_device *d, const struct block_reque
                 uint32_t len = r->seg[i].len;
 
                 if (len == 0 || len % 512 || len > d->max_seg_bytes || r->seg[i].pa % 4)
+                        return -EINVAL;
+                if (d->seg_boundary && ((i > 0 && r->seg[i].pa % d->seg_boundary) ||
+                                        (i + 1 < r->nsegs && (r->seg[i].pa + len) % d->seg_boundary)))
                         return -EINVAL;
                 bytes += len;
         }

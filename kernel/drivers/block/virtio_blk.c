@@ -24,6 +24,8 @@
 #define EXTRA_SEGS     2 /* header and status */
 #define TABLE_LEN      (BLOCK_SEGS_MAX + EXTRA_SEGS)
 #define PROBE_SPINS    100000000ul
+#define MAJOR_VIRTIO   254
+#define MINORS         16 /* of a disk: itself, and 15 partitions */
 
 /*
  * In memory that the device reads and writes; `request` and `next` are ours, and nothing follows what the device
@@ -163,6 +165,7 @@ static void fail_all(struct blk *b)
         if (__atomic_exchange_n(&b->dead, true, __ATOMIC_ACQ_REL))
                 return;
         klog(LOG_ERR, "%s: the device does not answer as it should: all requests fail from now on", b->disk.name);
+        __atomic_store_n(&b->disk.gone, true, __ATOMIC_RELEASE);
         virtio_stop(&b->dev);
         for (unsigned i = 0; i < b->nqueues; i++) {
                 struct blk_queue *bq = &b->queue[i];
@@ -393,6 +396,8 @@ static void name_disk(struct block_device *d)
         else
                 snprintf(d->name, sizeof(d->name), "vd%c%c", 'a' + (n / 26 - 1) % 26, 'a' + n % 26);
         str_copy(d->model, "virtio disk", sizeof(d->model));
+        d->major = MAJOR_VIRTIO;
+        d->minor = n * MINORS;
 }
 
 static int start(struct blk *b, struct pci_device *pci)

@@ -167,6 +167,11 @@ void pci_enable(const struct pci_device *d)
         pci_write16(d, PCI_COMMAND, cmd | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
 }
 
+void pci_quiet(const struct pci_device *d)
+{
+        pci_write16(d, PCI_COMMAND, pci_read16(d, PCI_COMMAND) & ~PCI_COMMAND_MASTER);
+}
+
 /*
  * The size is the lowest address bit that can be set. Decoding is off meanwhile: for a moment the bar claims a strange
  * address.
@@ -258,6 +263,30 @@ int pci_msix_set(struct pci_device *d, unsigned index, irq_handler handler, void
         mmio_write32(entry + PCI_MSIX_ENTRY_UPPER_ADDR, (uint32_t)(address >> 32));
         mmio_write32(entry + PCI_MSIX_ENTRY_DATA, data);
         mmio_write32(entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
+        return 0;
+}
+
+int pci_one_vector(struct pci_device *d, irq_handler handler, void *arg)
+{
+        unsigned cap = pci_capability(d, PCI_CAP_ID_MSI, 0);
+        uint64_t address;
+        uint16_t flags;
+        uint32_t data;
+        int err;
+
+        if (d->msix_table)
+                return pci_msix_set(d, 0, handler, arg, 0);
+        if (!cap)
+                return -ENODEV;
+        err = irq_alloc_msi(handler, arg, 0, &address, &data);
+        if (err)
+                return err;
+        flags = pci_read16(d, cap + PCI_MSI_FLAGS) & ~(PCI_MSI_FLAGS_QSIZE | PCI_MSI_FLAGS_ENABLE);
+        pci_write32(d, cap + PCI_MSI_ADDRESS_LO, (uint32_t)address);
+        if (flags & PCI_MSI_FLAGS_64BIT)
+                pci_write32(d, cap + PCI_MSI_ADDRESS_HI, (uint32_t)(address >> 32));
+        pci_write16(d, cap + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), (uint16_t)data);
+        pci_write16(d, cap + PCI_MSI_FLAGS, flags | PCI_MSI_FLAGS_ENABLE);
         return 0;
 }
 

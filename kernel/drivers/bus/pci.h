@@ -44,9 +44,13 @@ void pci_write32(const struct pci_device *d, unsigned offset, uint32_t v);
 unsigned pci_capability(const struct pci_device *d, uint8_t id, unsigned after);
 /* Memory decoding and bus mastering on, the legacy interrupt off. */
 void pci_enable(const struct pci_device *d);
+/* No bus mastering any more: the device cannot touch memory, whatever it does. */
+void pci_quiet(const struct pci_device *d);
 /* A part of a memory bar, uncached. NULL: no such bar, out of its bounds, or no memory. */
 volatile void *pci_map(struct pci_device *d, unsigned bar, uint64_t offset, uint64_t len);
 /* Turns MSI-X on, all vectors masked. 0, -ENODEV (the device has none), -ENOMEM. */
 int pci_msix_enable(struct pci_device *d);
 /* Gives entry `index` to a handler on that CPU. 0, -EINVAL, or what irq_alloc_msi says. */
 int pci_msix_set(struct pci_device *d, unsigned index, irq_handler handler, void *arg, unsigned cpu);
+/* One vector for the whole device: MSI-X's first entry (after pci_msix_enable), else MSI. The boot CPU serves it. 0, -ENODEV, or what irq_alloc_msi says. */
+int pci_one_vector(struct pci_device *d, irq_handler handler, void *arg);

@@ -1,0 +1,3 @@
+/* nvme.h - NVMe controllers. */
+#pragma once
+void nvme_init(void);
