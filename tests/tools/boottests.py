@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""boottests.py [NAME...] - what a boot must give: firmware, memory, console, damaged images, turning off.
+"""boottests.py [NAME...] - what a boot must give: firmware, memory, console, damaged images, disks of all kinds, turning off.
 
 Each test is a function below; its docstring says what it proves. Prints `PASS boot NAME` or `FAIL boot NAME why`.
 """
+import hashlib
 import json
 import os
 import re
@@ -428,6 +429,157 @@ def disks():
         expect(status == 0 and output.startswith("16384\n18432\n"), output)
     for path in paths:
         os.unlink(path)
+
+
+@test
+def store_moves():
+    """A disk that boots, with a session on it, goes from NVMe to AHCI to virtio and back, the machine killed each time: the session goes on."""
+    disk = os.path.join(BUILD, "tests", "store_moves.img")
+    subprocess.run([os.path.join(TOP, "tests/tools/mkdisk"), disk, *(os.path.join(BUILD, name) for name in ("kernel.stripped", "rootfs.img", "mkstore")),
+                    "--mb", "256", "--cmdline", "panic=exit", "--new"], check=True, stdout=subprocess.DEVNULL)
+    with Guest("store_moves", [], disks=[disk], smp=2, bus="nvme") as guest:
+        works(guest)
+        guest.command("n=0; head -c 3000000 /dev/urandom >/root/big; md5sum /root/big >/root/sum; sync")
+    for turn, (bus, name) in enumerate((("ahci", "sda"), ("virtio", "vda"), ("nvme", "nvme0n1")), 1):
+        with Guest("store_moves", [], disks=[disk], smp=turn, bus=bus) as guest:
+            resumed(guest)
+            _, output = guest.command(f"n=$((n+1)); echo $n; md5sum -c /root/sum; cat /proc/partitions; dd if=/root/sum of=/dev/{name}; sync")
+            expect(output.startswith(f"{turn}\n/root/big: OK\n"), output)
+            expect(re.search(rf" {name}p?3\n", output) and "Resource busy" in output, output)
+            _, output = guest.command("free >/dev/null; head -c 2000000 /dev/urandom >>/root/big; md5sum /root/big >/root/sum; sync; echo $?")
+            expect(output == "0\n", output)
+    os.unlink(disk)
+
+
+FDISK = r"printf 'o\nn\np\n1\n2048\n+40M\nn\ne\n2\n83968\n\nn\nl\n\n+9M\nn\nl\n\n\nt\n1\nc\nw\n' | fdisk /dev/NAME 2>&1"
+
+
+@test
+def partitions_and_fat():
+    """On a spare disk of each kind: fdisk makes partitions (also logical ones), they appear; mkfs.fat, mcopy, fsck.fat work on one; what the host reads is the same. A GPT of the host is read, from its backup too."""
+    for bus, name, part in (("ahci", "sda", "sda"), ("nvme", "nvme0n1", "nvme0n1p"), ("virtio", "vda", "vda")):
+        disk = os.path.join(BUILD, "tests", "partitions.img")
+        with open(disk, "wb") as f:
+            f.truncate(64 << 20)
+        with Guest("partitions_and_fat", phantom("panic=exit"), disks=[disk], smp=2, bus=bus) as guest:
+            guest.prompt(total=300)
+            _, output = guest.command(FDISK.replace("NAME", name))
+            expect("WARNING" not in output, output)
+            _, output = guest.command(f"cat /sys/block/{name}/{part}[1256]/size /sys/class/block/{part}5/start; ls /dev/{part}[0-9] | wc -l; cd /tmp; grep -c {part}[1256]$ /proc/partitions")
+            sizes = list(map(int, output.split()))
+            expect(sizes[0] == 81920 and sizes[1] == 2 and sizes[2] == 18432 and sizes[3] > 18000 and sizes[5:] == [4, 4], output)
+            expect(83968 < sizes[4] < 84200, output)
+            status, output = guest.command(f"mkfs.fat -F 32 -n GUEST /dev/{part}1 && head -c 9999999 /dev/urandom >f && mmd -i /dev/{part}1 ::/dir && mcopy -i /dev/{part}1 f ::/dir/File.bin"
+                                           f" && mcopy -i /dev/{part}1 ::/dir/File.bin g && cmp f g && fsck.fat -n /dev/{part}1 && mkfs.fat /dev/{part}5 && fsck.fat /dev/{part}5")
+            expect(status == 0, output)
+            _, md5 = guest.command("md5sum <f")
+            status, output = guest.command(f"printf 'd\n6\nw\n' | fdisk /dev/{name} >/dev/null 2>&1; cat /dev/{part}6; echo /sys/block/{name}/{part}*; sync; blkdiscard /dev/{part}5; dd if=/dev/{part}5 bs=4k count=1 2>/dev/null| tr -d '\\0' | wc -c")
+            expect("No such device" in output and output.endswith(f"/{part}5\n0\n"), output)
+        done = subprocess.run(["fsck.fat", "-n", "--", part_file(disk, 2048, 81920)], capture_output=True, text=True, check=False)
+        expect(done.returncode == 0, done.stdout + done.stderr)
+        data = subprocess.run(["mtype", "-i", f"{disk}@@1048576", "::/dir/File.bin"], capture_output=True, check=True).stdout
+        expect(hashlib.md5(data).hexdigest() in md5, "the host reads something else")
+        os.unlink(disk)
+        os.unlink(disk + ".part")
+
+
+def part_file(disk, first, nsectors):
+    """A partition in a file of its own: fsck.fat takes no offset."""
+    with open(disk, "rb") as f, open(disk + ".part", "wb") as out:
+        f.seek(first * 512)
+        out.write(f.read(nsectors * 512))
+    return disk + ".part"
+
+
+def gpt(disk, mib, parts):
+    """Writes a GPT with partitions (first, last), primary and backup."""
+    sectors = mib << 11
+    table = b"".join(struct.pack("<16s16sQQQ72s", b"T" * 16, bytes([n + 1]) * 16, first, last, 0, b"") for n, (first, last) in enumerate(parts))
+    table = table.ljust(128 * 128, b"\0")
+
+    def header(at, other, entries):
+        fields = [b"EFI PART", 0x10000, 92, 0, 0, at, other, 34, sectors - 34, b"D" * 16, entries, 128, 128, zlib.crc32(table)]
+        fields[3] = zlib.crc32(struct.pack("<8sIIIIQQQQ16sQIII", *fields))
+        return struct.pack("<8sIIIIQQQQ16sQIII", *fields).ljust(512, b"\0")
+
+    with open(disk, "wb") as f:
+        f.truncate(mib << 20)
+        f.write(bytes(446) + struct.pack("<B3sB3sII", 0, b"", 0xee, b"", 1, sectors - 1) + bytes(48) + b"\x55\xaa")
+        f.write(header(1, sectors - 1, 2) + table)
+        f.seek((sectors - 33) * 512)
+        f.write(table + header(sectors - 1, 1, sectors - 33))
+
+
+@test
+def partition_tables():
+    """GPTs: a good one, one whose primary is damaged, one with both damaged, and one without the mark of a partition table in its first block."""
+    disks = [os.path.join(BUILD, "tests", f"gpt{n}.img") for n in range(4)]
+    for n, disk in enumerate(disks):
+        gpt(disk, 8, [(2048, 4095), (4096, 8191)])
+        with open(disk, "r+b") as f:
+            for at in ([], [512 + 60], [512 + 60, (8 << 20) - 500], [510])[n]:
+                f.seek(at)
+                f.write(b"\x77")
+    with Guest("partition_tables", phantom("panic=exit"), disks=disks, smp=1, bus="nvme") as guest:
+        guest.prompt(total=300)
+        _, output = guest.command("cd /sys/block; cat nvme*/nvme*/size | tr '\\n' ' '; ls -d nvme*/nvme* | tr '\\n' ' '; dmesg | grep -c 'at the beginning is damaged'; dmesg | grep -c 'both partition tables'")
+        expect(output == "2048 4096 2048 4096 nvme0n1/nvme0n1p1 nvme0n1/nvme0n1p2 nvme1n1/nvme1n1p1 nvme1n1/nvme1n1p2 1\n1\n", output)
+    for disk in disks:
+        os.unlink(disk)
+
+
+@test
+def cd_drive():
+    """The live CD in a SATA drive is /dev/sr0: all of it can be read, nothing written; a drive without a disc says so."""
+    iso = os.path.join(BUILD, "phantom.iso")
+    with open(iso, "rb") as f:
+        md5 = hashlib.md5(f.read()).hexdigest()
+    drives = ["-device", "ich9-ahci,id=ahci", "-drive", f"file={iso},format=raw,if=none,id=cd,readonly=on,media=cdrom", "-device", "ide-cd,drive=cd,bus=ahci.0",
+              "-device", "ide-cd,bus=ahci.3"]
+    with Guest("cd_drive", phantom("panic=exit") + drives, smp=2) as guest:
+        guest.prompt(total=300)
+        _, output = guest.command("md5sum </dev/sr0; cat /sys/block/sr[01]/removable; dd if=/dev/sr1 count=1; dd if=/dev/zero of=/dev/sr0 count=1; blockdev --getss /dev/sr0; blockdev --getro /dev/sr0")
+        expect(output.startswith(md5) and "1\n1\n" in output and output.endswith("2048\n1\n"), output)
+        expect("sr1': No medium found" in output and "sr0': Read-only" in output, output)
+
+
+# Sectors that fail: reads at 8 MiB, writes at 12 MiB.
+FAULTS = """[inject-error]
+event = "read_aio"
+errno = "5"
+sector = "16384"
+[inject-error]
+event = "write_aio"
+errno = "5"
+sector = "24576"
+"""
+
+
+@test
+def failing_disk():
+    """Sectors that cannot be read or written give EIO, alone: beside them everything works, before, at the same time and after."""
+    disk, rules = os.path.join(BUILD, "tests", "failing.img"), os.path.join(BUILD, "tests", "failing.conf")
+    with open(disk, "wb") as f:
+        f.truncate(32 << 20)
+    with open(rules, "w", encoding="ascii") as f:
+        f.write(FAULTS)
+    for bus, name in (("ahci", "sda"), ("nvme", "nvme0n1"), ("virtio", "vda")):
+        controller, device = qemu.BUSES[bus]
+        extra = controller + ["-drive", f"file=blkdebug:{rules}:{disk},format=raw,if=none,id=disk0", "-device", device.format(n=0)]
+        with Guest("failing_disk", phantom("panic=exit") + extra, smp=2) as guest:
+            guest.prompt(total=300)
+            guest.command("dmesg -n 1")
+            guest.command(f"cd /tmp; head -c 4000000 /dev/urandom >f; dd if=f of=/dev/{name} bs=64k 2>/dev/null && sync;"
+                          f" (while :; do dd if=/dev/{name} bs=64k count=62 2>/dev/null | head -c 4000000 | cmp - f || echo DIFFERS >>e; done) & sleep 1")
+            guest.command(f"for i in 1 2 3 4 5; do dd if=/dev/{name} bs=64k skip=128 count=1 of=/dev/null; dd if=/dev/zero of=/dev/{name} bs=4k seek=3072 count=1; done >>e 2>&1")
+            # What QEMU says of it on the same line is behind us.
+            _, output = guest.command(f"kill %1; cat e; dd if=/dev/{name} bs=64k skip=129 count=1 2>/dev/null | wc -c; dd if=/dev/zero of=/dev/{name} bs=4k seek=3073 count=1 && echo WRITTEN")
+            expect("DIFFERS" not in output and output.count("I/O error") == 10 and output.count("dd: error writing") == 5, output)
+            expect("\n65536\n" in output and output.endswith("WRITTEN\n"), output)
+            _, output = guest.command("dmesg | grep -c ': [rw][a-z]* of [0-9]* sectors at .* failed'")
+            expect(output == ("10\n" if bus != "virtio" else "0\n"), output)
+    os.unlink(disk)
+    os.unlink(rules)
 
 
 def main():

@@ -82,8 +82,17 @@ def accelerator():
 _accel = None
 
 
-def machine(smp=1, cpu="max", memory="256M", icount=False, disks=(), uefi=False):
-    """QEMU's arguments for the machine itself. disks: raw images, which become /dev/vda, /dev/vdb..."""
+# A disk of each kind: its controller, and the disk itself on the drive diskN.
+BUSES = {
+    "virtio": ([], "virtio-blk-pci,drive=disk{n},disable-legacy=on"),
+    "nvme": ([], "nvme,drive=disk{n},serial=NVME{n}"),
+    "ahci": (["-device", "ich9-ahci,id=ahci"], "ide-hd,drive=disk{n},bus=ahci.{n},serial=SATA{n}"),
+}
+
+
+def machine(smp=1, cpu="max", memory="256M", icount=False, disks=(), uefi=False, bus="virtio"):
+    """QEMU's arguments for the machine itself. disks: raw images, which become /dev/vda, /dev/vdb..., or /dev/nvme0n1,
+    /dev/nvme1n1..., /dev/sda, /dev/sdb... by bus."""
     global _accel
     if _accel is None:
         _accel = accelerator()
@@ -92,9 +101,10 @@ def machine(smp=1, cpu="max", memory="256M", icount=False, disks=(), uefi=False)
             "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-nic", "none", "-device", "virtio-rng-pci"]
     args += EXACT if icount else []
     args += ["-bios", FIRMWARE] if uefi else []
+    controller, device = BUSES[bus]
+    args += controller if disks else []
     for n, disk in enumerate(disks):
-        args += ["-drive", f"file={disk},format=raw,if=none,id=disk{n}",
-                 "-device", f"virtio-blk-pci,drive=disk{n},disable-legacy=on"]
+        args += ["-drive", f"file={disk},format=raw,if=none,id=disk{n},discard=unmap", "-device", device.format(n=n)]
     return args
 
 
