@@ -40,6 +40,7 @@ static struct block_device ram = {
         .max_segs = BLOCK_SEGS_MAX,
         .max_seg_bytes = 1u << 20,
         .read_only = true,
+        .major = 1, /* Linux's for ram0 */
         .ops = &ramdisk_ops,
 };
 
