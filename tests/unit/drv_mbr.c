@@ -83,6 +83,9 @@ static void none(void **state)
         entry(0, 0xee, 1, 0xffffffff);
         mbr_parse(block, DISK, &m);
         assert_true(m.valid && m.protective);
+        memset(block + 446 + 16, 'A', 48); /* a boot loader's code behind it */
+        mbr_parse(block, DISK, &m);
+        assert_true(m.valid && m.protective && m.entry[1].type == 0);
 }
 
 static void nonsense(void **state)

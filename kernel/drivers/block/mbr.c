@@ -30,22 +30,25 @@ static bool is_signed(const uint8_t *bytes)
 
 /*
  * The first sector of a FAT file system has the same signature and code where the entries would be: its first bytes are
- * told from a table by the marks of active partitions, which are 0 or 0x80.
+ * told from a table by the marks of active partitions, which are 0 or 0x80. With one protective entry in its place (UEFI
+ * 2.10, 5.2.3) the others may be anything: boot loaders have code there.
  */
 void mbr_parse(const uint8_t bytes[MBR_BYTES], uint64_t nblocks, struct mbr *m)
 {
         memset(m, 0, sizeof(*m));
         m->valid = is_signed(bytes);
         m->signature = le32(bytes + SIGNATURE_AT);
-        for (unsigned i = 0; i < ARRAY_SIZE(m->entry); i++)
+        for (unsigned i = 0; i < ARRAY_SIZE(m->entry); i++) {
+                if (is_signed(bytes) && entry(bytes, i)[4] == TYPE_PROTECTIVE && le32(entry(bytes, i) + 8) == 1)
+                        m->protective = true;
                 if (entry(bytes, i)[0] & ~ACTIVE)
                         m->valid = false;
-        for (unsigned i = 0; m->valid && i < ARRAY_SIZE(m->entry); i++) {
+        }
+        m->valid |= m->protective;
+        for (unsigned i = 0; m->valid && !m->protective && i < ARRAY_SIZE(m->entry); i++) {
                 const uint8_t *e = entry(bytes, i);
                 struct mbr_entry p = {.type = e[4], .first = le32(e + 8), .nblocks = le32(e + 12)};
 
-                if (p.type == TYPE_PROTECTIVE)
-                        m->protective = true;
                 if (p.type && p.first && p.nblocks && p.first < nblocks && p.nblocks <= nblocks - p.first)
                         m->entry[i] = p;
         }
