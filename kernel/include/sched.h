@@ -68,6 +68,7 @@ void sched_restore(struct sched_thread *st, enum sched_state state, bool interru
 /* Sets flag and makes the thread look at it: wakes a WAITING one if the kind of wait allows, prods a RUNNING one. */
 void sched_post(struct sched_thread *st, uint32_t flag);
 uint32_t sched_take_flags(struct sched_thread *st);
+void sched_forget_wake(struct sched_thread *st); /* takes the flags of wakes and deadlines alone */
 /* RUNNING -> WAITING (or STOPPED); false when a flag that matters is set: nothing changed. */
 bool sched_sleep(struct sched_thread *st, enum sched_state to, bool interruptible, bool killable);
 void sched_set_deadline(struct sched_thread *st, uint64_t mono_ns); /* posts SCHED_DEADLINE; 0 = none */

@@ -268,6 +268,11 @@ uint32_t sched_take_flags(struct sched_thread *st)
         return __atomic_fetch_and(&st->word, 0xffu, __ATOMIC_SEQ_CST) & ~0xffu;
 }
 
+void sched_forget_wake(struct sched_thread *st)
+{
+        __atomic_fetch_and(&st->word, ~(SCHED_WOKEN | SCHED_DEADLINE), __ATOMIC_SEQ_CST);
+}
+
 bool sched_sleep(struct sched_thread *st, enum sched_state to, bool interruptible, bool killable)
 {
         uint32_t stop = SCHED_WOKEN | SCHED_DEADLINE | (interruptible ? SCHED_SIGNAL : 0) | (killable ? SCHED_KILL : 0);

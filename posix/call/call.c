@@ -597,6 +597,12 @@ static int missing_await(struct thread *t, const struct missing *m)
         thread_save_regs(t);
         t->majflt++;
         section_end();
+        /*
+         * What woke it before is no reason not to sleep now: whatever it waited for is looked at again, and a deadline armed again, when the call goes on. Without this a
+         * thread that was woken, and finds the next page absent (or the gate shut again) before its call could take the flags, would spin here for ever, and
+         * the writer, which it waits for, might never get this CPU.
+         */
+        sched_forget_wake(st);
         waiter_add(&st->page, m->old ? old_key() : space_page(m->ppn));
         r = missing_ask(m);
         if (r > 0 && sched_sleep(st, SCHED_WAITING, false, false))
