@@ -243,7 +243,10 @@ enum why call_why(struct call *c)
         return why;
 }
 
-/* Gate between two sections of one thread: what others wait for this CPU to do. The thread is in its record. */
+/*
+ * Gate between two sections of one thread: what others wait for this CPU to do. The thread is in its record. Sections that save its registers are not abandoned: its call may have ended,
+ * and what is done again would be the whole call.
+ */
 static void gate(struct thread *t)
 {
         struct cpu *cpu = cpu_this();
@@ -253,7 +256,7 @@ static void gate(struct thread *t)
                             NEED_PARK; /* one that is asked for from now on waits until the registers are saved */
 
                 if (park) {
-                        section_begin(call_redo, NULL);
+                        section_begin_ungated(call_redo, NULL);
                         section_changes();
                         thread_save_regs(t);
                         section_end();
@@ -263,7 +266,7 @@ static void gate(struct thread *t)
         if (cpu->need & NEED_RESCHED) {
                 __atomic_fetch_and(&cpu->need, ~NEED_RESCHED, __ATOMIC_SEQ_CST);
                 if (sched_should_switch()) {
-                        section_begin(call_redo, NULL);
+                        section_begin_ungated(call_redo, NULL);
                         section_changes();
                         thread_save_regs(t);
                         t->nivcsw++;
@@ -686,7 +689,7 @@ static noreturn void run_exit(struct thread *t)
 
         call_init(&c, t, NR_EXIT);
         c.entry = &pseudo_table[NR_EXIT - NR_PSEUDO];
-        section_begin(call_redo, NULL);
+        section_begin_ungated(call_redo, NULL); /* not abandoned: its last call has ended */
         section_changes();
         call_save(&c);
         section_end();
