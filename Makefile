@@ -284,6 +284,15 @@ check: $(CHECK_NEEDS) ## the short proof; ends with `N passed, N failed` (STAGES
 soak: $(CHECK_NEEDS) ## all suites in all configurations, and long fuzzing; hours, can be interrupted and goes on
 	@tests/tools/check.py soak $(STAGES)
 
+# Cuts of recorded writes of real machines. LAB_BOOTS= LAB_SEED=; a failure leaves what is needed in build/failed.
+LAB_BOOTS ?= 20
+crash-qemu: $(CHECK_NEEDS) $(BUILD)/pfsck ## real power cuts: LAB_BOOTS=20 boots from cut disks (LAB_SEED=)
+	@tests/crash/crashlab.py $(LAB_BOOTS) $(LAB_SEED)
+
+crash: $(CHECK_NEEDS) $(BUILD)/pfsck ## 1,000 boots, a million simulated states, the suites from cut to cut; hours, can be interrupted and goes on
+	@tests/crash/crashlab.py long 1000
+	@$(MAKE) --no-print-directory crash-sim CRASH_STATES=1000000
+
 fuzz: $(CHECK_NEEDS) ## random system calls and malformed programs, 10 minutes each (FUZZ_SECONDS=, FUZZ_SEED=)
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tests/tools/suites.py run fuzz $(CONFIG)
 
@@ -310,4 +319,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso disk disk-new run run-live gdb tests linux reference bench check soak fuzz check-all lint format clean help
+.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso disk disk-new run run-live gdb tests linux reference bench check soak fuzz crash crash-qemu check-all lint format clean help

@@ -11,7 +11,7 @@ static void promises(volatile uint64_t *good)
             folder = open("/s", O_RDONLY), direct = open(path, O_WRONLY | O_SYNC);
         char *p, text[32];
 
-        MUST(line >= 0 && fd >= 0 && folder >= 0 && direct >= 0 && ftruncate(fd, 32) == 0);
+        MUST(line >= 0 && fd >= 0 && folder >= 0 && direct >= 0 && ftruncate(fd, 21) == 0);
         p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         MUST(p != MAP_FAILED);
         for (uint64_t n = 1;; n++) {

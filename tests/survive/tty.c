@@ -55,6 +55,7 @@ static void lines(volatile uint64_t *good)
         int master;
 
         if (session(&master, 1) == 0) {
+                MUST(write(1, "ready\n", 6) == 6);
                 for (;;) {
                         ssize_t n = read(0, line, sizeof(line) - 1);
 
@@ -63,8 +64,7 @@ static void lines(volatile uint64_t *good)
                         MUST(write(1, "got ", 4) == 4 && write(1, line, (size_t)n) == n);
                 }
         }
-        /* The child's terminal must be its own before anything is typed. */
-        survive_nap(300);
+        expect_line(master, "ready");
         for (uint64_t n = 0;; n++) {
                 char want[80];
                 int len = snprintf(line, sizeof(line), "line %lu", n);
@@ -110,6 +110,9 @@ static void editor(volatile uint64_t *good)
                 execlp("vi", "vi", path, (char *)NULL);
                 survive_fail("cannot start vi: errno %d", errno);
         }
+        do
+                survive_read(master, screen, 1);
+        while (screen[0] != '~'); /* it has drawn its empty screen, and reads keys as they come */
         MUST(fcntl(master, F_SETFL, O_NONBLOCK) == 0);
         for (uint64_t n = 1;; n++) {
                 snprintf(keys, sizeof(keys), "ggdGi%lu\033", n);
