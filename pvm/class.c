@@ -19,6 +19,7 @@
 struct klass **classes;
 struct method **methods;
 char class_error[400];
+struct method *object_equals, *object_toString;
 static uint32_t classes_cap, methods_cap;
 static struct atom *atoms[HASH_SIZE];
 static struct klass *by_name[HASH_SIZE];
@@ -535,13 +536,25 @@ static bool make_object(struct klass *k, struct store *file, uint32_t nliterals,
         return true;
 }
 
+static int find_object_methods(void)
+{
+        const struct atom *equals = atom("equals", 6), *one = atom("(u)", 3), *to_string = atom("toString", 8),
+                          *none = atom("()", 2);
+
+        if (!equals || !one || !to_string || !none)
+                return -ENOMEM;
+        object_equals = class_virtual(classes[CLASS_object], equals, one);
+        object_toString = class_virtual(classes[CLASS_object], to_string, none);
+        return 0;
+}
+
 int class_create(void)
 {
         root()->nclasses = 1;
         for (uint32_t i = 1; i < CLASS_FIXED; i++)
                 if (!internal_class(i) || !make_object(classes[i], NULL, 0, 0, 0))
                         return -ENOMEM;
-        return 0;
+        return find_object_methods();
 }
 
 /* Internal classes again, with the ids that they had; the same machine, or one that has the same internal classes. */
@@ -572,7 +585,7 @@ int class_recover(void)
                 }
                 classes[i]->object = o;
         }
-        return 0;
+        return find_object_methods();
 }
 
 void class_forget(void)
@@ -1054,6 +1067,30 @@ struct method *class_method(struct klass *k, const struct atom *name, const stru
                         if (k->methods[i].name == name && k->methods[i].params == params)
                                 return &k->methods[i];
         return NULL;
+}
+
+struct klass **class_params(struct method *m)
+{
+        const char *p = m->params->text + 1, *end = m->params->text + m->params->len - 1;
+        struct klass **k;
+
+        if (m->params_classes)
+                return m->params_classes;
+        k = piece((m->nargs + 1ul) * sizeof(*k));
+        if (!k)
+                return no_memory();
+        for (unsigned i = 1; p < end; i++) {
+                const char *type = p;
+
+                pvm_type_next(&p, end);
+                if (m->types[i] != 'R' || *type == 'u')
+                        continue;
+                k[i] = class_of_type((struct pvm_text){type, (uint32_t)(p - type)});
+                if (!k[i])
+                        return NULL;
+        }
+        m->params_classes = k;
+        return k;
 }
 
 struct method *class_by_ordinal(const struct klass *k, uint32_t ordinal)

@@ -289,6 +289,11 @@ static const uint32_t *file_code(const struct method *m)
 
 /* ---- untyped calls ---- */
 
+static char number_kind(const struct obj *o)
+{
+        return o->class == CLASS_int ? 'I' : o->class == CLASS_long ? 'L' : o->class == CLASS_float ? 'F' : 'D';
+}
+
 /* How well an object fits a parameter: 0 not, 1 untyped, 2 widening, 3 exactly. */
 static unsigned fits(struct obj *o, struct pvm_text type)
 {
@@ -409,18 +414,24 @@ uint32_t untyped_choose(struct klass *k, const struct atom *name, uint32_t ordin
         return 0;
 }
 
+bool untyped_only(const struct klass *k, const struct method *m)
+{
+        for (uint32_t v = 0; v < k->nvtable; v++)
+                if (k->vtable[v] != m && k->vtable[v]->name == m->name && k->vtable[v]->nargs == m->nargs)
+                        return false;
+        return m->vindex >= 0;
+}
+
 uint32_t untyped_convert(struct method *m, slot *args)
 {
-        const char *p = m->params->text + 1;
-        struct pvm_text type;
+        struct klass **k = m->nargs > 1 ? class_params(m) : NULL;
 
-        for (unsigned i = 1; i < m->nargs && next_param(&p, m, &type); i++) {
+        if (!k && m->nargs > 1)
+                return CLASS_error_link;
+        for (unsigned i = 1; i < m->nargs; i++) {
                 struct obj *o = args[i].r;
                 char machine = m->types[i];
-                struct klass *k;
 
-                if (type.p[0] == 'u')
-                        continue;
                 if (machine != 'R') {
                         if (!o) {
                                 explain("argument %u of %s is null", i, m->name->text);
@@ -429,19 +440,11 @@ uint32_t untyped_convert(struct method *m, slot *args)
                         if (unbox(o, machine, &args[i]))
                                 continue;
                 } else {
-                        if (!o)
+                        if (!o || !k[i] || class_is(obj_class(o), k[i]))
                                 continue;
-                        k = class_of_type(type);
-                        if (!k)
-                                return CLASS_error_link;
-                        if (class_is(obj_class(o), k))
-                                continue;
-                        if (k->index == CLASS_string && is_number(o)) {
+                        if (k[i]->index == CLASS_string && is_number(o)) {
                                 slot v;
-                                char t = o->class == CLASS_int     ? 'I'
-                                         : o->class == CLASS_long  ? 'L'
-                                         : o->class == CLASS_float ? 'F'
-                                                                   : 'D';
+                                char t = number_kind(o);
 
                                 unbox(o, t, &v);
                                 args[i].r = (struct obj *)string_of_number(t, v);
@@ -450,8 +453,7 @@ uint32_t untyped_convert(struct method *m, slot *args)
                                 return CLASS_error_memory;
                         }
                 }
-                explain("argument %u of %s is %s, not %.*s", i, m->name->text, obj_class(o)->name->text, (int)type.len,
-                        type.p);
+                explain("argument %u of %s%s is %s", i, m->name->text, m->params->text, obj_class(o)->name->text);
                 return CLASS_error_cast;
         }
         return 0;
@@ -638,13 +640,6 @@ static bool can_be_made(const struct klass *k)
                 return true;
         explain("%s cannot be made by new", k->name->text);
         return false;
-}
-
-static struct method *method_of_object(const char *name, const char *params)
-{
-        const struct atom *n = atom(name, strlen(name)), *p = atom(params, strlen(params));
-
-        return n && p ? class_virtual(classes[CLASS_object], n, p) : NULL;
 }
 
 /* ---- the loop ---- */
@@ -945,10 +940,7 @@ op_VEQ : {
                 SETI(A, equal);
                 NEXT(1);
         }
-        target = method_of_object("equals", "(u)");
-        if (!target)
-                FAIL(CLASS_error_memory);
-        target = obj_class(R[B].r)->vtable[target->vindex];
+        target = obj_class(R[B].r)->vtable[object_equals->vindex];
         arg[0] = R[B];
         arg[1] = R[C];
         nargs = 2;
@@ -1029,10 +1021,7 @@ op_TOSTR : {
                         NEXT(1);
                 }
                 if (!is_number(v.r)) {
-                        target = method_of_object("toString", "()");
-                        if (!target)
-                                FAIL(CLASS_error_memory);
-                        target = obj_class(v.r)->vtable[target->vindex];
+                        target = obj_class(v.r)->vtable[object_toString->vindex];
                         arg[0] = v;
                         nargs = 1;
                         flags = FRAME_TEXT;
@@ -1389,25 +1378,35 @@ op_CALLD : {
                 arg[i] = R[pc[2 + i / 4] >> i % 4 * 8 & 0xff];
         if (!arg[0].r)
                 FAIL_TEXT(CLASS_error_reference, "a method of null");
-        k = obj_class(arg[0].r);
-        if ((w & 0xff) == PVM_CALLN) {
-                name = pool_atom(m, s->pool);
-                if (!name)
-                        FAIL(CLASS_error_memory);
-        } else if ((w & 0xff) == PVM_CALLD) {
-                struct string *text = (struct string *)arg[1].r;
+        error = 0;
+        if (arg[0].r->class == s->class) {
+                target = s->target;
+        } else {
+                k = obj_class(arg[0].r);
+                if ((w & 0xff) == PVM_CALLN) {
+                        name = pool_atom(m, s->pool);
+                        if (!name)
+                                FAIL(CLASS_error_memory);
+                } else if ((w & 0xff) == PVM_CALLD) {
+                        struct string *text = (struct string *)arg[1].r;
 
-                if (!text)
-                        FAIL_TEXT(CLASS_error_reference, "null is no name of a method");
-                if (text->o.class != CLASS_string || !text->len || text->text[0] == '.')
-                        FAIL_TEXT(CLASS_error_link, "not the name of a method");
-                name = atom(text->text, text->len);
-                if (!name)
-                        FAIL(CLASS_error_memory);
-                nargs--;
-                memmove(arg + 1, arg + 2, (nargs - 1) * sizeof(*arg));
+                        if (!text)
+                                FAIL_TEXT(CLASS_error_reference, "null is no name of a method");
+                        if (text->o.class != CLASS_string || !text->len || text->text[0] == '.')
+                                FAIL_TEXT(CLASS_error_link, "not the name of a method");
+                        name = atom(text->text, text->len);
+                        if (!name)
+                                FAIL(CLASS_error_memory);
+                        nargs--;
+                        memmove(arg + 1, arg + 2, (nargs - 1) * sizeof(*arg));
+                }
+                error = untyped_choose(k, name, s->pool, nargs, arg, &target);
+                /* The site learns it if the arguments had no say. */
+                if (!error && (w & 0xff) != PVM_CALLD && (!name || untyped_only(k, target))) {
+                        s->class = k->index;
+                        s->target = target;
+                }
         }
-        error = untyped_choose(k, name, s->pool, nargs, arg, &target);
         if (!error)
                 error = untyped_convert(target, arg);
         if (error)

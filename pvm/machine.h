@@ -256,8 +256,9 @@ struct method {
         native_fn native;
         const struct atom *name, *desc, *params;
         const struct pvm_file_method *file;
-        slot *constants;    /* its class's */
-        struct site *sites; /* its class's */
+        struct klass **params_classes; /* see class_params */
+        slot *constants;               /* its class's */
+        struct site *sites;            /* its class's */
 };
 
 /* What a call site has learnt. Three loads for a call: this, the class of the receiver, the method. */
@@ -405,6 +406,9 @@ struct field *class_field(struct klass *k, const struct atom *name, const struct
 struct method *class_method(struct klass *k, const struct atom *name,
                             const struct atom *params); /* in k or its parents, also static, private */
 struct method *class_virtual(const struct klass *k, const struct atom *name, const struct atom *params);
+extern struct method *object_equals, *object_toString; /* .internal.object's */
+/* Of each argument but the receiver, from index 1 on: the class that it must have; NULL: any, or a number. NULL: class_error. */
+struct klass **class_params(struct method *m);
 struct method *class_by_ordinal(const struct klass *k, uint32_t ordinal);
 static inline struct klass *obj_class(const struct obj *o)
 {
