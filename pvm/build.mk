@@ -42,3 +42,6 @@ check-pvm: host
 .PHONY: check-pvm
 
 include pvm/plc/build.mk
+bench-pvm: host ## the object machine beside Lua 5.4 (lua5.4 must be installed; RUNS=5)
+	@tests/pvm/bench/run.py
+.PHONY: bench-pvm
