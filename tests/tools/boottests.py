@@ -435,7 +435,7 @@ def disks():
 def store_moves():
     """A disk that boots, with a session on it, goes from NVMe to AHCI to virtio and back, the machine killed each time: the session goes on."""
     disk = os.path.join(BUILD, "tests", "store_moves.img")
-    subprocess.run([os.path.join(TOP, "tests/tools/mkdisk"), disk, *(os.path.join(BUILD, name) for name in ("kernel.stripped", "rootfs.img", "mkstore")),
+    subprocess.run([os.path.join(TOP, "installer/mkdisk"), disk, *(os.path.join(BUILD, name) for name in ("install", "mkstore")),
                     "--mb", "256", "--cmdline", "panic=exit", "--new"], check=True, stdout=subprocess.DEVNULL)
     with Guest("store_moves", [], disks=[disk], smp=2, bus="nvme") as guest:
         works(guest)
