@@ -3162,16 +3162,15 @@ static void gen_method(struct gen *g, struct method *method)
         if (method->bad || !method->descriptor)
                 return;
         struct mark mark = arena_mark(&passing);
-        text_first_time();
+        text_next_method();
         g->keep = false;
         gen_method_once(g, method);
         if (g->retry) {
-                text_second_time();
                 arena_release(&passing, mark);
                 g->keep = true;
                 gen_method_once(g, method);
         }
-        text_first_time();
+        text_next_method();
         arena_release(&passing, mark);
         file_method(g->file, method, &g->code);
 }

@@ -68,9 +68,8 @@ void error_plain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern unsigned text_errors;
 extern bool text_quiet; /* the second parse of a body */
 extern bool text_no_warnings;
-/* A method that is translated a second time does not say the same again. */
-void text_first_time(void);
-void text_second_time(void);
+/* The same is not said twice of one method. */
+void text_next_method(void);
 bool utf8_valid(const char *text, size_t len);
 
 extern struct arena permanent; /* lives as long as the run */

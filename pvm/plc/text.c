@@ -196,33 +196,29 @@ static void message(struct source *source, uint32_t at, const char *kind, const 
         fputs("^\n", stderr);
 }
 
-/* Where something was said since text_first_time. */
-static uint32_t *told;
-static size_t ntold, cap_told;
-static bool again;
+/* What was said of the method that is translated: it may be walked through twice, a finally even more often. */
+static struct said {
+        struct source *source;
+        const char *format;
+        uint32_t at;
+} * said;
+static size_t nsaid, cap_said;
+static bool muted; /* the last error or warning was not printed: nor are its notes */
 
-void text_first_time(void)
+void text_next_method(void)
 {
-        ntold = 0;
-        again = false;
+        nsaid = 0;
 }
 
-void text_second_time(void)
-{
-        again = true;
-}
-
-static bool silent(uint32_t at)
+static bool silent(struct source *source, uint32_t at, const char *format)
 {
         if (text_quiet)
                 return true;
-        for (size_t i = 0; i < ntold && again; i++)
-                if (told[i] == at)
+        for (size_t i = nsaid; i > 0 && nsaid - i < 256; i--)
+                if (said[i - 1].at == at && said[i - 1].format == format && said[i - 1].source == source)
                         return true;
-        if (!again) {
-                told = grown(told, &cap_told, ntold + 1, sizeof(*told));
-                told[ntold++] = at;
-        }
+        said = grown(said, &cap_said, nsaid + 1, sizeof(*said));
+        said[nsaid++] = (struct said){source, format, at};
         return false;
 }
 
@@ -236,7 +232,8 @@ static void count_error(void)
 
 void error_at(struct source *source, uint32_t at, const char *format, ...)
 {
-        if (silent(at))
+        muted = silent(source, at, format);
+        if (muted)
                 return;
         va_list args;
         va_start(args, format);
@@ -247,7 +244,7 @@ void error_at(struct source *source, uint32_t at, const char *format, ...)
 
 void warn_at(struct source *source, uint32_t at, const char *format, ...)
 {
-        if (text_no_warnings || silent(at))
+        if (text_no_warnings || silent(source, at, format))
                 return;
         va_list args;
         va_start(args, format);
@@ -257,7 +254,7 @@ void warn_at(struct source *source, uint32_t at, const char *format, ...)
 
 void note_at(struct source *source, uint32_t at, const char *format, ...)
 {
-        if (text_quiet || !source)
+        if (muted || !source)
                 return;
         va_list args;
         va_start(args, format);
