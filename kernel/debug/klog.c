@@ -68,7 +68,8 @@ void klog_v(enum klog_level level, const char *fmt, va_list ap)
         ring_put(line, n);
         if ((int)level <= console_level) {
                 for (struct klog_console *c = consoles; c; c = c->next)
-                        c->write(c, line + prefix, n - prefix);
+                        if (!c->quiet || level <= LOG_WARN || unlocked)
+                                c->write(c, line + prefix, n - prefix);
         }
         log_unlock(f);
 }

@@ -22,6 +22,7 @@ size_t klog_read(uint64_t from, char *buf, size_t len, uint64_t *next); /* copie
 struct klog_console {
         void (*write)(struct klog_console *, const char *text, size_t len);
         bool replaces_serial;
+        bool quiet; /* warnings and errors only: a program has this screen. May be set at any time */
         struct klog_console *next;
 };
 bool klog_panicking(void);

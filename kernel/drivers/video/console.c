@@ -251,12 +251,15 @@ static bool draw_marked(struct vt *vt, unsigned above, int budget)
 {
         struct console_cell cells[CONSOLE_COLS_MAX];
         struct console_block *b = vt->term.b;
-        unsigned cursor_row, cursor_col, shape;
-        bool cursor = term_cursor(&vt->term, &cursor_row, &cursor_col, &shape);
 
         for (unsigned row = 0; row < rows(); row++) {
+                unsigned cursor_row, cursor_col, shape;
+                bool cursor;
+
                 if (!__atomic_exchange_n(&vt->term.dirty[row], 0, __ATOMIC_SEQ_CST))
                         continue;
+                /* Looked at behind the mark: who moves the cursor marks the row that it leaves afterwards. */
+                cursor = term_cursor(&vt->term, &cursor_row, &cursor_col, &shape);
                 if (row < above) {
                         scrollback_read(b, b->lines_pushed - vt->view - row - 1, cells, cols(), term_width);
                         budget -= SCROLLBACK_COST;
@@ -436,6 +439,18 @@ static void detach(struct vt *vt)
         spin_unlock(&logger.lock, flags);
 }
 
+/* What was logged while a screen of an earlier life was on its way: programs did not ask for that in the middle of their own. dmesg has it. */
+static void ring_forget(void)
+{
+        uint64_t flags = spin_lock(&logger.lock);
+
+        logger.tail = logger.head;
+        spin_unlock(&logger.lock, flags);
+}
+
+static void log_write(struct klog_console *c, const char *text, size_t len);
+static struct klog_console log_console = {.write = log_write};
+
 static int attach_new(struct vt *vt, struct console_block *b)
 {
         if (!vt->early) {
@@ -467,8 +482,12 @@ int console_attach(struct tty_port *p, void *state, bool restored)
         written(vt);
         if (vt == shown_vt)
                 show_all();
-        if (vt == &vts[0])
+        if (vt == &vts[0]) {
+                log_console.quiet = true;
+                if (restored)
+                        ring_forget();
                 work_queue(&logger.work);
+        }
         return 0;
 }
 
@@ -585,8 +604,6 @@ static void log_write(struct klog_console *c, const char *text, size_t len)
         }
         spin_unlock(&logger.lock, flags);
 }
-
-static struct klog_console log_console = {.write = log_write};
 
 /* Some of what waits, with carriage returns. Returns its length in `out`, which has room for twice `max`. */
 static size_t take_log(char *out, size_t max)

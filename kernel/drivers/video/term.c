@@ -1048,16 +1048,17 @@ void term_touch_all(const struct console_block *b)
 
 size_t term_write(struct term *t, const char *bytes, size_t len)
 {
+        int left = t->state->pos.row;
         size_t n;
 
         t->stop = false;
         t->pushed_bytes = 0;
-        mark(t, t->state->pos.row); /* the cursor leaves it */
         escape_check(&t->b->parser);
         scrollback_check(t->b);
         n = escape_feed(&t->b->parser, &sink, t, bytes, len);
-        mark(t, t->state->pos.row);
         save(t);
+        mark(t, left); /* after the move: a drawing that took an earlier mark saw the cursor there */
+        mark(t, t->state->pos.row);
         return n;
 }
 
