@@ -311,7 +311,7 @@ int heap_store_open(const char *path, uint64_t heap_bytes, uint64_t *clock_ns)
                         return fail(path, "no random numbers");
         r = store_open(&disk.d, owner, &store);
         if (r)
-                return fail(path, r == -EINVAL       ? "not a store"
+                return fail(path, r == -ENOENT       ? "not a store"
                                   : r == -EOPNOTSUPP ? "a store of another version"
                                                      : strerror(-r));
         store_info(store, &info);
