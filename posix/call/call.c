@@ -374,11 +374,14 @@ static void call_rewind(struct call *c)
         c->io.overflow = NULL;
 }
 
-/* The same for one that is in its record, when it has borrowed more than the record counts: it goes on from there. */
+/*
+ * The same for one that is in its record, when it has more than the record counts: objects, or an overflow block of this run (it waited for memory before it was
+ * decoded, and is decoded now). It goes on from the record.
+ */
 static void call_reload(struct call *c)
 {
         struct call now = *c;
-        bool borrowed = false;
+        bool borrowed = c->overflow && !c->overflow_saved;
 
         for (unsigned i = 0; i < CALL_OBJECTS; i++)
                 borrowed |= c->objects[i] && !(c->counted >> i & 1);
