@@ -96,6 +96,19 @@ static uint64_t number_in(const char *path)
         return strtoul(text, NULL, 10);
 }
 
+/* Reads what vi draws until its status line says `mode` ("I" inserting, "-" not). So no key comes before the one in front of it was understood, however slow the machine is. */
+static void until_mode(int master, char mode, const char *path)
+{
+        char want[64], seen[64] = "";
+        size_t n = (size_t)snprintf(want, sizeof(want), "%c %s", mode, path), len = 0;
+
+        while (len < n || memcmp(seen + len - n, want, n) != 0) {
+                if (len == n)
+                        memmove(seen, seen + 1, --len);
+                survive_read(master, seen + len++, 1);
+        }
+}
+
 /* vi, with a text that it has not saved; each round changes the text, then saves. */
 static void editor(volatile uint64_t *good)
 {
@@ -113,23 +126,25 @@ static void editor(volatile uint64_t *good)
         do
                 survive_read(master, screen, 1);
         while (screen[0] != '~'); /* it has drawn its empty screen, and reads keys as they come */
-        MUST(fcntl(master, F_SETFL, O_NONBLOCK) == 0);
         for (uint64_t n = 1;; n++) {
-                snprintf(keys, sizeof(keys), "ggdGi%lu\033", n);
-                for (unsigned i = 0; keys[i]; i++) {
+                survive_write(master, "ggdGi", 5);
+                until_mode(master, 'I', path);
+                for (int i = 0, len = snprintf(keys, sizeof(keys), "%lu", n); i < len; i++) {
                         survive_write(master, &keys[i], 1);
-                        survive_nap(keys[i] == '\033' ? 300 : 10); /* Escape alone is a key only when nothing follows */
-                        while (read(master, screen, sizeof(screen)) > 0)
-                                ;
+                        survive_nap(10);
                 }
+                survive_write(master, "\033", 1); /* Escape alone is a key only when nothing follows */
+                until_mode(master, '-', path);
                 SAME(number_in(path), n - 1);
                 survive_write(master, ":w\n", 3);
+                MUST(fcntl(master, F_SETFL, O_NONBLOCK) == 0);
                 while (number_in(path) != n) {
                         MUST(number_in(path) == n - 1 || number_in(path) == 0 || number_in(path) == n);
                         while (read(master, screen, sizeof(screen)) > 0)
                                 ;
                         survive_nap(10);
                 }
+                MUST(fcntl(master, F_SETFL, 0) == 0);
                 *good = n;
         }
 }
