@@ -130,19 +130,23 @@ static void begin(struct thread *t, struct exit_state *s)
         vfork_release(t);
 }
 
-static bool mm_has_others(struct process *p)
+static bool mm_has_others(struct process *p, struct mm *mm)
 {
-        return p->nlive || (p->mm && READ_ONCE(p->mm->obj.refs) > 1);
+        return p->nlive || READ_ONCE(mm->obj.refs) > 1;
 }
 
-/* What the thread library waits for in pthread_join. */
+/*
+ * What the thread library waits for in pthread_join. The last thread of the process does not wait for those that are this far: the memory may be let go of meanwhile, but what was found
+ * stays till the section ends.
+ */
 static long clear_tid(struct call *c)
 {
         struct thread *t = c->thread;
         struct process *p = t->proc;
+        struct mm *mm = READ_ONCE(p->mm);
         uint32_t zero = 0;
 
-        if (!t->clear_tid || !p->mm || !mm_has_others(p))
+        if (!t->clear_tid || !mm || !mm_has_others(p, mm))
                 return 0;
         if (!copy_out(c, t->clear_tid, &zero, sizeof(zero))) {
                 if (user_fault(c) == CALL_FAULT)
@@ -150,7 +154,7 @@ static long clear_tid(struct call *c)
                 return 0;
         }
         section_changes();
-        futex_wake_word(p->mm, t->clear_tid, 1);
+        futex_wake_word(mm, t->clear_tid, 1);
         return 0;
 }
 
