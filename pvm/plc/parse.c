@@ -125,13 +125,14 @@ static bool begins_statement(enum token_kind kind)
         }
 }
 
-/* Goes on behind a ';', before '}' or a statement. Brackets are skipped whole. begin: where the bad statement began. */
-static void synchronise(struct parser *p, uint32_t begin)
+static bool begins_member(enum token_kind kind)
 {
-        if (p->before == P_SEMICOLON && p->now.at != begin) {
-                p->bad = false; /* there already */
-                return;
-        }
+        return kind == K_VOID || kind == K_CLASS || kind == K_INTERFACE;
+}
+
+/* Skips behind a ';', or to '}' or what begins something anew. Brackets are skipped whole. */
+static void skip_to(struct parser *p, bool (*begins)(enum token_kind kind))
+{
         unsigned braces = 0;
         while (!is_at(p, T_END)) {
                 if (is_at(p, P_LBRACE)) {
@@ -146,12 +147,22 @@ static void synchronise(struct parser *p, uint32_t begin)
                 } else if (!braces && is_at(p, P_SEMICOLON)) {
                         advance(p);
                         break;
-                } else if (!braces && begins_statement(p->now.kind)) {
+                } else if (!braces && begins(p->now.kind)) {
                         break;
                 }
                 advance(p);
         }
         p->bad = false;
+}
+
+/* Goes on with the next statement. begin: where the bad one began. */
+static void synchronise(struct parser *p, uint32_t begin)
+{
+        if (p->before == P_SEMICOLON && p->now.at != begin) {
+                p->bad = false; /* there already */
+                return;
+        }
+        skip_to(p, begins_statement);
 }
 
 /* ---- nodes ---- */
@@ -1554,31 +1565,6 @@ static void parse_member(struct parser *p, struct cls *cls)
                 parse_field(p, cls, name, at, line, ref, flags);
 }
 
-/* Skips to the next member, or to the end of the class. */
-static void synchronise_member(struct parser *p)
-{
-        unsigned braces = 0;
-        while (!is_at(p, T_END)) {
-                if (is_at(p, P_LBRACE)) {
-                        braces++;
-                } else if (is_at(p, P_RBRACE)) {
-                        if (!braces)
-                                break;
-                        if (!--braces) {
-                                advance(p);
-                                break;
-                        }
-                } else if (!braces && is_at(p, P_SEMICOLON)) {
-                        advance(p);
-                        break;
-                } else if (!braces && (is_at(p, K_VOID) || is_at(p, K_CLASS) || is_at(p, K_INTERFACE))) {
-                        break;
-                }
-                advance(p);
-        }
-        p->bad = false;
-}
-
 static struct name *absolute_name(struct parser *p, struct name *name, uint32_t at)
 {
         if (!name || name->text[0] == '.')
@@ -1658,7 +1644,7 @@ static void parse_class(struct parser *p, uint16_t flags)
                 uint32_t begin = p->now.at;
                 parse_member(p, cls);
                 if (p->bad) {
-                        synchronise_member(p);
+                        skip_to(p, begins_member);
                         if (is_at(p, K_CLASS) || is_at(p, K_INTERFACE))
                                 return; /* a '}' was forgotten */
                         if (p->now.at == begin)
