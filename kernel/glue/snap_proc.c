@@ -151,6 +151,7 @@ static long parse_place(const char *text, struct command *cmd)
 static long control(struct call *c, const char *text, size_t len, void *arg)
 {
         struct command *cmd = call_state(c, struct command);
+        bool attach;
         uint64_t n;
         long r;
 
@@ -165,8 +166,8 @@ static long control(struct call *c, const char *text, size_t len, void *arg)
                 cmd->op = SNAP_DROP;
         } else if (is(&text, "rollback ")) {
                 cmd->op = SNAP_ROLLBACK;
-        } else if (is(&text, "attach ") || is(&text, "format ")) {
-                cmd->op = text[-7] == 'a' ? SNAP_ATTACH : SNAP_FORMAT;
+        } else if ((attach = is(&text, "attach ")) || is(&text, "format ")) {
+                cmd->op = attach ? SNAP_ATTACH : SNAP_FORMAT;
                 r = parse_place(text, cmd);
                 if (r)
                         return r;

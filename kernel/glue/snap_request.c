@@ -10,7 +10,6 @@
 #include "kernel/include/cpu.h"
 #include "kernel/include/log.h"
 #include "kernel/include/power.h"
-#include "kernel/include/rng.h"
 #include "kernel/include/time.h"
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
@@ -182,7 +181,6 @@ static void attached(int error)
 /* An empty store where the request says; its disk is open. */
 static int format(const struct snap_request *r, struct store_disk **disk)
 {
-        uint8_t uuid[16];
         int e;
 
         if (r->device->claimed)
@@ -192,8 +190,7 @@ static int format(const struct snap_request *r, struct store_disk **disk)
         e = store_disk_open(r->device, r->sector, r->nsectors, disk);
         if (e)
                 return e;
-        rng_bytes(uuid, sizeof(uuid));
-        e = store_format(*disk, uuid, SPACE_START);
+        e = store_disk_format(*disk);
         if (e)
                 store_disk_close(*disk);
         return e;
@@ -201,14 +198,11 @@ static int format(const struct snap_request *r, struct store_disk **disk)
 
 static int attach(struct snap_request *r)
 {
-        uint64_t owner = 0;
         int e = format(r, &attach_disk);
 
         if (e)
                 return e;
-        while (!owner)
-                rng_bytes(&owner, sizeof(owner));
-        e = store_open(attach_disk, owner, &attach_store);
+        e = store_open(attach_disk, store_owner(), &attach_store);
         if (!e) {
                 attach_request = r;
                 store_device_claim(r->device, true);

@@ -7,7 +7,6 @@
 #include "kernel/glue/store_writer.h"
 #include "kernel/include/boot.h"
 #include "kernel/include/log.h"
-#include "kernel/include/rng.h"
 #include "persist/store/store.h"
 
 #define BLOCK_SECTORS 8u
@@ -43,7 +42,6 @@ static const char *reason(int error)
 /* 0: the store is on this device, and open; -ENOENT: there is none; -EIO: it cannot be read. Does not return if there is one that cannot be used. */
 static int try(struct block_device *d)
 {
-        uint64_t owner = 0;
         int r;
 
         if (d->nsectors < BLOCK_SECTORS)
@@ -53,9 +51,7 @@ static int try(struct block_device *d)
                 refuse(d, reason(r), r);
         if (r)
                 return -ENOENT;
-        while (!owner && !d->read_only)
-                rng_bytes(&owner, sizeof(owner));
-        r = store_open(disk, owner, &store);
+        r = store_open(disk, d->read_only ? 0 : store_owner(), &store);
         if (!r && d->read_only)
                 refuse(d, reason(-EROFS), -EROFS);
         if (!r) {
@@ -90,18 +86,13 @@ static void look_only(struct block_device *d)
 /* What is there of the space was never all of it, and is nobody's: the store is made anew. */
 static void begin_anew(const struct block_device *d)
 {
-        uint8_t uuid[16];
-        uint64_t owner = 0;
         int r;
 
         klog(LOG_WARN, "store: it was being made on %s when the power went: it begins anew", d->name);
         store_close(store);
-        rng_bytes(uuid, sizeof(uuid));
-        while (!owner)
-                rng_bytes(&owner, sizeof(owner));
-        r = store_format(disk, uuid, SPACE_START);
+        r = store_disk_format(disk);
         if (!r)
-                r = store_open(disk, owner, &store);
+                r = store_open(disk, store_owner(), &store);
         if (r)
                 refuse(d, reason(r), r);
 }

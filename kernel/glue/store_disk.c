@@ -8,8 +8,10 @@
 #include "kernel/glue/store_disk.h"
 #include "kernel/include/cpu.h"
 #include "kernel/include/mem.h"
+#include "kernel/include/rng.h"
 #include "kernel/include/worker.h"
 #include "kernel/lib/string.h"
+#include "persist/space.h"
 
 #define BLOCK_BYTES  4096u
 #define PIECE_BLOCKS 16u
@@ -169,6 +171,23 @@ static int disk_flush(struct store_disk *d)
                 return -EIO;
         wait_for(k, s);
         return s->status ? -EIO : 0;
+}
+
+int store_disk_format(struct store_disk *disk)
+{
+        uint8_t uuid[16];
+
+        rng_bytes(uuid, sizeof(uuid));
+        return store_format(disk, uuid, SPACE_START);
+}
+
+uint64_t store_owner(void)
+{
+        uint64_t owner = 0;
+
+        while (!owner)
+                rng_bytes(&owner, sizeof(owner));
+        return owner;
 }
 
 void store_device_claim(struct block_device *d, bool claimed)

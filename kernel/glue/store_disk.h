@@ -8,6 +8,9 @@
 /* sector and nsectors: multiples of 8; the device is borrowed for ever. 0, -EINVAL, -ENOMEM. */
 int store_disk_open(struct block_device *d, uint64_t sector, uint64_t nsectors, struct store_disk **disk);
 void store_disk_close(struct store_disk *disk);
+int store_disk_format(
+        struct store_disk *disk); /* an empty store of the space, with a number of its own; as store_format */
+uint64_t store_owner(void);       /* a random number, not 0, for store_open */
 void store_device_claim(
         struct block_device *d,
         bool claimed); /* the device, and the disk it is a part of, become, or are no longer, the store's */
