@@ -4,8 +4,7 @@
 #include "posix/proc/proc.h"
 #include "posix/include/mm.h"
 
-/* Alone: no other record but that of a dead leader, whose number the caller then takes. */
-static bool alone(const struct thread *t)
+bool thread_is_alone(const struct thread *t)
 {
         const struct process *p = t->proc;
 
@@ -25,7 +24,7 @@ long process_exec_alone(struct call *c)
                 signal_unlock(sh);
                 return -EAGAIN;
         }
-        if (alone(self)) {
+        if (thread_is_alone(self)) {
                 signal_unlock(sh);
                 return 0;
         }

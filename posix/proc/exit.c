@@ -3,6 +3,7 @@
  *
  *      BEGIN     the thread takes no more signals, a parent in vfork goes on; is it the last one of its process?
  *      ROBUST    futex words that it held are marked; CLEARTID: who joins it is woken
+ *      OTHERS    (last thread) the others are this far too: the memory is theirs until then
  *      RESOURCES (last thread) timers, semaphores, descriptors, memory: put on the dying list, which the dispatcher drains before the next stage
  *      SESSION   (last thread) a session leader's terminal is hung up
  *      CHILDREN  (last thread) children get another parent
@@ -29,7 +30,8 @@ enum {
         EXIT_CHILDREN,
         EXIT_END,
         EXIT_INIT_KILL,
-        EXIT_INIT_WAIT
+        EXIT_INIT_WAIT,
+        EXIT_OTHERS /* comes after CLEARTID; numbers are part of the schema */
 };
 
 struct exit_state {
@@ -135,15 +137,12 @@ static bool mm_has_others(struct process *p, struct mm *mm)
         return p->nlive || READ_ONCE(mm->obj.refs) > 1;
 }
 
-/*
- * What the thread library waits for in pthread_join. The last thread of the process does not wait for those that are this far: the memory may be let go of meanwhile, but what was found
- * stays till the section ends.
- */
+/* What the thread library waits for in pthread_join. */
 static long clear_tid(struct call *c)
 {
         struct thread *t = c->thread;
         struct process *p = t->proc;
-        struct mm *mm = READ_ONCE(p->mm);
+        struct mm *mm = p->mm;
         uint32_t zero = 0;
 
         if (!t->clear_tid || !mm || !mm_has_others(p, mm))
@@ -156,6 +155,24 @@ static long clear_tid(struct call *c)
         section_changes();
         futex_wake_word(mm, t->clear_tid, 1);
         return 0;
+}
+
+/* The last thread lets go of the memory in which the others, whose exits began earlier, still mark what they held. */
+static long await_others(struct call *c)
+{
+        struct thread *self = c->thread;
+        struct process *p = self->proc;
+        struct sighand *sh;
+        bool alone;
+
+        if (READ_ONCE(p->nthreads) == 1)
+                return 0;
+        if (section_this()->changed) /* the leader may be on an absent page */
+                return CALL_AGAIN;
+        sh = signal_lock(p);
+        alone = thread_is_alone(self);
+        signal_unlock(sh);
+        return alone ? 0 : call_wait(c, CONDITION, &p->exec_thread, UNINTERRUPTIBLE, NO_DEADLINE);
 }
 
 /* What is let go of must be present, and most stages begin with a change: so each section looks first. */
@@ -388,9 +405,15 @@ long exit_run(struct call *c)
                 r = clear_tid(c);
                 if (r)
                         return r;
-                c->stage = s->last ? EXIT_TIMERS : EXIT_END;
+                c->stage = s->last ? EXIT_OTHERS : EXIT_END;
                 if (!s->last)
                         return finish(c, s);
+                /* fallthrough */
+        case EXIT_OTHERS:
+                r = await_others(c);
+                if (r)
+                        return r;
+                c->stage = EXIT_TIMERS;
                 /* fallthrough */
         case EXIT_TIMERS:
                 if (p->timers && process_timers_drop(p))

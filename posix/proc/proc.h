@@ -21,6 +21,9 @@ void pgrp_leave(struct process *p);
 void pgrp_orphan_check(struct pgrp *g,
                        const struct process *leaving); /* newly orphaned and has stopped members: SIGHUP, SIGCONT */
 
+/* exec.c. No other record in its process but that of a dead leader, whose number exec takes. Its sighand is locked. */
+bool thread_is_alone(const struct thread *t);
+
 /* exit.c, wait.c: LOCK_PROCTREE held, after changes() */
 void child_link(struct process *parent, struct process *child); /* takes the caller's reference on child */
 void child_unlink(struct process *child);                       /* and gives it back */

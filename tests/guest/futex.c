@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -371,6 +372,52 @@ TEST(robust_mutex)
                 waitpid(pid, 0, 0);
         }
         CHECK(pthread_mutex_lock(m) == 0);
+}
+
+static pthread_mutex_t *held;
+static void *holds_many(void *n)
+{
+        for (long k = 0; k < (long)n; k++)
+                pthread_mutex_lock(&held[k]);
+        pause();
+        return 0;
+}
+
+/* Threads that hold much are still marking it when the last one has begun to exit: the memory stays until all have. */
+TEST(robust_mutexes_of_a_process_that_ends)
+{
+        enum { THREADS = 4, EACH = 24 };
+        pthread_mutexattr_t a;
+
+        held = mmap(0, 16384, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        pthread_mutexattr_init(&a);
+        pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+        pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+        for (int round = 0; round < 20; round++) {
+                for (int k = 0; k < THREADS * EACH; k++)
+                        CHECK(pthread_mutex_init(&held[k], &a) == 0);
+                pid_t pid = fork();
+
+                if (pid == 0) {
+                        pthread_mutex_t *all = held;
+                        pthread_t t;
+
+                        for (int k = 0; k < THREADS; k++) {
+                                held = all + k * EACH;
+                                pthread_create(&t, 0, holds_many, (void *)EACH);
+                                while (pthread_mutex_trylock(&held[EACH - 1]) != EBUSY) {
+                                        pthread_mutex_unlock(&held[EACH - 1]);
+                                        sched_yield();
+                                }
+                        }
+                        _exit(0);
+                }
+                CHECK(waitpid(pid, 0, 0) == pid);
+                for (int k = 0; k < THREADS * EACH; k++) {
+                        CHECK(pthread_mutex_trylock(&held[k]) == EOWNERDEAD);
+                        CHECK(pthread_mutex_consistent(&held[k]) == 0 && pthread_mutex_unlock(&held[k]) == 0);
+                }
+        }
 }
 
 TEST(robust_list_call)
