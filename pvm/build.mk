@@ -42,6 +42,23 @@ check-pvm: host
 .PHONY: check-pvm
 
 include pvm/plc/build.mk
+
+# The same programs, and the class library, for the system itself: static, against musl. What they find classes in without being told is part of them.
+PVM_SYSTEM_LIBS := lz4 xxhash
+$(BUILD)/pvm/obj/%.o: %.c $(PVM_HEADERS) pvm/build.mk | $(call port_stamps,musl $(PVM_SYSTEM_LIBS))
+	$(call say,MUSLCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(PVM_CFLAGS) -DPVM_LIBRARY='"/usr/lib/phantom"' $(PVM_SYSTEM_LIBS:%=-isystem $(BUILD)/ports/%/include) -c $< -o $@
+$(BUILD)/pvm/obj/pvm/interp.o: PVM_CFLAGS += -fno-gcse -fno-crossjumping
+
+$(BUILD)/pvm/pvm: $(PVM_HOST_SRCS:%.c=$(BUILD)/pvm/obj/%.o)
+$(BUILD)/pvm/plc: $(PLC_SRCS:%.c=$(BUILD)/pvm/obj/%.o)
+$(BUILD)/pvm/pvm $(BUILD)/pvm/plc:
+	$(call say,LINK,$@)
+	$(Q)$(MUSL_CC) -static -s -pthread $^ $(foreach l,$(PVM_SYSTEM_LIBS),$(BUILD)/ports/$l/lib/lib$l.a) -o $@
+$(PLC_SRCS:%.c=$(BUILD)/pvm/obj/%.o): $(wildcard pvm/plc/*.h)
+SYSTEM_PROGRAMS += $(BUILD)/pvm/pvm $(BUILD)/pvm/plc $(BUILD)/host/lib.stamp $(wildcard pvm/programs/*)
+
 bench-pvm: host ## the object machine beside Lua 5.4 (lua5.4 must be installed; RUNS=5)
 	@tests/pvm/bench/run.py
 .PHONY: bench-pvm

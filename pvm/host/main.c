@@ -2,6 +2,7 @@
  * main.c - the machine as a command.
  *
  *   pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]
+ *                           classes are looked for in the folders named, without one in the present folder; then, on the system, in its library
  *   pvm dis FILE            a class file as text
  *   pvm check FILE...       are these class files good?
  */
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 static int usage(void)
 {
@@ -32,9 +34,19 @@ static bool number(const char *text, uint64_t unit, uint64_t *v)
         return false;
 }
 
+/* Half of the memory, so that a program without end meets its own limit before the machine's. */
+static uint64_t default_heap(void)
+{
+        struct sysinfo s;
+        uint64_t half = sysinfo(&s) ? 0 : (uint64_t)s.totalram * s.mem_unit / 2, most = 4096ul << 20;
+
+        return half && half < most ? half : most;
+}
+
 static int run(int argc, char **argv)
 {
-        struct pvm_limits limits = {.heap_bytes = 4096ul << 20, .stack_bytes = 16ul << 20};
+        struct pvm_limits limits = {.heap_bytes = default_heap(), .stack_bytes = 16ul << 20};
+        bool folder = false;
         const char *store = NULL;
         char why[500];
         unsigned failures;
@@ -48,6 +60,7 @@ static int run(int argc, char **argv)
                                 fprintf(stderr, "pvm: too many folders\n");
                                 return 2;
                         }
+                        folder = true;
                 } else if (!strcmp(argv[i], "--store")) {
                         store = argv[i + 1];
                 } else if (!strcmp(argv[i], "--heap")) {
@@ -62,6 +75,11 @@ static int run(int argc, char **argv)
         }
         if (i == argc)
                 return usage();
+        if (!folder)
+                hosted_pvm_folder(".");
+#ifdef PVM_LIBRARY
+        hosted_pvm_folder(PVM_LIBRARY);
+#endif
         state = hosted_pvm_open(store, limits.heap_bytes);
         if (state < 0)
                 return 2;

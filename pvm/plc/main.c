@@ -138,7 +138,7 @@ int main(int argc, char **argv)
         run.sources_end = &run.sources;
         run.classes_end = &run.classes;
         run.outputs_end = &run.outputs;
-        run.paths = calloc((size_t)argc + 1, sizeof(*run.paths));
+        run.paths = calloc((size_t)argc + 2, sizeof(*run.paths));
         bool files_only = false;
         for (int i = 1; i < argc && run.paths; i++) {
                 const char *arg = argv[i];
@@ -168,6 +168,9 @@ int main(int argc, char **argv)
                         return 1;
                 }
         }
+#ifdef PVM_LIBRARY
+        run.paths[run.npaths++] = PVM_LIBRARY;
+#endif
         if (!run.sources) {
                 if (!text_errors)
                         fputs(usage, stderr);
