@@ -22,11 +22,12 @@ struct pvm_host {
         /* The class file of that name (".a.b"): bytes by mem_alloc, aligned to 8. -ENOENT, -EIO, -ENOMEM, -EFBIG. */
         int (*find_class)(const char *name, size_t len, void **file, size_t *size);
         void (*console_write)(const char *text, size_t len);
-        int (*console_read)(void);      /* a byte; -1: the end */
+        int (*console_read)(void);      /* a byte, or PVM_CONSOLE_x; does not wait */
+        bool (*console_ready)(void);    /* console_read would not say "later" */
         uint64_t (*monotonic_ns)(void); /* goes on over a recovery */
         uint64_t (*real_ns)(void);
-        /* Nothing can run before this time (0: no such time): sleeps until then, or less. */
-        void (*idle)(uint64_t until_ns);
+        /* Nothing can run before this time (0: no such time) or, with input, before the console is ready: sleeps until then, or less. */
+        void (*idle)(uint64_t until_ns, bool input);
         /*
          * At a safepoint, all state in the heap, at least each time that pvm_poll was set by the host: the time to make a snapshot.
          */
@@ -34,6 +35,7 @@ struct pvm_host {
         void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
         void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 };
+enum { PVM_CONSOLE_END = -1, PVM_CONSOLE_LATER = -2 };
 extern const struct pvm_host *pvm_host;
 
 /* Set by anybody at any time, also in an interrupt: the machine gets to a safepoint soon and gives other threads a turn. */
@@ -54,8 +56,11 @@ int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len);
 bool pvm_start(const char *class_name, const char *const *arguments, unsigned narguments, char *why, size_t why_len);
 bool pvm_has_threads(void);
 unsigned pvm_run(void);
-void pvm_stop(void);   /* at a safepoint, or while nothing runs: all threads end; pvm_run returns */
-void pvm_forget(void); /* all volatile memory is given back */
+void pvm_stop(void);    /* at a safepoint, or while nothing runs: all threads end; pvm_run returns */
+void pvm_collect(void); /* at a safepoint */
+bool pvm_load(const char *class_name, char *why,
+              size_t why_len); /* at a safepoint: the class is found and loaded; false: `why` */
+void pvm_forget(void);         /* all volatile memory is given back */
 
 /*
  * Where things lie in a heap whose first block is there, by offset from its beginning: parts 0, 1...; false: no more. For who reads a heap from a store.

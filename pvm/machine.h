@@ -128,7 +128,7 @@ struct thread {
         struct obj o;
         struct thread *next;        /* list of all that were started and have not ended */
         struct thread *next_waiter; /* queue of what it waits for */
-        struct obj *waits_for;      /* mutex, cond, sema, thread (join) or NULL (sleep) */
+        struct obj *waits_for;      /* mutex, cond, sema, thread (join), root's boot (console) or NULL (sleep) */
         struct obj *object;         /* what runs */
         struct obj *environment, *user, *os;
         struct obj *thrown;     /* last object thrown, and where */

@@ -56,7 +56,7 @@ void thread_wait(struct thread *t, struct obj *what, uint64_t deadline)
         t->deadline = deadline;
         t->waits_for = what;
         t->next_waiter = NULL;
-        if (!what)
+        if (!what || what == root()->boot)
                 return;
         first = queue_of(what, &last);
         if (!last) {
@@ -75,7 +75,7 @@ static void unqueue(struct thread *t)
 {
         struct thread **last, **p, *before = NULL;
 
-        if (!t->waits_for)
+        if (!t->waits_for || t->waits_for == root()->boot)
                 return;
         p = queue_of(t->waits_for, &last);
         for (; *p && *p != t; p = &(*p)->next_waiter)
@@ -256,14 +256,15 @@ static void ended(struct thread *t)
 
 /* ---- the machine ---- */
 
-/* The next one after `after` in the list that can run; its time may be over while it waits. */
-static struct thread *choose(struct thread *after, uint64_t *until)
+/* The next one after `after` in the list that can run; its time may be over while it waits. *input: some wait for the console. */
+static struct thread *choose(struct thread *after, uint64_t *until, bool *input)
 {
         uint64_t now = 0;
         struct thread *first = NULL, *next = NULL;
         bool passed = false;
 
         *until = 0;
+        *input = false;
         for (struct thread *t = root()->threads; t; t = t->next) {
                 if (t->state == THREAD_BLOCKED && t->deadline) {
                         if (!now)
@@ -272,6 +273,11 @@ static struct thread *choose(struct thread *after, uint64_t *until)
                                 thread_wake(t, 2);
                         else if (!*until || t->deadline < *until)
                                 *until = t->deadline;
+                } else if (t->state == THREAD_BLOCKED && t->waits_for == root()->boot) {
+                        if (!*input && pvm_host->console_ready())
+                                thread_wake(t, 1);
+                        else
+                                *input = true;
                 }
                 if (t->state == THREAD_READY && !t->paused) {
                         if (!first)
@@ -297,6 +303,7 @@ unsigned pvm_run(void)
         struct root *r = root();
         struct thread *t;
         uint64_t until;
+        bool input;
 
         while (r->threads) {
                 pvm_poll = pvm_hostile;
@@ -305,10 +312,10 @@ unsigned pvm_run(void)
                 pvm_host->safepoint();
                 if (stopped)
                         break;
-                t = choose(r->current, &until);
+                t = choose(r->current, &until, &input);
                 r->current = t;
-                if (!t && until) {
-                        pvm_host->idle(until);
+                if (!t && (until || input)) {
+                        pvm_host->idle(until, input);
                         continue;
                 }
                 if (!t) {
@@ -416,6 +423,20 @@ bool pvm_start(const char *class_name, const char *const *arguments, unsigned na
         }
         root()->arguments = args;
         return true;
+}
+
+void pvm_collect(void)
+{
+        heap_collect();
+}
+
+bool pvm_load(const char *class_name, char *why, size_t why_len)
+{
+        bool ok = class_find(class_name, strlen(class_name));
+
+        if (!ok)
+                say(why, why_len, "%s", class_error);
+        return ok;
 }
 
 void pvm_forget(void)

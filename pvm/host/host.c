@@ -3,9 +3,11 @@
  */
 #define _GNU_SOURCE
 #include "pvm/host/host.h"
+#include "pvm/host/monitor.h"
 #include "pvm/host/store.h"
 #include "pvm/format.h"
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -97,10 +99,36 @@ static void console_write(const char *text, size_t len)
                 fwrite(text, 1, len, stdout);
 }
 
+/* What was read and not yet asked for. */
+static struct {
+        uint8_t bytes[4096];
+        size_t at, end;
+} input;
+
+static bool console_ready(void)
+{
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+
+        return input.at < input.end || poll(&in, 1, 0) > 0;
+}
+
 static int console_read(void)
 {
+        ssize_t n;
+
+        if (!console_ready())
+                return PVM_CONSOLE_LATER;
+        if (input.at < input.end)
+                return input.bytes[input.at++];
         fflush(stdout);
-        return getchar();
+        n = read(STDIN_FILENO, input.bytes, sizeof(input.bytes));
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+                return PVM_CONSOLE_LATER;
+        if (n <= 0)
+                return PVM_CONSOLE_END;
+        input.at = 1;
+        input.end = (size_t)n;
+        return input.bytes[0];
 }
 
 static uint64_t clock_ns(clockid_t id)
@@ -121,22 +149,25 @@ static uint64_t real_ns(void)
         return clock_ns(CLOCK_REALTIME);
 }
 
-static void idle(uint64_t until)
+static void idle(uint64_t until, bool wants_input)
 {
         uint64_t now = monotonic_ns(), wait = until > now ? until - now : 0;
+        struct pollfd fds[] = {{.fd = wants_input ? STDIN_FILENO : -1, .events = POLLIN},
+                               {.fd = monitor_fd(), .events = POLLIN}};
 
-        if (stored && wait > SNAPSHOT_NS)
+        if (stored && (!until || wait > SNAPSHOT_NS))
                 wait = SNAPSHOT_NS;
         struct timespec t = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
 
         fflush(stdout);
-        nanosleep(&t, NULL);
+        ppoll(fds, 2, until || stored ? &t : NULL, NULL);
 }
 
 static void safepoint(void)
 {
         uint64_t now;
 
+        monitor_serve();
         if (!stored)
                 return;
         now = monotonic_ns();
@@ -175,6 +206,7 @@ static const struct pvm_host host = {
         .find_class = find_class,
         .console_write = console_write,
         .console_read = console_read,
+        .console_ready = console_ready,
         .monotonic_ns = monotonic_ns,
         .real_ns = real_ns,
         .idle = idle,
@@ -240,6 +272,7 @@ void hosted_pvm_ticks(bool on)
         struct sigaction sa = {.sa_handler = tick, .sa_flags = SA_RESTART};
         struct itimerval every = {{0, on ? 10000 : 0}, {0, on ? 10000 : 0}};
 
-        sigaction(SIGALRM, &sa, NULL);
-        setitimer(ITIMER_REAL, &every, NULL);
+        /* Of processor time: who waits is not woken by it. */
+        sigaction(SIGPROF, &sa, NULL);
+        setitimer(ITIMER_PROF, &every, NULL);
 }

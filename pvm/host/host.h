@@ -9,7 +9,7 @@
 int hosted_pvm_open(const char *store, uint64_t heap_bytes);
 void hosted_pvm_close(void);                /* with a store: after a last snapshot */
 bool hosted_pvm_folder(const char *folder); /* where class files are looked for; the last one named comes last */
-void hosted_pvm_ticks(bool on);             /* threads give way every 10 ms */
+void hosted_pvm_ticks(bool on);             /* threads give way every 10 ms of processor time */
 
 /* For tests: what the console got goes here, if it is set. */
 extern void (*hosted_pvm_console)(const char *text, size_t len);

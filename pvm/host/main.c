@@ -3,11 +3,13 @@
  *
  *   pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]
  *                           classes are looked for in the folders named, without one in the present folder; then, on the system, in its library
+ *   pvm ps|ls|inspect|load|gc|stat|stop ...     running programs (monitor.h)
  *   pvm dis FILE            a class file as text
  *   pvm check FILE...       are these class files good?
  */
 #include "pvm/dis.h"
 #include "pvm/host/host.h"
+#include "pvm/host/monitor.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,14 @@
 static int usage(void)
 {
         fprintf(stderr, "usage: pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]\n"
+                        "       pvm ps [PID]             running programs and their threads\n"
+                        "       pvm ls [PID[/PATH]]      what is in a program: threads, classes, objects, and what is "
+                        "in those\n"
+                        "       pvm inspect PID[/PATH]   an object\n"
+                        "       pvm load PID .class.name\n"
+                        "       pvm gc PID\n"
+                        "       pvm stat PID\n"
+                        "       pvm stop PID\n"
                         "       pvm dis FILE\n"
                         "       pvm check FILE...\n");
         return 2;
@@ -92,9 +102,16 @@ static int run(int argc, char **argv)
                 fprintf(stderr, "pvm: %s\n", why);
                 return 2;
         }
+        monitor_open();
         hosted_pvm_ticks(true);
         failures = pvm_run();
+        if (monitor_stopped) {
+                fflush(stdout);
+                fprintf(stderr, "pvm: stopped\n");
+                failures++;
+        }
         hosted_pvm_ticks(false);
+        monitor_close();
         if (getenv("PVM_STATS")) {
                 struct pvm_stats s;
 
@@ -162,6 +179,8 @@ int main(int argc, char **argv)
 {
         int r = 0;
 
+        if (argc >= 2 && monitor_is_command(argv[1]))
+                return monitor_command(argc - 1, argv + 1);
         if (argc < 3)
                 return usage();
         if (!strcmp(argv[1], "run"))

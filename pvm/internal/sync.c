@@ -395,7 +395,9 @@ int n_bootstrap_getRoot(struct call *c)
 
 int n_tty_getwc(struct call *c)
 {
-        return give_int(c, pvm_host->console_read());
+        int byte = pvm_host->console_read();
+
+        return byte == PVM_CONSOLE_LATER ? block(c, root()->boot, 0, 1) : give_int(c, byte);
 }
 
 int n_tty_putws(struct call *c)

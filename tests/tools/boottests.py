@@ -582,6 +582,69 @@ def failing_disk():
     os.unlink(rules)
 
 
+TICK = ('package .demo; class tick { void run( var boot : .internal.bootstrap ) [8] {'
+        ' for( var i : int = 1; ; i++ ) { boot.consolePrint( "n" + i + "\\n" ); boot.sleep( 20 ); } } };')
+
+
+@test
+def native_programs():
+    """Programs of the object machine, compiled on the system: what they print, and what a wrong one gets; they go on after a power cut, those that wait for input too."""
+    disk = store_disk("native_programs")
+    with Guest("native_programs", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        guest.prompt(total=300)
+        status, output = guest.command(f"cd; echo '{TICK}' >tick.ph; plc tick.ph && ls demo; echo 'class .wrong {{ int f() {{ return x; }} }};' >wrong.ph; plc wrong.ph; ls")
+        expect("tick.pvmc" in output and "wrong.ph:1:33" in output and "wrong.pvmc" not in output, output)
+        status, output = guest.command("plc -w /usr/share/phantom/*.ph && pvm run .programs.scheduler 1 >/dev/null; pvm run .demo.absent; pvm run .demo.tick /x 2>&1 | head -n 2")
+        expect("absent" in output and "n1\nn2\n" in output, output)
+        guest.send("pvm run .programs.start_bank 10 4 60000 >/tmp/bank 2>&1 & pvm run .demo.tick & sleep 1; echo be''fore; sync; echo syn''ced\n")
+        guest.expect(r"\nbefore\r", total=120)
+        before = max(int(n) for n in re.findall(rb"n(\d+)\r", guest.log[:guest.at]))
+        guest.expect(r"\nsynced\r", total=120)
+    last = max(int(n) for n in re.findall(rb"n(\d+)\r", guest.log))
+    with Guest("native_programs", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        guest.expect(r"\d+ CPUs?, \d+ MiB in use", total=120)
+        numbers = [int(guest.expect(r"n(\d+)\r", total=120)[1]) for _ in range(5)]
+        expect(before < numbers[0] <= last + 1 and numbers == list(range(numbers[0], numbers[0] + 5)), f"{numbers} after {before}, {last}")
+        _, output = guest.command("kill %2; wait %2; ps | grep '[s]tart_bank 10'; cat /tmp/bank", total=120)
+        expect("pvm run .programs.start_bank" in output and "transfers" not in output, output)
+        _, output = guest.command("pvm ps; pvm ls $(pvm ls); pvm inspect $(pvm ls)/objects/bank/sum; pvm gc $(pvm ls); su user -c 'pvm ps'", total=120)
+        expect(re.fullmatch(r"PID THREAD STATE WHAT\n(\d+ \d \w+ \.programs\.\w+( in .*)?\n){6}threads\t.*\nclasses\t.*\nobjects\t.*\n1000\nPID THREAD STATE WHAT\n", output), output)
+        guest.command("while sync; do echo in''deed; sleep 1; done &")
+        guest.send("pvm run .programs.phonebook\nadd Ann 123\n")
+        guest.expect(r"\nAnn: 123\r", total=60)
+        guest.send("add Bob 45\n")
+        guest.expect(r"\nBob: 45\r", total=60)
+        for _ in range(2):  # the second commit began after the book had Bob
+            guest.expect("indeed", total=60)
+    with Guest("native_programs", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        guest.expect(r"\d+ CPUs?, \d+ MiB in use", total=120)
+        guest.send("list\nquit\n")
+        guest.expect(r"\nAnn: 123\r\nBob: 45\r", total=60)
+        guest.expect("2 in the book", total=60)
+        guest.send("kill %2\n")
+        _, output = guest.command("wait %1; echo $?; cat /tmp/bank", total=300)
+        expect(output.endswith("0\n240000 transfers, the sum is 1000, audited meanwhile\n"), output)
+    os.unlink(disk)
+
+
+@test
+def native_hostile():
+    """A bank of objects under 1,000 barriers a second, pretended recoveries and absent pages; what a program may not do ends the program alone."""
+    programs = {"hungry": 'void run() [8] { var all : .internal.object[] = new .internal.object[](); for( var i : int = 0; ; i++ ) all[i] = new .hungry(); }',
+                "deep": "int f( var n : int ) { return f( n + 1 ); } void run() [8] { f( 0 ); }",
+                "endless": "void run() [8] { while( 1 ) ; }"}
+    with Guest("native_hostile", phantom("panic=exit barrier=1000 chaos=50 absent=20"), smp=2) as guest:
+        guest.prompt(total=300)
+        _, output = guest.command("cd; plc -w /usr/share/phantom/*.ph && pvm run .programs.start_bank 10 4 2000; echo $?", total=300)
+        expect(output == "8000 transfers, the sum is 1000, audited meanwhile\n0\n", output)
+        for name, body in programs.items():
+            status, output = guest.command(f"echo 'class .{name} {{ {body} }};' >{name}.ph; plc -w {name}.ph")
+            expect(status == 0, output)
+        _, output = guest.command("pvm run --heap 16 .hungry; echo $?; pvm run .deep 2>&1 | head -n 3; timeout 1 pvm run .endless; echo $?", total=300)
+        expect("uncaught in thread 1: .internal.error.memory" in output and "(hungry.ph:1)\n1\n" in output, output)
+        expect("uncaught in thread 1: .internal.error.stack" in output and output.endswith("\n143\n"), output)
+
+
 def main():
     if sys.argv[1:] == ["-l"]:
         print("\n".join(TESTS))

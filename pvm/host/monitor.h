@@ -1,0 +1,22 @@
+/*
+ * monitor.h - a running `pvm run` lets its user look into it: requests come by a socket in the user's own folder, one a connection, and are answered at a
+ * safepoint. Request: a line of text. Answer: "ok" or "no" and the reason, in a line; then what was asked for.
+ *
+ *   ps   ls PATH   print PATH   load .class.name   gc   stat   stop
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+void monitor_open(void); /* without it, or when it fails (a warning), the machine runs without a monitor */
+void monitor_close(void);
+int monitor_fd(void); /* readable when there is a request; -1: no monitor */
+void monitor_serve(void);
+extern bool monitor_stopped; /* somebody said stop */
+
+/* The command's side: pvm ps|ls|inspect|load|gc|stat|stop. Exit status. */
+int monitor_command(int argc, char **argv);
+bool monitor_is_command(const char *name);
+
+/* The folder of the user's machines; false: a name that was too long, or a folder that others may change. */
+bool monitor_folder(char *path, size_t len, bool make);

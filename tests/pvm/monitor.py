@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""monitor.py - `pvm ps|ls|inspect|load|gc|stat|stop` and a program that runs. Prints PASS and FAIL lines."""
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
+PVM, PLC, LIB = (os.path.join(BUILD, "host", name) for name in ("pvm", "plc", "lib"))
+SOURCE = r"""
+package .test;
+import .internal.*;
+import .phantom.util.*;
+class point { int x; double y = 0.5; private string name = "a \"b\"\n\u00e4"; static int made = 7; void point( var x_ : int ) { x = x_; } };
+class three extends point { long z = -9; void three() { super( 3 ); } };
+class later { };
+class sleeper { void run() { ( new world() ).getMyThread().join(); } };
+class watched
+{
+    void run( var boot : bootstrap ) [8]
+    {
+        var numbers : int[] = new int[]();
+        for( var i : int = 0; i < 40; i++ ) numbers[i] = i * i;
+        boot.getRoot().put( "p", new point( -5 ) );
+        boot.getRoot().put( "t", new three() );
+        boot.getRoot().put( "a/b%", numbers );
+        boot.getRoot().put( "n", null );
+        var m : mutex = new mutex();
+        m.lock();
+        boot.getRoot().put( "m", m );
+        boot.consolePrint( "ready\n" );
+        while( 1 ) ;
+    }
+};
+"""
+failed = False
+
+
+def report(name, wrong):
+    global failed
+    failed |= bool(wrong)
+    print(f"FAIL monitor {name}: {wrong}" if wrong else f"PASS monitor {name}", flush=True)
+
+
+def pvm(*words):
+    done = subprocess.run([PVM, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout
+
+
+def expect(name, words, status, pattern):
+    got, output = pvm(*words)
+    report(name, "" if got == status and re.fullmatch(pattern, output, re.S) else f"status {got}, {output!r}")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        source = os.path.join(folder, "w.ph")
+        with open(source, "w", encoding="utf-8") as f:
+            f.write(SOURCE)
+        subprocess.run([PLC, "-w", "-L", LIB, "-o", folder, source], check=True)
+        with subprocess.Popen([PVM, "run", "-L", folder, "-L", LIB, ".test.watched"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
+            pid = str(program.pid)
+            path = f"/tmp/pvm-{os.geteuid()}/{pid}"
+            end = time.monotonic() + 60
+            while not os.path.exists(path) and time.monotonic() < end:
+                time.sleep(0.01)
+            while pvm("inspect", pid + "/objects/m")[0] and time.monotonic() < end:
+                time.sleep(0.01)
+            expect("threads", ["ps", pid], 0, r"1 ready \.test\.watched in run line 23\n")
+            expect("all", ["ps"], 0, rf"PID THREAD STATE WHAT\n(.*\n)?{pid} 1 ready \.test\.watched in run line 23\n.*")
+            expect("names", ["ls", pid + "/objects"], 0, r"a%2fb%25\t.*\nm\t\.internal\.mutex\nn\tnull\np\t\.test\.point\nt\t\.test\.three\n")
+            expect("fields", ["ls", pid + "/objects/p/"], 0, r'x\t-5\ny\t0\.5\nname\t"a \\"b\\"\\nä"\n')
+            expect("inherited", ["inspect", pid + "/objects/t"], 0, r'\.test\.three \{ x: 3, y: 0\.5, name: "a.*", z: -9 \}\n')
+            expect("static", ["inspect", pid + "/classes/.test.point/made"], 0, r"7\n")
+            expect("elements", ["inspect", pid + "/objects/a%2fb%25"], 0, r".* of 40 \{ 0: 0, 1: 1, .*, 15: 225, \.\.\. \}\n")
+            expect("element", ["inspect", pid + "/objects/a%2fb%25/39"], 0, r"1521\n")
+            expect("owner", ["inspect", pid + "/objects/m/owner/object"], 0, r"\.test\.watched.*\n")
+            expect("nothing", ["inspect", pid + "/objects/p/x/y"], 1, r"pvm: nothing is called /objects/p/x/y\n")
+            expect("not loaded", ["inspect", pid + "/classes/.test.later"], 1, r"pvm: nothing is called .*\n")
+            expect("load", ["load", pid, ".test.later"], 0, "")
+            expect("loaded", ["inspect", pid + "/classes/.test.later"], 0, r"\.test\.later\n")
+            expect("load nothing", ["load", pid, ".test.nothing"], 1, r"pvm: .*\.test\.nothing.*\n")
+            before = int(re.search(r"collections (\d+)", pvm("stat", pid)[1])[1])
+            expect("collect", ["gc", pid], 0, "")
+            expect("statistics", ["stat", pid], 0, rf"collections {before + 1}\nblocks \d+\nallocated_bytes \d+\nlive_bytes \d+\n")
+            expect("no number", ["stat", "x"], 2, r"usage: pvm stat PID\n")
+            expect("no program", ["stat", "1"], 1, r"pvm: program 1: no such program\n")
+            for rubbish in (b"", b"ls", b"dance /\n", b"\0\n", b"ls " + b"x" * 100000 + b"\n"):
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.connect(path)
+                    try:
+                        s.sendall(rubbish)
+                        s.shutdown(socket.SHUT_WR)
+                        while s.recv(65536):
+                            pass
+                    except ConnectionError:
+                        pass
+            expect("after rubbish", ["inspect", pid + "/objects/n"], 0, r"null\n")
+            expect("stop", ["stop", pid], 0, "")
+            output, _ = program.communicate(timeout=60)
+            report("end", "" if output == "ready\npvm: stopped\n" and program.returncode == 1 and not os.path.exists(path) else f"status {program.returncode}, {output!r}")
+            expect("gone", ["stop", pid], 1, rf"pvm: program {pid}: no such program\n")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
