@@ -167,9 +167,10 @@ static void safepoint(void)
                 pvm_stop();
 }
 
-static void ignore_idle(uint64_t until)
+static void ignore_idle(uint64_t until, bool input)
 {
         (void)until;
+        (void)input;
         safepoint();
 }
 
