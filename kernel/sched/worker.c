@@ -43,6 +43,11 @@ struct worker *worker_create(const char *name, void (*fn)(void *arg), void *arg)
         return w;
 }
 
+void worker_set_nice(struct worker *w, int nice)
+{
+        sched_set_nice(w->st, nice, 0, 0);
+}
+
 struct worker *worker_this(void)
 {
         struct sched_thread *st = sched_current();
