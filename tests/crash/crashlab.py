@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """crashlab.py - real power cuts: a machine whose block writes are recorded, ended at any moment, its disk cut as a power failure may leave it, booted, looked at, again and again.
 
-    crashlab.py [BOOTS [SEED]]      that many boots from cut images
+    crashlab.py [BOOTS [SEED]]      that many boots from cut images, of two machines at a time: one with two CPUs, one with one
     crashlab.py suite NAME [BOOTS [SEED]]   a guest suite (guest, busybox, posix) that is cut so often, and must end as if nothing had been
     crashlab.py long BOOTS          in parts, each remembered in build/crash: can be interrupted and goes on; then suites
     crashlab.py again FOLDER        boots what a failure left
@@ -11,8 +11,9 @@ bytes. (A write that ends while a flush runs is recorded in front of it; the sto
 cut is then one during recovery. The programs of tests/survive run all the time, started once, at the very first boot.
 
 After each boot: pfsck proves the image before anything runs from it; every program goes on and none found anything wrong; what promise.c said on the serial line before the cut holds.
-Guests run in real time, so a seed repeats the choices, not the run; what repeats a failure is left in build/failed/crashlab-N: disk.img as it was booted, serial.log, seed.
+Guests run in real time, so a seed repeats the choices, not the run; what repeats a failure is left in build/failed/crashlab-SEED-N: disk.img as it was booted, serial.log, seed.
 """
+import concurrent.futures
 import os
 import random
 import re
@@ -97,11 +98,11 @@ def cut(log, image, chance, first):
 class Lab:
     """A disk that goes from boot to boot. image: what the next boot finds."""
 
-    def __init__(self, name, seed, extra=()):
+    def __init__(self, name, seed, extra=(), smp=2):
         self.where = os.path.join(BUILD, "crash", name)
         shutil.rmtree(self.where, ignore_errors=True)
         os.makedirs(self.where)
-        self.name, self.seed, self.extra = name, seed, list(extra)
+        self.name, self.seed, self.extra, self.smp = name, seed, list(extra), smp
         self.chance = random.Random(seed)
         self.image, self.disk, self.log = (os.path.join(self.where, n) for n in ("booted.img", "disk.img", "log"))
         self.how = "new"
@@ -119,7 +120,7 @@ class Lab:
                     "-blockdev", f"driver=file,node-name=l,filename={self.log},cache.no-flush=on",
                     "-blockdev", "driver=blklogwrites,node-name=b,file=d,log=l,log-sector-size=512,log-super-update-interval=1",
                     "-device", "virtio-blk-pci,drive=b,disable-legacy=on"]
-        return qemu.Guest(self.name, recorded + qemu.phantom("panic=exit"), smp=2, memory=memory, disks=self.extra, timeout=240)
+        return qemu.Guest(self.name, recorded + qemu.phantom("panic=exit"), smp=self.smp, memory=memory, disks=self.extra, timeout=240)
 
     def cut(self, first=0):
         """Behind entry `first` of what the ended machine wrote."""
@@ -131,7 +132,7 @@ class Lab:
             raise qemu.Hang(f"pfsck: status {done.returncode}\n{done.stdout[-2000:]}")
 
     def keep(self, number, serial, why):
-        where = os.path.join(BUILD, "failed", f"crashlab-{number}")
+        where = os.path.join(BUILD, "failed", f"{self.name}-{number}")
         os.makedirs(where, exist_ok=True)
         subprocess.run(["cp", "--sparse=always", self.image, os.path.join(where, "disk.img")], check=True)
         with open(os.path.join(where, "serial.log"), "wb") as f:
@@ -178,7 +179,7 @@ def going_on(guest, listener, names, begin):
     """Waits until every program has come further than it was."""
     quiet = 0
     while True:
-        listener.listen(0.3)
+        listener.listen(0.5)
         now, _ = look(guest)
         listener.note()
         late = [name for name in names if now.get(name, 0) < begin.get(name, 0) + STEPS]
@@ -247,16 +248,16 @@ def cut_recovery(lab):
     lab.cut()
 
 
-def run(name, boots, seed, programs=None):
-    names = sorted(programs or os.listdir(SURVIVORS))
+def run(name, boots, seed, smp):
+    """One machine that goes from cut to cut. Returns how many failures there were: none or one."""
+    names = sorted(os.listdir(SURVIVORS))
     where = os.path.join(BUILD, "crash")
     os.makedirs(where, exist_ok=True)
     tar = os.path.join(where, f"{name}.tar")
     with tarfile.open(tar, "w", format=tarfile.GNU_FORMAT) as t:
         for program in names:
             t.add(os.path.join(SURVIVORS, program), "survive/" + program)
-    lab = Lab(name, seed, [tar])
-    print(f"  crashlab: seed {seed}", flush=True)
+    lab = Lab(name, seed, [tar], smp)
     begin = time.monotonic()
     done = recoveries = due = 0
     try:
@@ -274,14 +275,21 @@ def run(name, boots, seed, programs=None):
                 recoveries += 1
             done += 1
             promises = check_boot(lab, names, due, done)
-            print(f"PASS crash-qemu boot {done} ({lab.how})", flush=True)
+            print(f"PASS crash-qemu {name} boot {done} ({lab.how})", flush=True)
         failed = 0
     except qemu.Hang as hang:
-        print(f"FAIL crash-qemu boot {done} ({lab.how}, seed {seed}): {hang}")
+        print(f"FAIL crash-qemu {name} boot {done} ({lab.how}): {hang}")
         failed = 1
-    print(f"  {done} boots, {recoveries} cuts during recovery, {due} promises kept, {time.monotonic() - begin:.0f} s")
+    print(f"  {name}, {smp} CPUs: {done} boots, {recoveries} cuts during recovery, {due} promises kept, {time.monotonic() - begin:.0f} s", flush=True)
     shutil.rmtree(lab.where, ignore_errors=True)
+    os.unlink(tar)
     return failed
+
+
+def run_two(boots, seed):
+    """That many boots in all, by two machines at a time. Returns the failures."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(lambda n: run(f"crashlab-{seed + n}", (boots + 1 - n) // 2, seed + n, 2 - n), (0, 1)))
 
 
 def run_suite(name, boots, seed):
@@ -337,7 +345,7 @@ def long(boots):
     import check # pylint: disable=import-outside-toplevel
     memory = os.path.join(BUILD, "crash-passed", check.fingerprint())
     os.makedirs(memory, exist_ok=True)
-    parts = [(f"boots-{i}", lambda i=i: run(f"long-{i}", 50, 1000 + i)) for i in range((boots + 49) // 50)]
+    parts = [(f"boots-{i}", lambda i=i: run_two(min(50, boots - 50 * i), 1000 + 2 * i)) for i in range((boots + 49) // 50)]
     parts += [(f"storm-{name}", lambda name=name: run_suite(name, 40, 7)) for name in ("guest", "busybox", "posix")]
     failed = 0
     for name, part in parts:
@@ -377,7 +385,7 @@ def main():
     numbers = [int(word) for word in words[2 if is_suite else 0:]]
     boots = numbers[0] if numbers else 20
     seed = numbers[1] if len(numbers) > 1 else int.from_bytes(os.urandom(3), "big")
-    sys.exit(run_suite(words[1], boots, seed) if is_suite else run("crashlab", boots, seed))
+    sys.exit(run_suite(words[1], boots, seed) if is_suite else run_two(boots, seed))
 
 
 if __name__ == "__main__":

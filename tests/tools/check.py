@@ -63,6 +63,7 @@ CHECK = {
     "guest-storm": suite("guest", "storm"),
     "guest-kills": command(f"{TOOLS}/kills.py", "guest", "4"),
     "fuzz": suite("fuzz", "all"),
+    "crash-qemu": command(f"{TOP}/tests/crash/crashlab.py", "20"),
     "boot": command(f"{TOOLS}/boottests.py"),
     "install": command(f"{TOOLS}/installtests.py"),
     "bench": command(f"{TOOLS}/bench.py", "check"),

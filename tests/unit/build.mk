@@ -1,3 +1,5 @@
+include tests/bench/build.mk
+
 # What the unit tests of the drivers are compiled with; those of kernel/lib include what they test, those of persist/
 # and posix/ are in the build.mk there.
 UNIT_SRCS_drv_console := $(addprefix kernel/drivers/video/,term.c scrollback.c escape.c compose.c) kernel/lib/fmt.c kernel/lib/string.c

@@ -1,0 +1,2 @@
+# crash-qemu proves each image before it boots it.
+check: $(BUILD)/pfsck
