@@ -4,6 +4,7 @@
  */
 #include "kernel/glue/snap_request.h"
 #include "kernel/glue/old_pages.h"
+#include "kernel/glue/retention.h"
 #include "kernel/glue/store_disk.h"
 #include "kernel/glue/store_writer.h"
 #include "kernel/include/block.h"
@@ -13,9 +14,6 @@
 #include "kernel/include/time.h"
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
-
-#define HOUR_S 3600ul
-#define DAY_S  86400ul
 
 static struct spinlock queue_lock, seen_lock;
 static struct snap_request *first, **last = &first;
@@ -245,35 +243,6 @@ static int carry_out(struct store *s, struct snap_request *r)
         return -EINVAL;
 }
 
-/* Snapshots of one class of age that share a slot of time: only the newest of them stays. */
-static uint64_t slot_of(uint64_t age_s, uint64_t at_s)
-{
-        if (age_s < HOUR_S)
-                return ~0ul; /* each for itself */
-        return age_s < DAY_S ? at_s / HOUR_S : age_s < 31 * DAY_S ? at_s / DAY_S : 0;
-}
-
-static bool may_go(const struct store_kept *k)
-{
-        return !(k->flags & KEPT_PINNED) && !old_pages_in_use(k->epoch);
-}
-
-/* True: the one at i of the n in work, oldest first, is thinned out: too old, or the next one stands for the same stretch of time. */
-static bool thin(unsigned i, unsigned n, uint64_t now_s)
-{
-        uint64_t at_s = work[i].clock.real_ns / NSEC_PER_SEC, next_s, age_s = now_s > at_s ? now_s - at_s : 0, slot;
-
-        if (!may_go(&work[i]))
-                return false;
-        if (age_s >= 31 * DAY_S)
-                return true;
-        slot = slot_of(age_s, at_s);
-        if (slot == ~0ul || i + 1 == n)
-                return false;
-        next_s = work[i + 1].clock.real_ns / NSEC_PER_SEC;
-        return slot == slot_of(now_s > next_s ? now_s - next_s : 0, next_s);
-}
-
 static bool nearly_full(struct store *s)
 {
         struct store_info now;
@@ -297,11 +266,11 @@ static void policy(struct store *s)
                 return; /* nothing has changed */
         n = list_kept(s);
         for (unsigned i = 0; i < n && !r; i++)
-                if (thin(i, n, now_s))
+                if (retention_goes(work, n, i, now_s, old_pages_in_use))
                         r = store_drop(s, work[i].epoch);
         n = list_kept(s);
         for (unsigned i = 0; i < n && !r && (nearly_full(s) || n - i >= SNAP_KEPT_MAX - 1); i++)
-                if (may_go(&work[i]))
+                if (retention_may_go(&work[i], old_pages_in_use))
                         r = store_drop(s, work[i].epoch);
         if (!r && !nearly_full(s))
                 r = store_keep(s, 0, &epoch);

@@ -38,8 +38,7 @@ void snap_serve(struct store *s);
 int snap_rollback(struct store *s, uint64_t epoch);
 
 /*
- * The policy: every snap_auto_s seconds in which something changed a snapshot is kept (0: none). Of those of the last hour all stay, then one an hour for a day,
- * then one a day for a month. Pinned ones and those in use stay in any case. When the store is nearly full the oldest go first.
+ * The policy: every snap_auto_s seconds in which something changed a snapshot is kept (0: none). Which of them stay, retention.h says. When the store is nearly full the oldest go first.
  */
 extern uint64_t snap_auto_s;
 

@@ -10,3 +10,4 @@ UNIT_SRCS_drv_input := kernel/drivers/input/keymap.c kernel/drivers/input/ps2.c 
 UNIT_SRCS_drv_virtqueue := kernel/drivers/bus/virtqueue.c
 UNIT_SRCS_drv_gpt := kernel/drivers/block/gpt.c kernel/lib/string.c
 UNIT_SRCS_drv_mbr := kernel/drivers/block/mbr.c kernel/lib/string.c
+UNIT_SRCS_retention := kernel/glue/retention.c
