@@ -1,7 +1,10 @@
-# The installer: a program of the system, static against musl.
-INSTALLER := $(BUILD)/installer/phantom-install
-SYSTEM_PROGRAMS += $(INSTALLER)
-$(INSTALLER): installer/phantom-install.c installer/gpt.c installer/gpt.h | $(BUILD)/ports/musl.stamp
-	$(call say,MUSLCC,$<)
+# Programs of the system, static against musl: SRCS_name.
+INSTALLER_SRCS_phantom-install := $(addprefix installer/,phantom-install.c gpt.c esp.c sums.c)
+INSTALLER_SRCS_phantom-upgrade := $(addprefix installer/,phantom-upgrade.c kernel_file.c gpt.c esp.c sums.c)
+INSTALLER_PROGRAMS := $(addprefix $(BUILD)/installer/,phantom-install phantom-upgrade)
+SYSTEM_PROGRAMS += $(INSTALLER_PROGRAMS)
+$(INSTALLER_PROGRAMS): $(BUILD)/installer/%: $$(INSTALLER_SRCS_$$*) $(wildcard installer/*.h) | $(BUILD)/ports/musl.stamp
+	$(call say,MUSLCC,installer/$*.c)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -static -s $(filter %.c,$^) -o $@
+$(OUT)/install/install.tar: installer/seal

@@ -2,6 +2,7 @@
  * gpt.c - partition tables (gpt.h). All numbers are little-endian, as the machine is.
  */
 #include "gpt.h"
+#include "sums.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -33,20 +34,6 @@ struct entry {
 } __attribute__((packed));
 _Static_assert(sizeof(struct entry) == ENTRY_BYTES, "GPT entry");
 
-/* CRC-32 of IEEE 802.3, as the specification asks. */
-static uint32_t crc32(const void *p, size_t n)
-{
-        const uint8_t *b = p;
-        uint32_t c = ~0u;
-
-        for (size_t i = 0; i < n; i++) {
-                c ^= b[i];
-                for (int k = 0; k < 8; k++)
-                        c = c >> 1 ^ (c & 1 ? 0xedb88320u : 0);
-        }
-        return ~c;
-}
-
 uint64_t gpt_store_sectors(uint64_t nsectors)
 {
         return (nsectors - TABLE_SECTORS - STORE_FIRST) / 8 * 8;
@@ -75,10 +62,10 @@ static void put_header(uint8_t *to, const uint8_t *entries, const uint8_t disk[1
                            .table = copy ? last - TABLE_SECTORS + 1 : 2,
                            .nentries = ENTRIES,
                            .entry_bytes = ENTRY_BYTES,
-                           .table_sum = crc32(entries, ENTRIES * ENTRY_BYTES)};
+                           .table_sum = crc32(0, entries, ENTRIES * ENTRY_BYTES)};
 
         memcpy(h.disk, disk, 16);
-        h.sum = crc32(&h, sizeof(h));
+        h.sum = crc32(0, &h, sizeof(h));
         memset(to, 0, SECTOR);
         memcpy(to, &h, sizeof(h));
 }
@@ -119,9 +106,9 @@ int gpt_read(const uint8_t *head, uint64_t nsectors, struct gpt_part *parts, int
         memcpy(&h, head, sizeof(h));
         sum = h.sum;
         h.sum = 0;
-        if (memcmp(h.magic, "EFI PART", 8) || h.nbytes != sizeof(h) || crc32(&h, sizeof(h)) != sum || h.here != 1 ||
+        if (memcmp(h.magic, "EFI PART", 8) || h.nbytes != sizeof(h) || crc32(0, &h, sizeof(h)) != sum || h.here != 1 ||
             h.table != 2 || h.nentries != ENTRIES || h.entry_bytes != ENTRY_BYTES ||
-            crc32(head + SECTOR, ENTRIES * ENTRY_BYTES) != h.table_sum)
+            crc32(0, head + SECTOR, ENTRIES * ENTRY_BYTES) != h.table_sum)
                 return -1;
         for (unsigned i = 0; i < ENTRIES && n < max; i++) {
                 static const uint8_t none[16];
@@ -132,6 +119,7 @@ int gpt_read(const uint8_t *head, uint64_t nsectors, struct gpt_part *parts, int
                         continue;
                 memcpy(parts[n].type, e.type, 16);
                 memcpy(parts[n].id, e.id, 16);
+                parts[n].number = i + 1;
                 parts[n].first = e.first;
                 parts[n].last = e.last;
                 for (int k = 0; k < 36; k++)

@@ -23,6 +23,7 @@ extern const uint8_t gpt_type_bios[16], gpt_type_esp[16], gpt_type_store[16]; /*
 
 struct gpt_part {
         uint8_t type[16], id[16];
+        uint32_t number;      /* /dev/vda1 is 1 */
         uint64_t first, last; /* sectors, both of it */
         char name[37];
 };

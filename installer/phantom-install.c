@@ -5,6 +5,7 @@
  * Order of writes: the old table goes first, sector 0 comes last. So a power cut leaves a disk that boots, or one with nothing on it. This program goes on after
  * the cut, too, if it came behind `attach`: it is part of the session. Everything from there on may be done twice.
  */
+#include "esp.h"
 #include "gpt.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -265,7 +266,7 @@ static void flush(int fd)
 static void files_remove(void)
 {
         static const char *const names[] = {"boot.img", "core.img",   "BOOTX64.EFI", "grub.cfg",
-                                            "kernel",   "rootfs.img", "options.cfg"};
+                                            "kernel",   "rootfs.img", "options.cfg", "env"};
 
         if (!work[0] || strstr(work, "XXXXXX"))
                 return;
@@ -355,21 +356,45 @@ static void options_write(void)
                 fail("%s: %s", path, strerror(errno));
 }
 
-/* The EFI system partition: by mkfs.fat and mtools, which need no mount. */
-static void esp_write(const char *device)
+/* A slot's file has room for what a later kernel brings. */
+static void file_pad(const char *name, uint32_t size)
 {
-        static const char *const files[][2] = {{"BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI"},
-                                               {"kernel", "::/boot/kernel"},
-                                               {"rootfs.img", "::/boot/rootfs.img"},
-                                               {"grub.cfg", "::/boot/grub/grub.cfg"},
-                                               {"options.cfg", "::/boot/grub/options.cfg"}};
+        char path[128];
+        struct stat st;
+
+        snprintf(path, sizeof(path), "%s/%s", work, name);
+        if (stat(path, &st) || st.st_size > size || truncate(path, size))
+                fail("the installation archive is damaged: no good %s in it", name);
+}
+
+/* Slot A is started; slot B waits for an upgrade. */
+static void env_file_write(void)
+{
+        char path[128], text[ENV_BYTES];
+        FILE *f;
+
+        env_make(text, &(struct boot_env){'a', 0, -1});
+        snprintf(path, sizeof(path), "%s/env", work);
+        f = fopen(path, "w");
+        if (!f || fwrite(text, sizeof(text), 1, f) != 1 || fclose(f))
+                fail("%s: %s", path, strerror(errno));
+}
+
+/* The EFI system partition: by mkfs.fat and mtools, which need no mount. */
+static void esp_make(const char *device)
+{
+        static const char *const files[][2] = {
+                {"BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI"}, {"grub.cfg", "::/PHANTOM/grub.cfg"},
+                {"options.cfg", "::/PHANTOM/options.cfg"},  {"env", "::/PHANTOM/env"},
+                {"kernel", "::/PHANTOM/kernel.a"},          {"rootfs.img", "::/PHANTOM/rootfs.a"},
+                {"kernel", "::/PHANTOM/kernel.b"},          {"rootfs.img", "::/PHANTOM/rootfs.b"}};
         char image[96], offset[32], kib[32];
 
         snprintf(image, sizeof(image), "%s@@%u", device, ESP_FIRST * SECTOR);
         snprintf(offset, sizeof(offset), "--offset=%u", ESP_FIRST);
         snprintf(kib, sizeof(kib), "%u", ESP_SECTORS / 2);
         run((const char *[]){"mkfs.fat", "-F", "32", "-s", "1", "-n", "PHANTOM", offset, device, kib, NULL});
-        run((const char *[]){"mmd", "-i", image, "::/EFI", "::/EFI/BOOT", "::/boot", "::/boot/grub", NULL});
+        run((const char *[]){"mmd", "-i", image, "::/EFI", "::/EFI/BOOT", "::/PHANTOM", NULL});
         for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
                 char path[128];
 
@@ -559,6 +584,9 @@ static void install(const struct disk *k)
                      errno == EBUSY ? "it is in use, as the disk of this system's store" : strerror(errno));
         files_unpack();
         options_write();
+        env_file_write();
+        file_pad("kernel", SLOT_KERNEL);
+        file_pad("rootfs.img", SLOT_ARCHIVE);
         core = file_read("core.img", &core_len);
         boot = file_read("boot.img", &boot_len);
         if (boot_len != SECTOR || core_len > (ESP_FIRST - CORE_FIRST) * SECTOR)
@@ -574,7 +602,7 @@ static void install(const struct disk *k)
         done();
         step("What the machine starts from");
         pwrite_all(fd, core, (core_len + SECTOR - 1) / SECTOR * SECTOR, CORE_FIRST * SECTOR, device);
-        esp_write(device);
+        esp_make(device);
         flush(fd);
         done();
         files_remove();

@@ -76,6 +76,7 @@ noreturn void kernel_main_late(void)
         if (r < 0)
                 panic("the system cannot be started: error %d", r);
         phantom_proc_register();
+        kernel_note_register();
         snap_proc_register();
         store_boot_run();
         space_absent_per_mille = (uint32_t)boot_option_u64("absent", 0);

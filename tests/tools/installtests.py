@@ -5,10 +5,12 @@ Each test is a function below; its docstring says what it proves. Prints `PASS i
 """
 import os
 import re
+import struct
+import subprocess
 import sys
 
 import qemu
-from qemu import BUILD, Guest, phantom
+from qemu import BUILD, TOP, Guest, phantom
 
 TESTS = {}
 
@@ -70,6 +72,7 @@ def session_goes_on(guest, at_least):
     expect(now >= at_least, f"the counter is at {now}, and was seen at {at_least} before the installation ended")
     guest.command("sleep 1")
     expect(count(guest) > now, "the counter stands still")
+    guest.command("echo in the pipe >&5")
 
 
 def resumed(guest):
@@ -176,6 +179,131 @@ def settings():
         expect(output.count("attic") == 2 and "\n1" in output.replace("\r", "") and "CET-1CEST" in output, output)
         guest.kill()
     os.unlink(path)
+
+
+def kernel(name, change):
+    """A kernel file that change() has changed, sealed again; its path. As a disk it is a device with the file in it."""
+    path = os.path.join(BUILD, f"install-{name}.kernel")
+    with open(os.path.join(BUILD, "kernel.stripped"), "rb") as f:
+        image = bytearray(f.read())
+    change(image)
+    with open(path, "wb") as f:
+        f.write(image.ljust((len(image) + 511) // 512 * 512, b"\0"))
+    subprocess.run([os.path.join(TOP, "installer/seal"), path], check=True)
+    return path
+
+
+def other_name(image):
+    """Its first line is told from that of the kernel that all tests run on."""
+    at = image.index(b"Phantom: %lu MiB of memory")
+    image[at:at + 7] = b"PHANTOM"
+
+
+def resets(image):
+    """Says X on the serial line, and resets the machine by the keyboard controller, at its first instruction."""
+    entry, table = struct.unpack_from("<QQ", image, 24)
+    for i in range(struct.unpack_from("<H", image, 56)[0]):
+        kind, _, offset, address, _, size = struct.unpack_from("<IIQQQQ", image, table + i * 56)
+        if kind == 1 and address <= entry < address + size:
+            code = bytes.fromhex("b0 58 66 ba f8 03 ee b0 fe e6 64 f4 eb fd")
+            image[offset + entry - address:offset + entry - address + len(code)] = code
+
+
+def knows(image, schema):
+    """The schemas in its note."""
+    at = image.index(b"Phantom\0\1\0\0\0") + 12
+    struct.pack_into("<II", image, at, schema, schema)
+
+
+def damaged_cd():
+    """The live CD's image, with one byte of its boot archive changed, wherever a copy of that is."""
+    path = os.path.join(BUILD, "install-damaged.iso")
+    with open(os.path.join(BUILD, "phantom.iso"), "rb") as f:
+        image = bytearray(f.read())
+    with open(os.path.join(BUILD, "rootfs.img"), "rb") as f:
+        head = f.read(64)
+    at = image.find(head)
+    while at >= 0:
+        image[at + 5000] ^= 1
+        at = image.find(head, at + 1)
+    with open(path, "wb") as f:
+        f.write(image)
+    return path
+
+
+def environment(path):
+    """The loader's environment on an installed disk."""
+    text = subprocess.run(["mtype", "-i", f"{path}@@{2048 * 512}", "::/PHANTOM/env"], check=True, capture_output=True, text=True).stdout
+    return dict(line.split("=") for line in text.splitlines()[1:] if "=" in line)
+
+
+UPGRADE_REFUSALS = [("/dev/vdd", "is of schema 1, and the new kernel knows 99 to 99"), ("/dev/vde", "no room"), ("/etc/passwd", "too short"),
+                    ("/bin/busybox", "no kernel of Phantom"), ("/dev/vda", "no kernel, and no image"), ("/nowhere", "No such file"),
+                    ("/tmp/flipped", "checksum is wrong"), ("/tmp/short", "ends too soon"), ("/tmp/arm", "another kind of machine"),
+                    ("/dev/vdf", "boot archive is damaged"), ("--disk vdb /dev/vdb", "has no Phantom"), ("--archive /etc/passwd /dev/vdb", "no boot archive")]
+UPGRADE_FILES = ["dd if=/dev/vdb of=/tmp/flipped bs=64k 2>/dev/null; cp /tmp/flipped /tmp/arm; printf x | dd of=/tmp/flipped bs=1 seek=300000 conv=notrunc 2>/dev/null",
+                 "dd if=/dev/vdb of=/tmp/short bs=64k count=5 2>/dev/null; printf '\\267' | dd of=/tmp/arm bs=1 seek=18 conv=notrunc 2>/dev/null"]
+
+
+@test
+def upgrade():
+    """phantom-upgrade: what cannot be is refused and changes nothing; a new kernel goes on with the session, and stays; one that resets the machine has three tries, then the one before
+    goes on; a CD's image gives kernel and boot archive."""
+    path = blank("upgrade", 256)
+    disks = [path, kernel("new", other_name), kernel("resets", resets), kernel("schema", lambda image: knows(image, 99)),
+             kernel("large", lambda image: image.extend(bytes(5 << 20))), damaged_cd(), os.path.join(BUILD, "phantom.iso")]
+    with Guest("upgrade", phantom(), smp=2, disks=disks[:6]) as guest:
+        guest.prompt(total=300)
+        status, output = guest.command("phantom-upgrade /dev/vdb")
+        expect(status == 1 and "not installed" in output, output)
+        session_begin(guest)
+        status, output = guest.command("phantom-install --yes --disk /dev/vda", total=300)
+        expect(status == 0, output)
+        guest.command("sync")
+        guest.kill()
+    with Guest("upgrade", [], smp=1, disks=disks) as guest:
+        resumed(guest)
+        for line in UPGRADE_FILES:
+            guest.command(line)
+        before = environment(path)
+        for words, say in UPGRADE_REFUSALS:
+            status, output = guest.command(f"phantom-upgrade {words}")
+            expect(status == 1 and say in output, f"{words}: {status}, {output!r}")
+        expect(environment(path) == before == {"slot": "a"}, "the environment was changed")
+        _, output = guest.command("su user -c 'phantom-upgrade /dev/vdb' 2>&1; phantom-upgrade; rm /tmp/flipped /tmp/arm /tmp/short")
+        expect("only root" in output and "usage" in output, output)
+        seen = count(guest)
+        guest.send("phantom-upgrade /dev/vdb; echo STATUS $?\n")
+        guest.wait(120)
+    expect(environment(path) == {"slot": "b", "other": "a", "tries": "3"}, environment(path))
+    with Guest("upgrade", [], smp=2, disks=disks) as guest:
+        guest.expect(r"PHANTOM: \d+ MiB", total=300)
+        guest.expect(r"runs on the new kernel now[^$]*STATUS 0", total=300)
+        guest.prompt()
+        session_goes_on(guest, seen)
+        expect(environment(path) == {"slot": "b", "other": "a"}, environment(path))
+        guest.send("phantom-upgrade /dev/vdc; echo STATUS $?\n")
+        guest.wait(120)
+    for tries in "210":
+        with Guest("upgrade", [], disks=disks) as guest:
+            guest.wait(120)
+            expect(guest.log.endswith(b"X"), guest.tail())
+        expect(environment(path) == {"slot": "a", "other": "b", "tries": tries}, environment(path))
+    with Guest("upgrade", [], smp=1, disks=disks) as guest:
+        guest.expect(r"PHANTOM: \d+ MiB", total=300)
+        guest.expect(r"did not come up[^$]*STATUS 3", total=300)
+        guest.prompt()
+        session_goes_on(guest, seen)
+        expect(environment(path) == {"slot": "b"}, environment(path))
+        status, output = guest.command("phantom-upgrade --no-reboot /dev/vdg", total=120)
+        expect(status == 0 and environment(path) == {"slot": "a", "other": "b"}, f"{output}, {environment(path)}")
+        guest.kill()
+    with open(os.path.join(BUILD, "rootfs.img"), "rb") as f:
+        archive = f.read()
+    slot = subprocess.run(["mtype", "-i", f"{path}@@{2048 * 512}", "::/PHANTOM/rootfs.a"], check=True, capture_output=True).stdout
+    expect(slot[:len(archive)] == archive, "the boot archive on the disk is not the CD's")
+    for disk in disks[:6]:
+        os.unlink(disk)
 
 
 def main():
