@@ -18,7 +18,6 @@ import os
 import random
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tarfile
@@ -26,73 +25,15 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests/tools"))
+import blocklog  # noqa: E402  pylint: disable=wrong-import-position
 import qemu  # noqa: E402  pylint: disable=wrong-import-position
 import suites  # noqa: E402  pylint: disable=wrong-import-position
 from qemu import BUILD  # noqa: E402  pylint: disable=wrong-import-position
 
-SECTOR = 512
-MAGIC = 0x6a736677736872
-FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 SURVIVORS = os.path.join(BUILD, "tests/survive")
 STORE_MIB = int(os.environ.get("LAB_STORE_MIB", "1024"))  # a small one makes programs wait for the disk all the time
 # How far each program must come after a boot.
 STEPS = 2
-
-
-class Log:
-    """The writes that blklogwrites recorded: [(flags, sector, offset of the data in the file, sectors)]."""
-
-    def __init__(self, path):
-        self.path = path
-        self.entries = []
-        with open(path, "rb") as f:
-            magic, version, _, size = struct.unpack("<QQQI", f.read(28))
-            if magic != MAGIC or version != 1 or size != SECTOR:
-                sys.exit(f"{path} is no log of blklogwrites")
-            end = os.path.getsize(path)
-            at = SECTOR
-            # The count in the header is only brought up to date at flushes: read on to the end. What is only half there was not acknowledged.
-            while at + SECTOR <= end:
-                f.seek(at)
-                sector, n, flags, length = struct.unpack("<QQQQ", f.read(32))
-                data = at + SECTOR
-                at = data + (0 if flags & DISCARD else n * SECTOR)
-                if at > end or not (n or flags):
-                    break
-                if flags & ~(FLUSH | FUA | DISCARD | MARK) or length not in (0, n * SECTOR):
-                    sys.exit(f"{path}: entry {len(self.entries)} makes no sense: {sector} {n} {flags} {length}")
-                self.entries.append((flags, sector, data, n))
-
-    def before(self, offset):
-        """How many entries were in the file when it had offset bytes."""
-        return sum(1 for flags, _, data, n in self.entries if data + (0 if flags & DISCARD else n * SECTOR) <= offset)
-
-
-def cut(log, image, chance, first):
-    """Makes the image, which is the disk before the log's first entry, what a cut at or behind entry `first` leaves. Returns how it was cut."""
-    end = chance.randint(min(first, len(log.entries)), len(log.entries))
-    safe = max((i + 1 for i in range(end) if log.entries[i][0] & FLUSH), default=0)
-    volatile = [entry for entry in log.entries[safe:end] if entry[3]]
-    keep = chance.choice((0, 0.2, 0.5, 0.8, 1))
-    pieces = []
-    for flags, sector, data, n in volatile:
-        if flags & DISCARD:
-            if chance.random() < keep:
-                pieces.append((flags, sector, data, n))
-        elif chance.random() < 0.5: # whole or not at all
-            if chance.random() < keep:
-                pieces.append((flags, sector, data, n))
-        else:
-            pieces += [(flags, sector + i, data + i * SECTOR, 1) for i in range(n) if chance.random() < keep]
-    chance.shuffle(pieces)
-    with open(log.path, "rb") as source, open(image, "r+b") as disk:
-        for flags, sector, data, n in log.entries[:safe] + pieces:
-            if flags & DISCARD or not n: # discarded blocks may keep their contents, and here they do
-                continue
-            source.seek(data)
-            disk.seek(sector * SECTOR)
-            disk.write(source.read(n * SECTOR))
-    return f"entry {end} of {len(log.entries)}, {end - safe} behind the last flush, {len(pieces)} pieces of them kept"
 
 
 class Lab:
@@ -114,17 +55,11 @@ class Lab:
 
     def boot(self, memory="256M"):
         subprocess.run(["cp", "--sparse=always", self.image, self.disk], check=True)
-        with open(self.log, "wb"):
-            pass
-        recorded = ["-blockdev", f"driver=file,node-name=d,filename={self.disk},cache.no-flush=on",
-                    "-blockdev", f"driver=file,node-name=l,filename={self.log},cache.no-flush=on",
-                    "-blockdev", "driver=blklogwrites,node-name=b,file=d,log=l,log-sector-size=512,log-super-update-interval=1",
-                    "-device", "virtio-blk-pci,drive=b,disable-legacy=on"]
-        return qemu.Guest(self.name, recorded + qemu.phantom("panic=exit"), smp=self.smp, memory=memory, disks=self.extra, timeout=240)
+        return qemu.Guest(self.name, blocklog.recorded(self.disk, self.log) + qemu.phantom("panic=exit"), smp=self.smp, memory=memory, disks=self.extra, timeout=240)
 
     def cut(self, first=0):
         """Behind entry `first` of what the ended machine wrote."""
-        self.how = cut(Log(self.log), self.image, self.chance, first)
+        self.how = blocklog.cut(blocklog.Log(self.log), self.image, self.chance, first)
 
     def pfsck(self):
         done = subprocess.run([os.path.join(BUILD, "pfsck"), self.image], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -207,7 +142,7 @@ def start(lab, names):
         guest.command("for p in /survive/*; do setsid $p </dev/null >/dev/console 2>&1 & done; wait")
         going_on(guest, listener, names, {})
         guest.command("sync")
-        first = len(Log(lab.log).entries) # all of them are there after any later cut
+        first = len(blocklog.Log(lab.log).entries) # all of them are there after any later cut
         listener.listen(2)
     return listener.promises, first
 
@@ -264,7 +199,7 @@ def run(name, boots, seed, smp):
         promises, first = start(lab, names)
         while True:
             lab.cut(first)
-            log = Log(lab.log)
+            log = blocklog.Log(lab.log)
             at = int(re.match(r"entry (\d+)", lab.how)[1])
             due = max([due] + [n for n, length in promises if log.before(length) <= at])
             first = 0
@@ -310,7 +245,7 @@ def run_suite(name, boots, seed):
             unpack(guest)
             nested = "-o " if suite.nested else ""
             guest.command(f"setsid /t/runcases -j 3 -t {4 * suite.seconds} {nested}/t/list >/root/out 2>&1 </dev/null & sync")
-            started = len(Log(lab.log).entries) # sync has come back: this is there after any later cut
+            started = len(blocklog.Log(lab.log).entries) # sync has come back: this is there after any later cut
             Listener(lab, guest).listen(lab.chance.uniform(1, 5))
         lab.cut(started)
         while True:
