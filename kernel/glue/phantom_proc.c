@@ -4,7 +4,11 @@
 #include "kernel/glue/gate.h"
 #include "kernel/glue/old_pages.h"
 #include "kernel/glue/phantom_proc.h"
+#include "kernel/include/boot.h"
+#include "kernel/include/input.h"
+#include "kernel/include/log.h"
 #include "kernel/include/mem.h"
+#include "kernel/lib/string.h"
 #include "persist/section.h"
 #include "persist/space.h"
 #include "posix/include/process.h"
@@ -108,6 +112,42 @@ static void show_stats(struct proc_text *t, void *arg)
         proc_printf(t, "abandoned %lu\n", section_this()->abandoned);
 }
 
+static void show_keyboard(struct proc_text *t, void *arg)
+{
+        (void)arg;
+        proc_printf(t, "%s\n", keyboard_layout());
+}
+
+static long set_keyboard(struct call *c, const char *text, size_t len, void *arg)
+{
+        char name[sizeof(posix_root()->keyboard)];
+
+        (void)arg;
+        if (len && text[len - 1] == '\n')
+                len--;
+        if (len >= sizeof(name))
+                return -EINVAL;
+        memset(name, 0, sizeof(name));
+        memcpy(name, text, len);
+        if (keyboard_layout_set(name))
+                return -EINVAL;
+        changes(c);
+        memcpy(posix_root()->keyboard, name, sizeof(name));
+        return 0;
+}
+
+/* What was chosen last stays so; before that, the command line's. */
+static void keyboard_restore(void)
+{
+        char name[sizeof(posix_root()->keyboard)] = "";
+
+        boot_option("keyboard", name, sizeof(name));
+        if (posix_root()->keyboard[0])
+                memcpy(name, posix_root()->keyboard, sizeof(name));
+        if (name[0] && keyboard_layout_set(name))
+                klog(LOG_WARN, "there is no keyboard layout `%s`", name);
+}
+
 void phantom_proc_register(void)
 {
         static struct proc_number chaos = {&chaos_per_mille, 4, 1000, NULL},
@@ -118,6 +158,8 @@ void phantom_proc_register(void)
         proc_register("/proc/phantom/storm", 0644, show_storm, set_storm, NULL);
         proc_register("/proc/phantom/fresh", 0644, show_fresh, set_fresh, NULL);
         proc_register("/proc/phantom/check", 0644, show_check, set_check, NULL);
+        keyboard_restore();
+        proc_register("/proc/phantom/keyboard", 0644, show_keyboard, set_keyboard, NULL);
         proc_register("/proc/phantom/stats", 0444, show_stats, NULL, NULL);
         proc_register_number("/proc/phantom/chaos", &chaos);
         proc_register_number("/proc/phantom/absent", &absent);

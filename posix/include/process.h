@@ -151,7 +151,8 @@ struct posix_root {
         char *cpu_flags;      /* FIELD_OWN: what the processor of the newest life could do, as in /proc/cpuinfo */
         uint64_t fpu_features;
         uint64_t fpu_size;
-        uint64_t spare[25];
+        char keyboard[8]; /* layout, by its name; empty: never chosen */
+        uint64_t spare[24];
 };
 static inline struct posix_root *posix_root(void)
 {

@@ -167,6 +167,87 @@ static void characters(void **state)
         assert_string_equal(press(KEY_MUTE, 0), "");
 }
 
+static void layouts(void **state)
+{
+        (void)state;
+        assert_int_equal(keymap_set(&map, "xx"), -EINVAL);
+        assert_string_equal(keymap_name(&map), "us");
+        assert_int_equal(keymap_set(&map, "de"), 0);
+        assert_string_equal(press(KEY_Y, 0), "z");
+        assert_string_equal(press(KEY_APOSTROPHE, 0), "ä");
+        assert_string_equal(press(KEY_SPACE, 0), " ");
+        hold(KEY_LEFTSHIFT, true);
+        assert_string_equal(press(KEY_MINUS, 0), "?");
+        assert_string_equal(press(KEY_LEFTBRACE, 0), "Ü");
+        hold(KEY_LEFTSHIFT, false);
+        hold(KEY_RIGHTALT, true);
+        assert_string_equal(press(KEY_Q, 0), "@");
+        assert_string_equal(press(KEY_E, 0), "€");
+        assert_string_equal(press(KEY_7, 0), "{");
+        assert_string_equal(press(KEY_MINUS, 0), "\\");
+        assert_string_equal(press(KEY_102ND, 0), "|");
+        assert_string_equal(press(KEY_W, 0), "");
+        hold(KEY_RIGHTALT, false);
+        hold(KEY_LEFTALT, true);
+        assert_string_equal(press(KEY_SEMICOLON, 0), "\033ö");
+        hold(KEY_LEFTALT, false);
+        hold(KEY_LEFTCTRL, true);
+        assert_string_equal(press(KEY_Z, 0), "\031"); /* Ctrl-Y, which is there */
+        hold(KEY_LEFTCTRL, false);
+
+        assert_int_equal(keymap_set(&map, "fr"), 0);
+        assert_string_equal(press(KEY_Q, 0), "a");
+        assert_string_equal(press(KEY_1, 0), "&");
+        keymap_event(&map, KEY_CAPSLOCK, 1, 0);
+        assert_string_equal(press(KEY_1, 0), "&");
+        assert_string_equal(press(KEY_SEMICOLON, 0), "M");
+        keymap_event(&map, KEY_CAPSLOCK, 1, 0);
+        hold(KEY_LEFTSHIFT, true);
+        assert_string_equal(press(KEY_1, 0), "1");
+        assert_string_equal(press(KEY_GRAVE, 0), "");
+        hold(KEY_LEFTSHIFT, false);
+
+        assert_int_equal(keymap_set(&map, "ru"), 0);
+        assert_string_equal(press(KEY_Q, 0), "q");
+        hold(KEY_LEFTALT, true);
+        hold(KEY_LEFTSHIFT, true);
+        hold(KEY_LEFTSHIFT, false);
+        hold(KEY_LEFTALT, false);
+        assert_string_equal(press(KEY_Q, 0), "й");
+        keymap_event(&map, KEY_CAPSLOCK, 1, 0);
+        assert_string_equal(press(KEY_GRAVE, 0), "Ё");
+        keymap_event(&map, KEY_CAPSLOCK, 1, 0);
+        hold(KEY_LEFTSHIFT, true);
+        assert_string_equal(press(KEY_3, 0), "№");
+        hold(KEY_LEFTSHIFT, false);
+        hold(KEY_LEFTCTRL, true);
+        assert_string_equal(press(KEY_C, 0), "\003");
+        hold(KEY_LEFTCTRL, false);
+        hold(KEY_LEFTSHIFT, true);
+        hold(KEY_LEFTALT, true);
+        hold(KEY_LEFTALT, false);
+        hold(KEY_LEFTSHIFT, false);
+        assert_string_equal(press(KEY_Q, 0), "q");
+
+        assert_int_equal(keymap_set(&map, "uk"), 0);
+        hold(KEY_LEFTSHIFT, true);
+        assert_string_equal(press(KEY_3, 0), "£");
+        hold(KEY_LEFTSHIFT, false);
+        for (unsigned i = 0; layout_by_index(i); i++)
+                for (unsigned row = 0; row < 5; row++)
+                        for (unsigned level = 1; level < LEVELS; level++) {
+                                const struct layout_row *r = &layout_by_index(i)->rows[row];
+                                size_t n = 0, other = 0;
+
+                                while (r->level[0][n])
+                                        n++;
+                                while (r->level[level] && r->level[level][other])
+                                        other++;
+                                assert_true(!r->level[level] || other == n);
+                        }
+        assert_int_equal(keymap_set(&map, "us"), 0);
+}
+
 static void function_keys(void **state)
 {
         (void)state;
@@ -228,8 +309,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(scan_codes), cmocka_unit_test(random_scan_codes), cmocka_unit_test(mouse_packets),
-                cmocka_unit_test(characters), cmocka_unit_test(function_keys),     cmocka_unit_test(commands),
-                cmocka_unit_test(every_code),
+                cmocka_unit_test(characters), cmocka_unit_test(layouts),           cmocka_unit_test(function_keys),
+                cmocka_unit_test(commands),   cmocka_unit_test(every_code),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * keymap.c - US keyboard layout, and what xterm sends for the keys that are no characters ("xterm control sequences",
+ * keymap.c - what the keys of a layout send, and what xterm sends for the keys that are no characters ("xterm control sequences",
  * "PC-style function keys"): modifiers as a parameter, 1 + shift 1 + alt 2 + ctrl 4. Alt before a character is ESC
  * before it.
  */
@@ -10,30 +10,11 @@
 
 #define ESC '\033'
 
-static const char plain[] = {
-        [KEY_1] = '1',          [KEY_2] = '2',          [KEY_3] = '3',           [KEY_4] = '4',
-        [KEY_5] = '5',          [KEY_6] = '6',          [KEY_7] = '7',           [KEY_8] = '8',
-        [KEY_9] = '9',          [KEY_0] = '0',          [KEY_MINUS] = '-',       [KEY_EQUAL] = '=',
-        [KEY_Q] = 'q',          [KEY_W] = 'w',          [KEY_E] = 'e',           [KEY_R] = 'r',
-        [KEY_T] = 't',          [KEY_Y] = 'y',          [KEY_U] = 'u',           [KEY_I] = 'i',
-        [KEY_O] = 'o',          [KEY_P] = 'p',          [KEY_LEFTBRACE] = '[',   [KEY_RIGHTBRACE] = ']',
-        [KEY_A] = 'a',          [KEY_S] = 's',          [KEY_D] = 'd',           [KEY_F] = 'f',
-        [KEY_G] = 'g',          [KEY_H] = 'h',          [KEY_J] = 'j',           [KEY_K] = 'k',
-        [KEY_L] = 'l',          [KEY_SEMICOLON] = ';',  [KEY_APOSTROPHE] = '\'', [KEY_GRAVE] = '`',
-        [KEY_BACKSLASH] = '\\', [KEY_Z] = 'z',          [KEY_X] = 'x',           [KEY_C] = 'c',
-        [KEY_V] = 'v',          [KEY_B] = 'b',          [KEY_N] = 'n',           [KEY_M] = 'm',
-        [KEY_COMMA] = ',',      [KEY_DOT] = '.',        [KEY_SLASH] = '/',       [KEY_SPACE] = ' ',
-        [KEY_102ND] = '<',      [KEY_KPASTERISK] = '*', [KEY_KPMINUS] = '-',     [KEY_KPPLUS] = '+',
-        [KEY_KPSLASH] = '/',
-};
-
-static const char shifted[] = {
-        [KEY_1] = '!',          [KEY_2] = '@',     [KEY_3] = '#',         [KEY_4] = '$',          [KEY_5] = '%',
-        [KEY_6] = '^',          [KEY_7] = '&',     [KEY_8] = '*',         [KEY_9] = '(',          [KEY_0] = ')',
-        [KEY_MINUS] = '_',      [KEY_EQUAL] = '+', [KEY_LEFTBRACE] = '{', [KEY_RIGHTBRACE] = '}', [KEY_SEMICOLON] = ':',
-        [KEY_APOSTROPHE] = '"', [KEY_GRAVE] = '~', [KEY_BACKSLASH] = '|', [KEY_COMMA] = '<',      [KEY_DOT] = '>',
-        [KEY_SLASH] = '?',      [KEY_102ND] = '>',
-};
+/* Keys that are the same in all layouts. */
+static const struct {
+        uint16_t code;
+        char c;
+} fixed[] = {{KEY_SPACE, ' '}, {KEY_KPASTERISK, '*'}, {KEY_KPMINUS, '-'}, {KEY_KPPLUS, '+'}, {KEY_KPSLASH, '/'}};
 
 /* Keys that send CSI letter (ESC O letter in application mode; for F1 to F4 always). */
 static const struct {
@@ -81,6 +62,30 @@ static bool ctrl(const struct keymap *k)
 static bool alt(const struct keymap *k)
 {
         return k->lalt || k->ralt;
+}
+
+/* The layout that counts now: of two scripts, the one that is on. */
+static const struct layout *layout(const struct keymap *k)
+{
+        if (!k->layout)
+                return layout_by_index(0);
+        return k->layout->script && !k->second ? layout_find(k->layout->script) : k->layout;
+}
+
+int keymap_set(struct keymap *k, const char *name)
+{
+        const struct layout *l = layout_find(name);
+
+        if (!l)
+                return -EINVAL;
+        k->layout = l;
+        k->second = false;
+        return 0;
+}
+
+const char *keymap_name(const struct keymap *k)
+{
+        return k->layout ? k->layout->name : layout_by_index(0)->name;
 }
 
 uint8_t keymap_leds(const struct keymap *k)
@@ -192,26 +197,57 @@ static int control_of(char c)
         return -1;
 }
 
+/* A letter and its capital: ASCII, Latin-1 and Cyrillic keep them 0x20 or 0x50 apart. Caps Lock is for these. */
+static bool is_letter(uint16_t plain, uint16_t shifted)
+{
+        return plain >= 'a' && (plain - shifted == 0x20 || plain - shifted == 0x50);
+}
+
+static void add_utf8(struct key_result *r, uint16_t c)
+{
+        if (c < 0x80) {
+                add(r, (char)c);
+        } else if (c < 0x800) {
+                add(r, (char)(0xc0 | c >> 6));
+                add(r, (char)(0x80 | (c & 0x3f)));
+        } else {
+                add(r, (char)(0xe0 | c >> 12));
+                add(r, (char)(0x80 | (c >> 6 & 0x3f)));
+                add(r, (char)(0x80 | (c & 0x3f)));
+        }
+}
+
+static uint16_t character_of(const struct keymap *k, const struct layout *l, uint16_t code)
+{
+        uint16_t plain, shifted;
+
+        for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++)
+                if (fixed[i].code == code)
+                        return fixed[i].c;
+        if (l->altgr && k->ralt)
+                return layout_char(l, code, LEVEL_ALTGR);
+        plain = layout_char(l, code, LEVEL_PLAIN);
+        shifted = layout_char(l, code, LEVEL_SHIFT);
+        return shift(k) != (k->caps && is_letter(plain, shifted)) ? shifted : plain;
+}
+
 static void character_key(const struct keymap *k, uint16_t code, struct key_result *r)
 {
-        char c = code < sizeof(plain) ? plain[code] : 0;
-        bool letter = c >= 'a' && c <= 'z';
-        int value;
+        const struct layout *l = layout(k);
+        uint16_t c = character_of(k, l, code);
+        int value = c;
 
+        if (ctrl(k) && c >= 0x80) /* Ctrl-C is on the same key in every script */
+                c = character_of(k, layout_by_index(0), code);
         if (!c)
                 return;
-        if (letter && shift(k) != k->caps)
-                c -= 'a' - 'A';
-        else if (!letter && shift(k) && code < sizeof(shifted) && shifted[code])
-                c = shifted[code];
-        value = (unsigned char)c;
         if (ctrl(k))
-                value = control_of(c);
+                value = c < 0x80 ? control_of((char)c) : -1;
         if (value < 0)
                 return;
-        if (alt(k))
+        if (k->lalt || (k->ralt && !l->altgr))
                 add(r, ESC);
-        add(r, value);
+        add_utf8(r, (uint16_t)value);
 }
 
 static bool editing_key(const struct keymap *k, uint16_t code, unsigned modes, struct key_result *r)
@@ -277,6 +313,8 @@ struct key_result keymap_event(struct keymap *k, uint16_t code, int value, unsig
 
         if (m) {
                 *m = value != 0;
+                if (value == 1 && k->lalt && shift(k) && (code == KEY_LEFTALT || m == &k->lshift || m == &k->rshift))
+                        k->second = !k->second;
                 return r;
         }
         if (value == 0 || command_key(k, code, value, &r))

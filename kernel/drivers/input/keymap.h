@@ -1,12 +1,14 @@
 /*
- * keymap.h - from evdev key codes to the bytes a terminal sends (US layout, xterm's sequences) and to the console's own
+ * keymap.h - from evdev key codes to the bytes a terminal sends (layout.h, xterm's sequences) and to the console's own
  * key commands. Pure: also built hosted.
  */
 #pragma once
-#include "kernel/include/types.h"
+#include "kernel/drivers/input/layout.h"
 
 struct keymap {
         bool lshift, rshift, lctrl, rctrl, lalt, ralt, caps, num;
+        bool second;                 /* of a layout with two scripts, its own is on */
+        const struct layout *layout; /* NULL: us */
 };
 /* Modes of the terminal that the keys go to. */
 #define KEYMAP_CURSOR_KEYS 1u /* DECCKM: cursor keys send ESC O */
@@ -29,4 +31,6 @@ struct key_result {
 };
 /* One key event: value 0 up, 1 down, 2 repeat. */
 struct key_result keymap_event(struct keymap *k, uint16_t code, int value, unsigned modes);
-uint8_t keymap_leds(const struct keymap *k); /* bits LED_* */
+uint8_t keymap_leds(const struct keymap *k);        /* bits LED_* */
+int keymap_set(struct keymap *k, const char *name); /* a layout by its name; 0 or -EINVAL: there is none */
+const char *keymap_name(const struct keymap *k);

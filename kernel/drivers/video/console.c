@@ -708,6 +708,17 @@ static void on_input(void *arg, struct input_device *d, const struct input_event
         }
 }
 
+/* A key that is pressed meanwhile is of one layout or the other: the pointer is one store. */
+int keyboard_layout_set(const char *name)
+{
+        return keymap_set(&keymap, name);
+}
+
+const char *keyboard_layout(void)
+{
+        return keymap_name(&keymap);
+}
+
 /* ---- set-up ---- */
 
 /* tty1's block until posix gives it one. Without memory for it the log is seen on the serial port alone. */
