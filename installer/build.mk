@@ -8,3 +8,7 @@ $(INSTALLER_PROGRAMS): $(BUILD)/installer/%: $$(INSTALLER_SRCS_$$*) $(wildcard i
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -static -s $(filter %.c,$^) -o $@
 $(OUT)/install/install.tar: installer/seal
+
+check-install: iso tests ## installing and upgrading in full: all firmwares and kinds of disk, 200 power cuts of each (INSTALL_CUTS=); hours
+	@tests/tools/installtests.py matrix; r=$$?; tests/tools/installcuts.py $(or $(INSTALL_CUTS),200) && exit $$r
+.PHONY: check-install

@@ -234,6 +234,21 @@ int esp_flush(struct esp *e)
         return fsync(e->fd) ? -errno : 0;
 }
 
+int esp_free(struct esp *e, uint64_t *bytes)
+{
+        int r = 0;
+
+        *bytes = 0;
+        for (uint32_t n = 0; n < e->nclusters + 2 && !r; n++) {
+                if (n % 128 == 0)
+                        r = transfer(e, false, e->fat_at + (uint64_t)n * 4, e->fat, sizeof(e->fat));
+                if (!r && n >= 2 && !(e->fat[n % 128] & 0x0fffffff))
+                        *bytes += e->cluster_bytes;
+        }
+        e->fat_sector = 0;
+        return r;
+}
+
 /* ---- the environment ---- */
 
 /* The value of a name, its length in *n; NULL: not there. */

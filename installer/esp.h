@@ -41,12 +41,13 @@ struct boot_env {
 /* A FAT32 file system on a device. 0, -errno of opening or reading; -EMEDIUMTYPE: something else is on it. */
 int esp_open(struct esp *e, const char *device, bool write);
 void esp_close(struct esp *e);
-/* A file by its 8.3 names, "PHANTOM/KERNEL.A". 0, -ENOENT, -EIO, -EUCLEAN (damaged), -E2BIG (in more than 64 pieces). */
+/* A file by its 8.3 names, "PHANTOM/KERNEL.A", or a directory, "PHANTOM/". 0, -ENOENT, -EIO, -EUCLEAN (damaged), -E2BIG (in more than 64 pieces). */
 int esp_find(struct esp *e, const char *path, struct esp_file *f);
 /* at and n within the file; to write, multiples of 512. 0 or -EIO. */
 int esp_read(struct esp *e, const struct esp_file *f, uint64_t at, void *to, size_t n);
 int esp_write(struct esp *e, const struct esp_file *f, uint64_t at, const void *from, size_t n);
 int esp_flush(struct esp *e);
+int esp_free(struct esp *e, uint64_t *bytes); /* what no file has. 0 or -EIO */
 /* 0, or as esp_find; -EUCLEAN: what stands there is no environment of ours. */
 int env_read(struct esp *e, struct boot_env *env);
 /* One sector, and a flush: it is there whole, or the one before is. */

@@ -9,6 +9,7 @@
 
 #define ENTRIES     128u
 #define ENTRY_BYTES 128u
+#define MIB         2048u /* sectors */
 
 const uint8_t gpt_type_bios[16] = {0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e,
                                    0x74, 0x4e, 0x65, 0x65, 0x64, 0x45, 0x46, 0x49};
@@ -127,4 +128,71 @@ int gpt_read(const uint8_t *head, uint64_t nsectors, struct gpt_part *parts, int
                 parts[n++].name[36] = 0;
         }
         return n;
+}
+
+uint64_t gpt_gap(const uint8_t *head, uint64_t nsectors, uint64_t *first)
+{
+        struct gpt_part parts[ENTRIES];
+        int n = gpt_read(head, nsectors, parts, ENTRIES);
+        struct header h;
+        uint64_t best = 0;
+
+        memcpy(&h, head, sizeof(h));
+        if (n < 0 || h.last_usable >= nsectors)
+                return 0;
+        for (int i = -1; i < n; i++) { /* what begins behind a partition, or in front of all */
+                uint64_t from = ((i < 0 ? h.first_usable : parts[i].last + 1) + MIB - 1) / MIB * MIB;
+                uint64_t to = (h.last_usable + 1) / MIB * MIB;
+
+                for (int k = 0; k < n; k++) {
+                        if (parts[k].first <= from && from <= parts[k].last)
+                                to = from;
+                        else if (parts[k].first > from && parts[k].first / MIB * MIB < to)
+                                to = parts[k].first / MIB * MIB;
+                }
+                if (to > from && to - from > best) {
+                        best = to - from;
+                        *first = from;
+                }
+        }
+        return best;
+}
+
+int gpt_add(uint8_t *head, uint8_t *tail, uint64_t nsectors, const struct gpt_new *add, int n)
+{
+        uint8_t *entries = head + SECTOR;
+        struct header h;
+        int r = 0;
+
+        memcpy(&h, head, sizeof(h));
+        if (h.other != nsectors - 1)
+                return -EINVAL;
+        for (unsigned i = 0; i < ENTRIES && n && !r; i++) {
+                static const uint8_t none[16];
+                struct entry e = {.first = add->first, .last = add->last};
+
+                if (memcmp(entries + (size_t)i * ENTRY_BYTES, none, 16))
+                        continue;
+                memcpy(e.type, add->type, 16);
+                r = random_id(e.id);
+                for (int k = 0; add->name[k]; k++)
+                        e.name[k] = (uint8_t)add->name[k];
+                memcpy(entries + (size_t)i * ENTRY_BYTES, &e, sizeof(e));
+                add++;
+                n--;
+        }
+        if (n || r)
+                return r ? r : -ENOSPC;
+        memset(tail, 0, TABLE_SECTORS * SECTOR);
+        memcpy(tail, entries, ENTRIES * ENTRY_BYTES);
+        h.table_sum = crc32(0, entries, ENTRIES * ENTRY_BYTES);
+        for (int copy = 0; copy < 2; copy++) {
+                h.here = copy ? nsectors - 1 : 1;
+                h.other = copy ? 1 : nsectors - 1;
+                h.table = copy ? nsectors - TABLE_SECTORS : 2;
+                h.sum = 0;
+                h.sum = crc32(0, &h, sizeof(h));
+                memcpy(copy ? tail + ENTRIES * ENTRY_BYTES : head, &h, sizeof(h));
+        }
+        return 0;
 }

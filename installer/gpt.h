@@ -6,6 +6,8 @@
  *   34 to 2047      BIOS boot partition: GRUB's core image
  *   2048 ...        EFI system partition, 64 MiB: GRUB, kernels, boot archive
  *   then            the store
+ *
+ * Beside others the last three lie in what was free, at whole MiB; the EFI system partition may be one that was there.
  */
 #pragma once
 #include <stdbool.h>
@@ -34,3 +36,14 @@ uint64_t gpt_store_sectors(uint64_t nsectors);
 int gpt_make(uint64_t nsectors, uint8_t *head, uint8_t *tail);
 /* What bytes of sectors 1 to 33 say: how many partitions, at most max; -1: there is no valid table. */
 int gpt_read(const uint8_t *head, uint64_t nsectors, struct gpt_part *parts, int max);
+
+/* Beside others: the table stays as it is but for what is added. head: a valid one, bytes of sectors 1 to 33. */
+struct gpt_new {
+        const uint8_t *type;
+        const char *name;
+        uint64_t first, last;
+};
+/* The largest stretch that belongs to no partition, whole MiB of it: its first sector, and how many; 0: there is none. */
+uint64_t gpt_gap(const uint8_t *head, uint64_t nsectors, uint64_t *first);
+/* Both copies with n partitions more, tail as for gpt_make. 0, -ENOSPC (no free entries), -EINVAL (the copy's place is not the disk's end), -errno. */
+int gpt_add(uint8_t *head, uint8_t *tail, uint64_t nsectors, const struct gpt_new *add, int n);

@@ -2,7 +2,7 @@
  * phantom-install.c - puts the running system on a disk. It copies what boots, then has the kernel give the space its store there (/proc/phantom/control, `attach`), which takes the
  * session along as it is; with --fresh the store is left empty, and the disk's first boot begins from the boot archive.
  *
- * Order of writes: the old table goes first, sector 0 comes last. So a power cut leaves a disk that boots, or one with nothing on it. This program goes on after
+ * Order of writes: sector 0 goes first, then the old table, and sector 0 comes last. So a power cut leaves a disk that boots, or one with nothing on it. This program goes on after
  * the cut, too, if it came behind `attach`: it is part of the session. Everything from there on may be done twice.
  */
 #include "esp.h"
@@ -28,8 +28,13 @@
 #define ARCHIVE   "/dev/ram0"
 #define CONTROL   "/proc/phantom/control"
 #define STATUS    "/proc/phantom/status"
+#define KEYBOARD  "/proc/phantom/keyboard"
 #define DISKS_MAX 32
-#define PARTS_MAX 32
+#define PARTS_MAX 128
+
+#define CORE_SECTORS 2048u                                             /* of a BIOS boot partition beside others */
+#define STORE_MIN    65536u                                            /* 32 MiB */
+#define ESP_NEEDED   (2ul * (SLOT_KERNEL + SLOT_ARCHIVE) + (4u << 20)) /* of a partition that others have, too */
 
 struct disk {
         char name[32], model[64];
@@ -37,9 +42,19 @@ struct disk {
         bool read_only;
 };
 
+/* Where things go. */
 static struct {
-        bool yes, fresh;
-        char disk[32], hostname[65], password[128], timezone[64];
+        bool beside; /* other systems stay: nothing outside of what was free is written, but for tables and the shared partition */
+        bool by_bios;                    /* sector 0 is ours, or was empty */
+        uint64_t core_first;             /* sectors; 0: no BIOS boot partition */
+        uint64_t esp_first, esp_sectors; /* sectors 0: esp_shared is used */
+        char esp_shared[64];             /* the device of an EFI system partition that was there */
+        uint64_t store_first, store_sectors;
+} plan;
+
+static struct {
+        bool yes, fresh, erase, upgrade, beside;
+        char disk[32], hostname[65], password[128], timezone[64], keyboard[8];
 } want;
 static char work[] = "/tmp/phantom-install.XXXXXX"; /* files on their way; work[0] is 0 when there are none */
 extern char **environ;
@@ -64,15 +79,21 @@ static void fail(const char *fmt, ...)
 
 static void usage(void)
 {
-        fputs("usage: phantom-install [--disk DISK] [--yes] [--fresh] [--config FILE]\n"
+        fputs("usage: phantom-install [--disk DISK] [--yes] [--erase | --beside] [--fresh] [--config FILE]\n"
+              "       phantom-install --upgrade --disk DISK\n"
               "       phantom-install --list\n"
-              "Puts this system on a disk, all of whose contents are lost. What runs now runs on from there; with "
+              "Puts this system on a disk, all of whose contents are lost, or beside other systems. What runs now runs "
+              "on from there; with "
               "--fresh the\n"
               "disk gets a system as it was before its first start.\n"
               "  --disk DISK    /dev/vda, for example; without it you are asked\n"
               "  --yes          nothing is asked\n"
-              "  --config FILE  lines hostname=NAME, password=ROOT'S PASSWORD, timezone=TZ (as in "
-              "TZ=CET-1CEST,M3.5.0,M10.5.0/3)\n"
+              "  --erase        with --yes: even a Phantom that is on the disk is lost\n"
+              "  --beside       other systems on the disk stay as they are: only what no partition has is used\n"
+              "  --upgrade      the Phantom on the disk gets this CD's kernel, and keeps all the rest\n"
+              "  --config FILE  lines hostname=NAME, password=ROOT'S PASSWORD, keyboard=us|de|fr|ru|uk, timezone=TZ "
+              "(as in\n"
+              "                 TZ=CET-1CEST,M3.5.0,M10.5.0/3)\n"
               "Exit status: 0 installed, 1 not (the message says why), 2 used wrongly.\n",
               stderr);
         exit(2);
@@ -147,10 +168,11 @@ static bool all_zero(const uint8_t *p, size_t n)
         return !n;
 }
 
-/* What the first 64 KiB tell of a disk's contents, in words. */
-static void contents(const struct disk *k, char *to, size_t size)
+/* What the first 64 KiB tell of a disk's contents, in words. True: a Phantom is installed there. */
+static bool contents(const struct disk *k, char *to, size_t size)
 {
         static uint8_t b[65536];
+        bool phantom = false;
         struct gpt_part parts[PARTS_MAX];
         char path[64];
         ssize_t n;
@@ -163,15 +185,16 @@ static void contents(const struct disk *k, char *to, size_t size)
                 close(fd);
         if (n < (ssize_t)sizeof(b)) {
                 snprintf(to, size, fd < 0 ? "cannot be opened" : "cannot be read");
-                return;
+                return false;
         }
         nparts = gpt_read(b + SECTOR, k->nsectors, parts, PARTS_MAX);
         if (nparts >= 0) {
                 size_t at = (size_t)snprintf(to, size, "%d partition%s", nparts, nparts == 1 ? "" : "s");
 
-                for (int i = 0; i < nparts && at < size; i++)
-                        if (!memcmp(parts[i].type, gpt_type_store, 16))
-                                at += (size_t)snprintf(to + at, size - at, ", an installed Phantom");
+                for (int i = 0; i < nparts; i++)
+                        phantom = phantom || !memcmp(parts[i].type, gpt_type_store, 16);
+                if (phantom)
+                        at += (size_t)snprintf(to + at, size - at, ", an installed Phantom");
                 for (int i = 0; i < nparts && at < size; i++)
                         at += (size_t)snprintf(to + at, size - at, "%s%s", i ? ", " : ": ",
                                                parts[i].name[0] ? parts[i].name : "?");
@@ -185,6 +208,7 @@ static void contents(const struct disk *k, char *to, size_t size)
         } else {
                 snprintf(to, size, "something that is not known here");
         }
+        return phantom;
 }
 
 static void disk_print(const struct disk *k)
@@ -224,13 +248,70 @@ static struct disk disk_choose(const struct disk *disks, int n)
         fail("%s is no disk that one can install on; --list shows them", want.disk[0] ? want.disk : "that");
 }
 
+/* A Phantom is there: it is not lost by the way. */
+static void agree_phantom(const struct disk *k)
+{
+        char answer[64];
+
+        if (want.yes && !want.erase)
+                fail("/dev/%s has an installed Phantom, with a session of its own. --erase says that it may be lost; "
+                     "--upgrade gives it this kernel. Nothing was changed",
+                     k->name);
+        if (want.yes)
+                return;
+        disk_print(k);
+        puts("It has a session of its own, which goes on when the machine is started from there. What shall become of "
+             "it?\n"
+             "  resume   it stays as it is: take the CD out, and start again\n"
+             "  upgrade  it stays, and gets this CD's kernel\n"
+             "  erase    it is lost; another one is put in its place");
+        ask_line("Type one of these words: ", answer, sizeof(answer));
+        if (!strcmp(answer, "resume")) {
+                printf("Nothing was changed. Take the CD out and start the machine from /dev/%s.\n", k->name);
+                exit(0);
+        }
+        want.upgrade = !strcmp(answer, "upgrade");
+        if (!want.upgrade && strcmp(answer, "erase"))
+                fail("none was chosen; nothing was changed");
+}
+
+/* Others are there, and room: it need not be all of the disk. */
+static void ask_beside(const struct disk *k)
+{
+        static uint8_t head[TABLE_SECTORS * SECTOR];
+        struct gpt_part first;
+        char path[64], answer[64];
+        uint64_t at, room = 0;
+        int fd;
+
+        snprintf(path, sizeof(path), "/dev/%s", k->name);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && pread(fd, head, sizeof(head), SECTOR) == (ssize_t)sizeof(head) &&
+            gpt_read(head, k->nsectors, &first, 1) > 0)
+                room = gpt_gap(head, k->nsectors, &at);
+        if (fd >= 0)
+                close(fd);
+        if (want.yes || want.beside || want.erase || room < STORE_MIN)
+                return;
+        disk_print(k);
+        printf("%lu MiB of it belong to no partition. Type `beside` to use these and leave all others as they are, "
+               "`all` for "
+               "the whole disk: ",
+               (unsigned long)room >> 11);
+        ask_line("", answer, sizeof(answer));
+        want.beside = !strcmp(answer, "beside");
+        if (!want.beside && strcmp(answer, "all"))
+                fail("none was chosen; nothing was changed");
+}
+
 static void agree(const struct disk *k)
 {
         char answer[64];
 
         if (want.yes)
                 return;
-        puts("\nEverything on this disk will be lost:");
+        puts(want.beside ? "\nWhat no partition has on this disk will be used:"
+                         : "\nEverything on this disk will be lost:");
         disk_print(k);
         printf(want.fresh ? "It gets a fresh system; what runs now stays here, in memory.\n"
                           : "What runs now goes on from there, this program included.\n");
@@ -241,6 +322,12 @@ static void agree(const struct disk *k)
 
 /* ---- what boots ---- */
 
+/* When it fails in the middle. */
+static const char *left(void)
+{
+        return plan.beside ? "The other systems are as they were" : "The disk is left without a system";
+}
+
 static void pwrite_all(int fd, const void *p, size_t n, uint64_t at, const char *what)
 {
         const char *b = p;
@@ -249,8 +336,7 @@ static void pwrite_all(int fd, const void *p, size_t n, uint64_t at, const char 
                 ssize_t w = pwrite(fd, b, n, (off_t)at);
 
                 if (w <= 0)
-                        fail("%s cannot be written: %s. The disk is left without a system", what,
-                             w ? strerror(errno) : "it ends too soon");
+                        fail("%s cannot be written: %s. %s", what, w ? strerror(errno) : "it ends too soon", left());
                 b += w;
                 n -= (size_t)w;
                 at += (size_t)w;
@@ -260,7 +346,7 @@ static void pwrite_all(int fd, const void *p, size_t n, uint64_t at, const char 
 static void flush(int fd)
 {
         if (fsync(fd))
-                fail("the disk does not keep what is written: %s. It is left without a system", strerror(errno));
+                fail("the disk does not keep what is written: %s. %s", strerror(errno), left());
 }
 
 static void files_remove(void)
@@ -381,26 +467,61 @@ static void env_file_write(void)
 }
 
 /* The EFI system partition: by mkfs.fat and mtools, which need no mount. */
+static void esp_format(const char *device)
+{
+        char offset[32], kib[32];
+
+        snprintf(offset, sizeof(offset), "--offset=%lu", (unsigned long)plan.esp_first);
+        snprintf(kib, sizeof(kib), "%lu", (unsigned long)plan.esp_sectors / 2);
+        run((const char *[]){"mkfs.fat", "-F", "32", "-s", "1", "-n", "PHANTOM", offset, device, kib, NULL});
+}
+
+static void esp_copy(const char *image, const char *file, const char *name)
+{
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/%s", work, file);
+        run((const char *[]){"mcopy", "-o", "-i", image, path, name, NULL});
+}
+
 static void esp_make(const char *device)
 {
-        static const char *const files[][2] = {
-                {"BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI"}, {"grub.cfg", "::/PHANTOM/grub.cfg"},
-                {"options.cfg", "::/PHANTOM/options.cfg"},  {"env", "::/PHANTOM/env"},
-                {"kernel", "::/PHANTOM/kernel.a"},          {"rootfs.img", "::/PHANTOM/rootfs.a"},
-                {"kernel", "::/PHANTOM/kernel.b"},          {"rootfs.img", "::/PHANTOM/rootfs.b"}};
-        char image[96], offset[32], kib[32];
+        static const char *const files[][2] = {{"grub.cfg", "::/PHANTOM/grub.cfg"},
+                                               {"options.cfg", "::/PHANTOM/options.cfg"},
+                                               {"kernel", "::/PHANTOM/kernel.a"},
+                                               {"rootfs.img", "::/PHANTOM/rootfs.a"},
+                                               {"kernel", "::/PHANTOM/kernel.b"},
+                                               {"rootfs.img", "::/PHANTOM/rootfs.b"},
+                                               {"BOOTX64.EFI", "::/EFI/PHANTOM/BOOTX64.EFI"},
+                                               {"env", "::/PHANTOM/env"}};
+        static const char *const dirs[] = {"EFI/", "EFI/BOOT/", "EFI/PHANTOM/", "PHANTOM/"};
+        bool others = false, there[4] = {false};
+        char image[96], dir[32];
 
-        snprintf(image, sizeof(image), "%s@@%u", device, ESP_FIRST * SECTOR);
-        snprintf(offset, sizeof(offset), "--offset=%u", ESP_FIRST);
-        snprintf(kib, sizeof(kib), "%u", ESP_SECTORS / 2);
-        run((const char *[]){"mkfs.fat", "-F", "32", "-s", "1", "-n", "PHANTOM", offset, device, kib, NULL});
-        run((const char *[]){"mmd", "-i", image, "::/EFI", "::/EFI/BOOT", "::/PHANTOM", NULL});
-        for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-                char path[128];
+        if (plan.esp_sectors) {
+                snprintf(image, sizeof(image), "%s@@%lu", device, (unsigned long)plan.esp_first * SECTOR);
+                esp_format(device);
+        } else {
+                struct esp_file f;
+                struct esp e;
 
-                snprintf(path, sizeof(path), "%s/%s", work, files[i][0]);
-                run((const char *[]){"mcopy", "-o", "-i", image, path, files[i][1], NULL});
+                snprintf(image, sizeof(image), "%s", plan.esp_shared);
+                if (esp_open(&e, image, false))
+                        fail("%s cannot be read. %s", image, left());
+                others = !esp_find(&e, "EFI/BOOT/BOOTX64.EFI", &f);
+                for (unsigned i = 0; i < 4; i++)
+                        there[i] = !esp_find(&e, dirs[i], &f);
+                esp_close(&e);
         }
+        for (unsigned i = 0; i < 4; i++) {
+                snprintf(dir, sizeof(dir), "::/%.*s", (int)strlen(dirs[i]) - 1, dirs[i]);
+                if (!there[i])
+                        run((const char *[]){"mmd", "-i", image, dir, NULL});
+        }
+        for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+                esp_copy(image, files[i][0], files[i][1]);
+        if (!others)
+                esp_copy(image, "BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI");
 }
 
 /* ---- the store ---- */
@@ -456,8 +577,8 @@ static void store_write(const struct disk *k)
         pid_t shows;
         int r;
 
-        snprintf(command, sizeof(command), "%s %s %u %lu", want.fresh ? "format" : "attach", k->name, STORE_FIRST,
-                 (unsigned long)gpt_store_sectors(k->nsectors));
+        snprintf(command, sizeof(command), "%s %s %lu %lu", want.fresh ? "format" : "attach", k->name,
+                 (unsigned long)plan.store_first, (unsigned long)plan.store_sectors);
         step(want.fresh ? "An empty store" : "The running session");
         shows = want.fresh ? 0 : progress_start();
         r = control(command);
@@ -468,9 +589,7 @@ static void store_write(const struct disk *k)
         if (r == EEXIST)
                 fail("this system has its store on another disk already; --fresh can put a new system on this one");
         if (r)
-                fail("the store cannot be made: %s. The disk is left without a system, and all goes on in memory as "
-                     "before",
-                     strerror(r));
+                fail("the store cannot be made: %s. %s; all goes on in memory as before", strerror(r), left());
         done();
 }
 
@@ -497,8 +616,10 @@ static void config_read(const char *path)
                         snprintf(want.password, sizeof(want.password), "%s", value);
                 else if (value && !strcmp(line, "timezone"))
                         snprintf(want.timezone, sizeof(want.timezone), "%s", value);
+                else if (value && !strcmp(line, "keyboard"))
+                        snprintf(want.keyboard, sizeof(want.keyboard), "%s", value);
                 else
-                        fail("%s:%u: hostname=, password= or timezone= was expected", path, n);
+                        fail("%s:%u: hostname=, password=, keyboard= or timezone= was expected", path, n);
         }
         fclose(f);
 }
@@ -528,6 +649,52 @@ static void password_set(void)
                 fail("the password could not be set");
 }
 
+/* The kernel knows which there are, and keeps the choice. */
+static void keyboard_set(void)
+{
+        int fd = open(KEYBOARD, O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0 || write(fd, want.keyboard, strlen(want.keyboard)) < 0)
+                fail("`%s` is no keyboard layout: us, de, fr, ru and uk are. Nothing was changed", want.keyboard);
+        close(fd);
+}
+
+/* An empty answer, or none, leaves what is. */
+static void ask_setting(const char *question, bool hidden, char *to, size_t size)
+{
+        struct termios was, quiet;
+        bool tty = hidden && !tcgetattr(0, &was);
+
+        if (*to)
+                return;
+        printf("%s", question);
+        fflush(stdout);
+        if (tty) {
+                quiet = was;
+                quiet.c_lflag &= ~(tcflag_t)ECHO;
+                tcsetattr(0, TCSAFLUSH, &quiet);
+        }
+        if (!fgets(to, (int)size, stdin))
+                *to = 0;
+        to[strcspn(to, "\n")] = 0;
+        if (tty) {
+                tcsetattr(0, TCSAFLUSH, &was);
+                puts("");
+        }
+}
+
+static void settings_ask(void)
+{
+        if (want.yes || want.fresh)
+                return;
+        puts("\nSettings; Enter leaves them as they are.");
+        ask_setting("Host name: ", false, want.hostname, sizeof(want.hostname));
+        ask_setting("Root's password: ", true, want.password, sizeof(want.password));
+        ask_setting("Keyboard (us, de, fr, ru, uk): ", false, want.keyboard, sizeof(want.keyboard));
+        ask_setting("Time zone (CET-1CEST,M3.5.0,M10.5.0/3, for example): ", false, want.timezone,
+                    sizeof(want.timezone));
+}
+
 /* They are made in the running system, before it goes to the disk. */
 static void settings_apply(void)
 {
@@ -537,6 +704,8 @@ static void settings_apply(void)
                 if (sethostname(want.hostname, strlen(want.hostname)))
                         fail("host name: %s", strerror(errno));
         }
+        if (want.keyboard[0])
+                keyboard_set();
         if (want.password[0])
                 password_set();
         if (want.timezone[0]) {
@@ -559,29 +728,144 @@ static void boot_sectors(uint8_t *sector, uint64_t nsectors)
         memcpy(sector + 458, &last, 4);
 }
 
+/* What phantom-upgrade does, from the outside: with the kernel and the archive of this CD. */
+static void upgrade(const struct disk *k)
+{
+        char kernel[128], archive[128];
+
+        files_unpack();
+        snprintf(kernel, sizeof(kernel), "%s/kernel", work);
+        snprintf(archive, sizeof(archive), "%s/rootfs.img", work);
+        step("The kernel");
+        run((const char *[]){"phantom-upgrade", "--disk", k->name, "--archive", archive, kernel, NULL});
+        done();
+        files_remove();
+        printf("\nThe Phantom on /dev/%s goes on with the new kernel: take the CD out and start from it. The kernel "
+               "before "
+               "is in its boot menu.\n",
+               k->name);
+}
+
+static void plan_whole(const struct disk *k, uint8_t *head, uint8_t *tail)
+{
+        if (k->nsectors < DISK_MIN)
+                fail("/dev/%s is too small: %u MiB are needed", k->name, DISK_MIN / 2048);
+        plan.by_bios = true;
+        plan.core_first = CORE_FIRST;
+        plan.esp_first = ESP_FIRST;
+        plan.esp_sectors = ESP_SECTORS;
+        plan.store_first = STORE_FIRST;
+        plan.store_sectors = gpt_store_sectors(k->nsectors);
+        if (gpt_make(k->nsectors, head, tail))
+                fail("no random numbers");
+}
+
+/* An EFI system partition of others, with room for what is ours. */
+static void esp_share(const struct disk *k, const struct gpt_part *parts, int n)
+{
+        for (int i = 0; i < n && !plan.esp_shared[0]; i++) {
+                uint64_t bytes = 0;
+                struct esp e;
+                char path[64];
+
+                snprintf(path, sizeof(path), "/dev/%s%s%u", k->name,
+                         isdigit((unsigned char)k->name[strlen(k->name) - 1]) ? "p" : "", parts[i].number);
+                if (memcmp(parts[i].type, gpt_type_esp, 16) || esp_open(&e, path, true))
+                        continue;
+                if (!esp_free(&e, &bytes) && bytes >= ESP_NEEDED)
+                        snprintf(plan.esp_shared, sizeof(plan.esp_shared), "%s", path);
+                esp_close(&e);
+        }
+}
+
+/* In the largest stretch that no partition has; head and tail become the table with what is ours in it. boot: sector 0 as it is. */
+static void plan_beside(const struct disk *k, const uint8_t *boot, uint8_t *head, uint8_t *tail)
+{
+        static struct gpt_part parts[PARTS_MAX];
+        struct gpt_new add[3];
+        uint64_t at = 0, room = gpt_gap(head, k->nsectors, &at), end = at + room;
+        int n = gpt_read(head, k->nsectors, parts, PARTS_MAX), nadd = 0, r;
+
+        if (n < 0)
+                fail("/dev/%s has no whole partition table of the new kind (GPT), beside whose partitions one could be "
+                     "put. Nothing was changed",
+                     k->name);
+        plan.beside = true;
+        plan.by_bios = all_zero(boot, 440);
+        esp_share(k, parts, n);
+        if (plan.by_bios) {
+                plan.core_first = at;
+                at += CORE_SECTORS;
+                add[nadd++] = (struct gpt_new){gpt_type_bios, "BIOS boot", plan.core_first, at - 1};
+        }
+        if (!plan.esp_shared[0]) {
+                plan.esp_first = at;
+                plan.esp_sectors = ESP_SECTORS;
+                at += ESP_SECTORS;
+                add[nadd++] = (struct gpt_new){gpt_type_esp, "EFI system", plan.esp_first, at - 1};
+        }
+        if (at + STORE_MIN > end)
+                fail("/dev/%s has only %lu MiB in one piece that no partition has; %lu are needed. Nothing was changed",
+                     k->name, (unsigned long)room >> 11, (unsigned long)(at + STORE_MIN - (end - room)) >> 11);
+        plan.store_first = at;
+        plan.store_sectors = end - at;
+        add[nadd++] = (struct gpt_new){gpt_type_store, "Phantom store", at, end - 1};
+        r = gpt_add(head, tail, k->nsectors, add, nadd);
+        if (r)
+                fail("the partition table of /dev/%s cannot take more: %s. Nothing was changed", k->name,
+                     r == -EINVAL ? "its copy is not at the disk's end" : strerror(-r));
+}
+
+/* Sector 0: the loader's first part, which finds the second where it is told. Beside others the rest of the sector stays. */
+static void loader_patch(const struct disk *k, uint8_t *boot, const uint8_t *was, uint8_t *core)
+{
+        uint64_t second = plan.core_first + 1;
+
+        memcpy(boot + 0x5c, &plan.core_first, 8);
+        memcpy(core + 0x1f4, &second, 8);
+        if (plan.beside && was[510] == 0x55 && was[511] == 0xaa)
+                memcpy(boot + 440, was + 440, SECTOR - 440);
+        else
+                boot_sectors(boot, k->nsectors);
+}
+
+static void farewell(const char *device)
+{
+        if (want.fresh)
+                printf("\n%s has a fresh Phantom: take the CD out and start from it.\n", device);
+        else
+                printf("\nThis session lives on %s now. Take the CD out; pull the plug when you like: it goes on from "
+                       "there.\n",
+                       device);
+        if (plan.beside)
+                printf("UEFI starts it by \\EFI\\PHANTOM\\BOOTX64.EFI; the firmware's menu can choose that file%s.\n",
+                       plan.by_bios ? "" : ". By BIOS the other system starts, as before");
+}
+
 static void install(const struct disk *k)
 {
-        static uint8_t nothing[(TABLE_SECTORS + 1) * SECTOR], head[TABLE_SECTORS * SECTOR],
-                tail[TABLE_SECTORS * SECTOR];
+        static uint8_t nothing[TABLE_SECTORS * SECTOR], was[(1 + TABLE_SECTORS) * SECTOR], tail[TABLE_SECTORS * SECTOR];
+        uint8_t *core, *boot, *head = was + SECTOR;
         uint64_t tail_at = (k->nsectors - TABLE_SECTORS) * SECTOR;
         size_t core_len, boot_len;
-        uint8_t *core, *boot;
         char device[64];
         int fd;
 
         snprintf(device, sizeof(device), "/dev/%s", k->name);
         if (k->read_only)
                 fail("%s is read-only", device);
-        if (k->nsectors < DISK_MIN)
-                fail("%s is too small: %u MiB are needed", device, DISK_MIN / 2048);
-        if (gpt_make(k->nsectors, head, tail))
-                fail("no random numbers");
         if (!want.fresh && figure("store"))
                 fail("this system has its store on another disk already; --fresh can put a new system on this one");
         fd = open(device, O_RDWR | O_CLOEXEC);
         if (fd < 0)
                 fail("%s: %s", device,
                      errno == EBUSY ? "it is in use, as the disk of this system's store" : strerror(errno));
+        if (pread(fd, was, sizeof(was), 0) != (ssize_t)sizeof(was))
+                fail("%s cannot be read. Nothing was changed", device);
+        if (want.beside)
+                plan_beside(k, was, head, tail);
+        else
+                plan_whole(k, head, tail);
         files_unpack();
         options_write();
         env_file_write();
@@ -591,17 +875,22 @@ static void install(const struct disk *k)
         boot = file_read("boot.img", &boot_len);
         if (boot_len != SECTOR || core_len > (ESP_FIRST - CORE_FIRST) * SECTOR)
                 fail("the installation archive is damaged: GRUB's images have the wrong size");
-        boot_sectors(boot, k->nsectors);
+        loader_patch(k, boot, was, core);
         if (!want.fresh)
                 settings_apply();
 
-        step("The old contents");
-        pwrite_all(fd, nothing, sizeof(nothing), 0, device);
-        pwrite_all(fd, nothing, sizeof(tail), tail_at, device);
-        flush(fd);
-        done();
+        if (!plan.beside) {
+                step("The old contents");
+                pwrite_all(fd, nothing, SECTOR, 0, device);
+                flush(fd);
+                pwrite_all(fd, nothing, sizeof(nothing), SECTOR, device);
+                pwrite_all(fd, nothing, sizeof(tail), tail_at, device);
+                flush(fd);
+                done();
+        }
         step("What the machine starts from");
-        pwrite_all(fd, core, (core_len + SECTOR - 1) / SECTOR * SECTOR, CORE_FIRST * SECTOR, device);
+        if (plan.core_first)
+                pwrite_all(fd, core, (core_len + SECTOR - 1) / SECTOR * SECTOR, plan.core_first * SECTOR, device);
         esp_make(device);
         flush(fd);
         done();
@@ -609,32 +898,36 @@ static void install(const struct disk *k)
         store_write(k);
         step("The partition table");
         pwrite_all(fd, tail, sizeof(tail), tail_at, device);
-        pwrite_all(fd, head, sizeof(head), SECTOR, device);
         flush(fd);
-        pwrite_all(fd, boot, SECTOR, 0, device);
+        pwrite_all(fd, head, TABLE_SECTORS * SECTOR, SECTOR, device);
+        flush(fd);
+        if (plan.by_bios)
+                pwrite_all(fd, boot, SECTOR, 0, device);
         flush(fd);
         done();
         ioctl(fd, BLKRRPART);
         close(fd);
         free(core);
         free(boot);
-        if (want.fresh)
-                printf("\n%s has a fresh Phantom: take the CD out and start from it.\n", device);
-        else
-                printf("\nThis session lives on %s now. Take the CD out; pull the plug when you like: it goes on from "
-                       "there.\n",
-                       device);
+        farewell(device);
 }
 
 int main(int argc, char **argv)
 {
         struct disk disks[DISKS_MAX], k;
-        bool list = false;
+        bool list = false, phantom;
+        char what[256];
         int n;
 
         for (int i = 1; i < argc; i++) {
                 if (!strcmp(argv[i], "--yes"))
                         want.yes = true;
+                else if (!strcmp(argv[i], "--erase"))
+                        want.erase = true;
+                else if (!strcmp(argv[i], "--beside"))
+                        want.beside = true;
+                else if (!strcmp(argv[i], "--upgrade"))
+                        want.upgrade = true;
                 else if (!strcmp(argv[i], "--fresh"))
                         want.fresh = true;
                 else if (!strcmp(argv[i], "--list"))
@@ -646,6 +939,8 @@ int main(int argc, char **argv)
                 else
                         usage();
         }
+        if (want.erase + want.beside + want.upgrade > 1)
+                usage();
         if (geteuid())
                 fail("only root can install");
         n = disks_find(disks);
@@ -654,10 +949,24 @@ int main(int argc, char **argv)
                         disk_print(&disks[i]);
                 return 0;
         }
-        if (want.fresh && (want.hostname[0] || want.password[0] || want.timezone[0]))
+        if (want.fresh && (want.hostname[0] || want.password[0] || want.timezone[0] || want.keyboard[0]))
                 fail("settings are made in the running system, which --fresh does not take along");
         k = disk_choose(disks, n);
+        phantom = contents(&k, what, sizeof(what));
+        if (want.beside && phantom)
+                fail("/dev/%s has a Phantom already; there can be one on a disk. Nothing was changed", k.name);
+        if (want.upgrade && !phantom)
+                fail("/dev/%s has no Phantom that could be upgraded", k.name);
+        if (phantom && !want.upgrade)
+                agree_phantom(&k);
+        if (want.upgrade) {
+                upgrade(&k);
+                return 0;
+        }
+        if (!phantom)
+                ask_beside(&k);
         agree(&k);
+        settings_ask();
         install(&k);
         return 0;
 }

@@ -39,7 +39,7 @@ static struct {
 } want;
 
 struct target {
-        char device[64];                /* of the EFI system partition */
+        char device[80];                /* of the EFI system partition */
         uint32_t schema, store_version; /* of the store */
         bool ours;                      /* the store is that of the running system */
 };
@@ -130,34 +130,56 @@ static void store_look(int fd, const struct gpt_part *p, const char *disk, struc
                 fail("/dev/%s has a partition of Phantom's, but no whole store in it", disk);
 }
 
+/* A disk with several systems may have several of them: ours has an environment. The first one, if none has. */
+static void esp_choose(struct target *t, const char *disk, const struct gpt_part *parts, int n)
+{
+        t->device[0] = 0;
+        for (int i = 0; i < n; i++) {
+                struct boot_env env;
+                struct esp e;
+                char path[80];
+                bool ours;
+
+                if (memcmp(parts[i].type, gpt_type_esp, 16))
+                        continue;
+                snprintf(path, sizeof(path), "/dev/%s%s%u", disk,
+                         isdigit((unsigned char)disk[strlen(disk) - 1]) ? "p" : "", parts[i].number);
+                ours = !esp_open(&e, path, false);
+                if (ours) {
+                        ours = !env_read(&e, &env);
+                        esp_close(&e);
+                }
+                if (ours || !t->device[0])
+                        snprintf(t->device, sizeof(t->device), "%s", path);
+                if (ours)
+                        return;
+        }
+}
+
 /* Fills in where the loader is, and what the store is like. */
 static void target_find(struct target *t)
 {
         static uint8_t b[(1 + TABLE_SECTORS) * SECTOR];
-        struct gpt_part parts[PARTS_MAX];
-        const struct gpt_part *esp = NULL, *store = NULL;
+        static struct gpt_part parts[PARTS_MAX];
+        const struct gpt_part *store = NULL;
         char disk[32], path[64];
         int fd, n;
-        uint64_t nsectors;
 
         running_disk(disk, sizeof(disk));
         if (want.disk)
                 snprintf(disk, sizeof(disk), "%s", !strncmp(want.disk, "/dev/", 5) ? want.disk + 5 : want.disk);
-        else if (!disk[0])
+        if (!disk[0])
                 fail("this system is not installed: it runs from the CD. phantom-install puts it on a disk");
         snprintf(path, sizeof(path), "/dev/%s", disk);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || pread(fd, b, sizeof(b), 0) != sizeof(b))
                 fail("%s cannot be read: %s", path, strerror(errno));
-        nsectors = (uint64_t)lseek(fd, 0, SEEK_END) / SECTOR;
-        n = gpt_read(b + SECTOR, nsectors, parts, PARTS_MAX);
-        for (int i = 0; i < n; i++) {
-                if (!esp && !memcmp(parts[i].type, gpt_type_esp, 16))
-                        esp = &parts[i];
-                if (!store && !memcmp(parts[i].type, gpt_type_store, 16))
+        n = gpt_read(b + SECTOR, (uint64_t)lseek(fd, 0, SEEK_END) / SECTOR, parts, PARTS_MAX);
+        for (int i = 0; i < n && !store; i++)
+                if (!memcmp(parts[i].type, gpt_type_store, 16))
                         store = &parts[i];
-        }
-        if (!esp || !store)
+        esp_choose(t, disk, parts, n);
+        if (!t->device[0] || !store)
                 fail("%s has no Phantom that phantom-install put there", path);
         t->ours = !want.disk;
         if (!t->ours)
@@ -165,8 +187,6 @@ static void target_find(struct target *t)
         else if (!figure(KERNEL, "schema", &t->schema) || !figure(KERNEL, "store_version", &t->store_version))
                 fail("%s is missing", KERNEL);
         close(fd);
-        snprintf(t->device, sizeof(t->device), "/dev/%s%s%u", disk,
-                 isdigit((unsigned char)disk[strlen(disk) - 1]) ? "p" : "", esp->number);
 }
 
 /* ---- slots ---- */

@@ -5,6 +5,7 @@
 #include "kernel/glue/phantom_proc.h"
 #include "kernel/include/block.h"
 #include "persist/layout.h"
+#include "persist/space.h"
 #include "persist/store/format.h"
 #include "posix/include/procfs.h"
 
@@ -45,7 +46,7 @@ static void show_kernel(struct proc_text *t, void *arg)
 static void show_disk(struct proc_text *t, void *arg)
 {
         (void)arg;
-        for (unsigned i = 0; i < block_count(); i++)
+        for (unsigned i = 0; snapshot_has_store() && i < block_count(); i++)
                 if (block_by_index(i)->claimed && !block_by_index(i)->whole)
                         proc_printf(t, "%s\n", block_by_index(i)->name);
 }

@@ -64,21 +64,36 @@ static int try(struct block_device *d)
         return r;
 }
 
-/* A live system writes to no disk, not even the attempt sector; it says what it sees. */
-static void look_only(struct block_device *d)
+/*
+ * A live system writes to no disk, not even the attempt sector; it says what it sees. In safe mode nobody else writes to a store either: what is in it, whole or not, is to be got out of it.
+ */
+static void look_only(struct block_device *d, bool safe)
 {
+        struct store_info info;
         int r;
 
         if (d->nsectors < BLOCK_SECTORS || store_disk_open(d, 0, d->nsectors - d->nsectors % BLOCK_SECTORS, &disk))
                 return;
         r = store_open(disk, 0, &store);
-        if (r != -ENOENT && r != -EIO)
+        if (r != -ENOENT && r != -EIO && safe) {
+                store_device_claim(d, true);
+                klog(LOG_WARN, "safe mode: the store on %s stays as it is, and nothing in it is started", d->name);
+        } else if (r != -ENOENT && r != -EIO) {
                 klog(LOG_WARN,
                      "%s has a Phantom that is installed; this live system leaves it alone. Start from that disk to go "
                      "on with it",
                      d->name);
-        if (!r)
+        }
+        if (!r) {
+                store_info(store, &info);
+                if (safe)
+                        klog(LOG_WARN,
+                             "  its newest state is that of epoch %lu; %lu snapshots are kept; %lu of %lu MiB are free",
+                             info.epoch, info.nkept, info.free >> 8, info.nblocks >> 8);
                 store_close(store);
+        } else if (safe && r != -ENOENT && r != -EIO) {
+                klog(LOG_WARN, "  %s", reason(r));
+        }
         store_disk_close(disk);
         store = NULL;
 }
@@ -101,13 +116,14 @@ enum store_boot_result store_boot_open(struct space_clock *clock)
 {
         struct block_device *d = NULL, *unreadable = NULL;
         struct store_info info;
+        bool safe = boot_option("safe", NULL, 0);
         int r;
 
         if (boot_option("nostore", NULL, 0))
                 return STORE_NONE;
-        if (boot_option("live", NULL, 0)) {
+        if (safe || boot_option("live", NULL, 0)) {
                 for (unsigned i = 0; i < block_count(); i++)
-                        look_only(block_by_index(i));
+                        look_only(block_by_index(i), safe);
                 return STORE_NONE;
         }
         for (unsigned i = 0; !store && i < block_count(); i++) {

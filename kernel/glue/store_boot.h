@@ -11,7 +11,7 @@ enum store_boot_result {
 };
 /*
  * Boot CPU, before the first section; types are registered. Looks at all disks, in order. A store that cannot be used stops the machine with a message that says why, unless
- * the command line has `nostore`: nothing is overwritten. With `live` stores are looked for, read-only, and named in the log, but not used.
+ * the command line has `nostore`: nothing is overwritten. With `live` stores are looked for, read-only, and named in the log, but not used; with `safe` programs cannot write to them, either.
  */
 enum store_boot_result store_boot_open(struct space_clock *clock);
 struct store *store_boot_store(void); /* what was opened, until store_boot_run gives it to the writer; or NULL */

@@ -66,6 +66,7 @@ CHECK = {
     "crash-qemu": command(f"{TOP}/tests/crash/crashlab.py", "20"),
     "boot": command(f"{TOOLS}/boottests.py"),
     "install": command(f"{TOOLS}/installtests.py"),
+    "install-cuts": command(f"{TOOLS}/installcuts.py", "10"),
     "bench": command(f"{TOOLS}/bench.py", "check"),
 }
 

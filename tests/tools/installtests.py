@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""installtests.py [NAME...] - from the live CD to a disk that starts by itself; `-l` lists the tests.
+"""installtests.py [NAME...] - from the live CD to a disk that starts by itself; `-l` lists the tests; `matrix` stands for all firmwares and kinds of disk.
 
 Each test is a function below; its docstring says what it proves. Prints `PASS install NAME` or `FAIL install NAME why`.
 """
+import hashlib
+import importlib.machinery
 import os
+import random
 import re
 import struct
 import subprocess
 import sys
+import uuid
 
+import blocklog
 import qemu
 from qemu import BUILD, TOP, Guest, phantom
 
@@ -82,36 +87,48 @@ def resumed(guest):
     guest.prompt(total=120)
 
 
-def install_and_boot(name, uefi, **disk):
-    """Session along, power cut right after, disk alone."""
-    path = blank(name, 256)
-    with Guest(name, phantom(), smp=2, disks=[path], uefi=uefi, **disk) as guest:
+# What the first disk of a kind, and its second partition, are called.
+NAMES = {"virtio": ("vda", "vda2"), "nvme": ("nvme0n1", "nvme0n1p2"), "ahci": ("sda", "sda2"), "usb": ("sda", "sda2")}
+
+
+def install_and_boot(name, uefi, bus):
+    """Session along, power cut right behind the installer's last word, disk alone."""
+    base, disk, log = blank(name, 256), blank(name + "-disk", 256), os.path.join(BUILD, f"install-{name}.log")
+    device, esp = NAMES[bus]
+    with Guest(name, blocklog.recorded(disk, log, bus) + phantom(), smp=2, uefi=uefi) as guest:
         guest.prompt(total=300)
         session_begin(guest)
-        status, output = guest.command("phantom-install --yes --disk /dev/vda", total=300)
-        expect(status == 0 and "lives on /dev/vda now" in output, output)
         seen = count(guest)
-        guest.command("sync")
+        status, output = guest.command(f"phantom-install --yes --disk /dev/{device}", total=300)
+        expect(status == 0 and f"lives on /dev/{device} now" in output, output)
         guest.kill()
-    with Guest(name, [], smp=1, disks=[path], uefi=uefi, **disk) as guest:
+    written = blocklog.Log(log)
+    blocklog.cut(written, base, random.Random(name), 0, len(written.entries))
+    with Guest(name, [], smp=1, disks=[base], uefi=uefi, bus=bus) as guest:
         resumed(guest)
         session_goes_on(guest, seen)
-        status, output = guest.command("grep -c . /proc/partitions; fsck.fat -n /dev/vda2; sed -n 's/^store //p' /proc/phantom/status")
-        expect(output.rstrip().endswith("1") and "vda2" in output, output)
+        status, output = guest.command(f"grep -c . /proc/partitions; fsck.fat -n /dev/{esp}; sed -n 's/^store //p' /proc/phantom/status")
+        expect(output.rstrip().endswith("1") and esp in output, output)
         guest.kill()
-    os.unlink(path)
+    for path in (base, disk, log):
+        os.unlink(path)
 
 
 @test
 def bios():
-    """By BIOS: the session runs on from the disk, after a power cut right behind the installation."""
-    install_and_boot("bios", False)
+    """By BIOS, from an AHCI disk: the session runs on from the disk, after a power cut right behind the installation."""
+    install_and_boot("bios", False, "ahci")
 
 
 @test
 def uefi():
-    """By UEFI: the same."""
-    install_and_boot("uefi", True)
+    """By UEFI, from an NVMe disk: the same."""
+    install_and_boot("uefi", True, "nvme")
+
+
+def matrix():
+    """All firmwares and kinds of disk: (name, function)."""
+    return [(f"{'uefi' if firmware else 'bios'}-{bus}", lambda firmware=firmware, bus=bus: install_and_boot(f"matrix-{bus}", firmware, bus)) for firmware in (False, True) for bus in NAMES]
 
 
 @test
@@ -130,13 +147,65 @@ def fresh():
         _, output = guest.command("ls /root; sed -n 's/^store //p' /proc/phantom/status; echo first >/root/first; sync")
         expect("mine" not in output and output.split()[-1] == "1", output)
         guest.kill()
+    replace_kernel(path, kernel("existing", other_name))
     with Guest("fresh", phantom(), smp=1, disks=[path]) as guest:
         guest.expect("has a Phantom that is installed", total=300)
         guest.prompt(total=300)
         _, output = guest.command("ls /root; phantom-install --list")
         expect("first" not in output and "an installed Phantom" in output, output)
+        existing(guest, path)
+        guest.kill()
+    safe_mode(path)
+    with Guest("fresh", [], smp=1, disks=[path]) as guest:
+        guest.expect("Phantom: ", total=300)
+        resumed(guest)
+        expect("first" in guest.command("ls /root")[1], "what was in the store is gone")
         guest.kill()
     os.unlink(path)
+
+
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def menu_entry(path, number):
+    """What a disk that is off starts next."""
+    with open(os.path.join(TOP, "installer/grub.cfg"), encoding="ascii") as f:
+        text = f.read()
+    changed = os.path.join(BUILD, "install-grub.cfg")
+    with open(changed, "w", encoding="ascii") as f:
+        f.write(text.replace("set default=0", f"set default={number}"))
+    subprocess.run(["mcopy", "-o", "-i", f"{path}@@{2048 * 512}", changed, "::/PHANTOM/grub.cfg"], check=True)
+    os.unlink(changed)
+
+
+def safe_mode(path):
+    """The menu's last entry: a shell, nothing of what is installed runs, and not a byte of the disk is written, even if asked for."""
+    menu_entry(path, 3)
+    before = digest(path)
+    with Guest("safe_mode", [], smp=1, disks=[path]) as guest:
+        guest.expect("safe mode: the store on vda3 stays as it is", total=300)
+        guest.expect(r"newest state is that of epoch [1-9]\d*; \d+ snapshots are kept", total=300)
+        guest.prompt(total=300)
+        _, output = guest.command("ls /root; dd if=/dev/zero of=/dev/vda3 bs=4k count=1; dd if=/dev/zero of=/dev/vda bs=4k count=1; echo x >/root/x; sync")
+        expect("first" not in output and output.count("busy") == 2 and b"Safe mode: a fresh system" in guest.log, output)
+        guest.kill()
+    expect(digest(path) == before, "the disk was written to")
+    menu_entry(path, 0)
+
+
+def existing(guest, path):
+    """On the live CD, with a Phantom on the disk: it is kept, unless `erase` is said; upgraded, it has this CD's kernel in its second slot."""
+    for command, say, code in [("phantom-install --yes --disk vda", "--erase says", 1), ("echo resume | phantom-install --disk vda", "Nothing was changed", 0),
+                               ("echo what | phantom-install --disk vda", "none was chosen", 1),
+                               ("printf 'erase\\nno\\n' | phantom-install --disk vda", "not agreed", 1)]:
+        status, output = guest.command(command, total=120)
+        expect(status == code and say in output, f"{command}: {status}, {output!r}")
+    expect(environment(path) == {"slot": "a"}, environment(path))
+    status, output = guest.command("echo upgrade | phantom-install --disk vda", total=120)
+    expect(status == 0 and "goes on with the new kernel" in output, output)
+    expect(environment(path) == {"slot": "b", "other": "a"}, environment(path))
 
 
 @test
@@ -163,20 +232,30 @@ def refusals():
 
 @test
 def settings():
-    """Host name, password and time zone of a configuration file are there, before and after."""
+    """Host name, password, keyboard and time zone, from the dialogue and from a configuration file, are there before and after; keys give what is printed on the chosen layout."""
     path = blank("settings", 256)
-    config = "printf 'hostname=attic\\npassword=sesame\\ntimezone=CET-1CEST\\n' >/tmp/config"
-    look = "hostname; cat /etc/hostname; grep -c '^root:[^:]\\{8\\}' /etc/shadow; cat /etc/profile.d/timezone.sh"
+    config = "printf 'hostname=attic\\nkeyboard=xx\\n' >/tmp/bad; printf 'keyboard=de\\ntimezone=CET-1CEST\\n' >/tmp/config"
+    look = "hostname; cat /etc/hostname; grep -c '^root:[^:]\\{8\\}' /etc/shadow; cat /etc/profile.d/timezone.sh; cat /proc/phantom/keyboard"
     with Guest("settings", phantom(), smp=1, disks=[path]) as guest:
         guest.prompt(total=300)
-        status, output = guest.command(f"{config}; phantom-install --yes --disk vda --config /tmp/config", total=300)
-        expect(status == 0, output)
+        status, output = guest.command(f"{config}; phantom-install --yes --disk vda --config /tmp/bad", total=300)
+        expect(status == 1 and "no keyboard layout" in output, output)
+        guest.send("phantom-install --disk vda --config /tmp/config; echo STATUS $?\n")
+        for question, answer in [("to agree: ", "yes"), ("Host name: ", "attic"), ("password: ", "sesame")]:
+            guest.expect(question)
+            guest.send(answer + "\n")
+        guest.expect("STATUS 0", total=300)
+        expect(b"sesame" not in guest.log and b"Keyboard (" not in guest.log, "the password is on the screen, or something was asked that the file says")
+        guest.prompt()
         guest.command("sync")
         guest.kill()
     with Guest("settings", [], smp=1, disks=[path]) as guest:
         resumed(guest)
         _, output = guest.command(look)
-        expect(output.count("attic") == 2 and "\n1" in output.replace("\r", "") and "CET-1CEST" in output, output)
+        expect(output.count("attic") == 2 and "\n1\n" in output and "CET-1CEST" in output and output.endswith("de\n"), output)
+        guest.keys("e", "c", "h", "o", "spc", "y", "apostrophe", "alt_r-q", "spc", "shift-less", "spc", "shift-7", "t", "m", "p", "shift-7", "k", "ret")
+        _, output = guest.command("until [ -s /tmp/k ]; do :; done; cat /tmp/k")
+        expect(output == "zä@\n", output)
         guest.kill()
     os.unlink(path)
 
@@ -235,6 +314,13 @@ def environment(path):
     """The loader's environment on an installed disk."""
     text = subprocess.run(["mtype", "-i", f"{path}@@{2048 * 512}", "::/PHANTOM/env"], check=True, capture_output=True, text=True).stdout
     return dict(line.split("=") for line in text.splitlines()[1:] if "=" in line)
+
+
+def replace_kernel(path, new):
+    """In slot A of a disk that is off."""
+    os.truncate(new, 4 << 20)
+    subprocess.run(["mcopy", "-o", "-i", f"{path}@@{2048 * 512}", new, "::/PHANTOM/kernel.a"], check=True)
+    os.unlink(new)
 
 
 UPGRADE_REFUSALS = [("/dev/vdd", "is of schema 1, and the new kernel knows 99 to 99"), ("/dev/vde", "no room"), ("/etc/passwd", "too short"),
@@ -306,14 +392,93 @@ def upgrade():
         os.unlink(disk)
 
 
+OTHERS = [(2048, 262143, "shared"), (655360, 720895, "data")] # first and last sector
+
+
+def disk_of_others(name):
+    """384 MiB with an EFI system partition that has somebody's files, and a partition full of data; sector 0 starts nothing."""
+    path, fat, random_file = blank(name, 384), os.path.join(BUILD, f"install-{name}.fat"), os.path.join(BUILD, f"install-{name}.random")
+    make = importlib.machinery.SourceFileLoader("mkdisk", os.path.join(TOP, "installer/mkdisk")).load_module() # pylint: disable=deprecated-method,no-value-for-parameter
+    head, tail = make.gpt(384 << 11, [(make.TYPE_ESP, *OTHERS[0]), (uuid.UUID("0FC63DAF-8483-4772-8E79-3D69D8477DE4"), *OTHERS[1])])
+    with open(random_file, "wb") as f:
+        f.write(random.Random(1).randbytes(300000))
+    with open(fat, "wb") as f:
+        f.truncate((OTHERS[0][1] + 1 - OTHERS[0][0]) * 512)
+    subprocess.run(["/sbin/mkfs.fat", "-F", "32", fat], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["mmd", "-i", fat, "::/EFI", "::/EFI/BOOT", "::/EFI/OTHER"], check=True)
+    for to in ("BOOT/BOOTX64.EFI", "OTHER/SYSTEM.BIN"):
+        subprocess.run(["mcopy", "-i", fat, random_file, "::/EFI/" + to], check=True)
+    with open(path, "r+b") as f, open(fat, "rb") as esp:
+        f.seek(440) # a disk signature, and one entry that protects the table
+        f.write(struct.pack("<IHBBBBBBBBII", 0x12345678, 0, 0, 0, 2, 0, 0xee, 255, 255, 255, 1, (384 << 11) - 1).ljust(70, b"\0") + b"\x55\xaa")
+        f.write(head)
+        f.seek((384 << 20) - len(tail))
+        f.write(tail)
+        f.seek(OTHERS[0][0] * 512)
+        f.write(esp.read())
+        f.seek(OTHERS[1][0] * 512)
+        f.write(random.Random(2).randbytes((OTHERS[1][1] + 1 - OTHERS[1][0]) * 512))
+    os.unlink(fat)
+    os.unlink(random_file)
+    return path
+
+
+def of_others(path):
+    """What must not change on such a disk."""
+    files = [subprocess.run(["mtype", "-i", f"{path}@@{OTHERS[0][0] * 512}", "::/EFI/" + name], check=True, capture_output=True).stdout
+             for name in ("BOOT/BOOTX64.EFI", "OTHER/SYSTEM.BIN")]
+    with open(path, "rb") as f:
+        f.seek(440)
+        rest_of_sector_0 = f.read(72)
+        f.seek(1024)
+        entries = f.read(256)
+        f.seek(OTHERS[1][0] * 512)
+        return files, rest_of_sector_0, entries, f.read((OTHERS[1][1] + 1 - OTHERS[1][0]) * 512)
+
+
+@test
+def beside():
+    """In the free space of a disk with other systems: their partitions, files and table entries stay, byte for byte; the EFI system partition is shared; the session goes on from there."""
+    path, small = disk_of_others("beside"), blank("beside-small", 64)
+    before = of_others(path)
+    with Guest("beside", phantom(), smp=2, disks=[path, small]) as guest:
+        guest.prompt(total=300)
+        session_begin(guest)
+        for command, say in [("--yes --beside --disk vdb", "no whole partition table"), ("--upgrade --disk vda", "no Phantom that could be upgraded"),
+                             ("--yes --beside --erase --disk vda", "usage")]:
+            status, output = guest.command(f"phantom-install {command}")
+            expect(status and say in output, output)
+        expect(of_others(path) == before and untouched(small), "a refusal changed a disk")
+        status, output = guest.command("printf 'beside\\nyes\\n' | phantom-install --disk vda", total=300)
+        expect(status == 0 and "EFI\\PHANTOM" in output, output)
+        seen = count(guest)
+        guest.command("sync")
+        guest.kill()
+    expect(of_others(path) == before, "something of the other systems was changed")
+    with Guest("beside", [], smp=1, disks=[path]) as guest:
+        resumed(guest)
+        session_goes_on(guest, seen)
+        status, output = guest.command("fsck.fat -n /dev/vda1 && phantom-upgrade --confirm && phantom-install --list && cat /proc/partitions")
+        expect(status == 0 and "5 partitions" not in output and "4 partitions, an installed Phantom: shared, data, BIOS boot, Phantom store" in output, output)
+        guest.kill()
+    expect(of_others(path) == before, "something of the other systems was changed")
+    os.unlink(path)
+    os.unlink(small)
+
+
 def main():
     if sys.argv[1:] == ["-l"]:
         print("\n".join(TESTS))
         return
+    tests = dict(matrix()) if sys.argv[1:] == ["matrix"] else {name: TESTS[name] for name in sys.argv[1:] or TESTS}
     failed = 0
-    for name in sys.argv[1:] or TESTS:
+    for name, function in tests.items():
+        bus = name.split("-")[-1]
+        if bus in NAMES and bus not in qemu.BUSES:
+            print(f"SKIP install {name}: there is no driver for such disks yet", flush=True)
+            continue
         try:
-            TESTS[name]()
+            function()
             print(f"PASS install {name}", flush=True)
         except (Wrong, qemu.Hang) as why:
             print(f"FAIL install {name} {why}", flush=True)
