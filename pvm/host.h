@@ -32,6 +32,9 @@ struct pvm_host {
          * At a safepoint, all state in the heap, at least each time that pvm_poll was set by the host: the time to make a snapshot.
          */
         void (*safepoint)(void);
+        /* What a call made by pvm_call gave, in pieces; and its end, ok or with what was thrown. */
+        void (*call_text)(uint32_t call, const char *text, size_t len);
+        void (*call_ended)(uint32_t call, bool ok);
         void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
         void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 };
@@ -60,7 +63,13 @@ void pvm_stop(void);    /* at a safepoint, or while nothing runs: all threads en
 void pvm_collect(void); /* at a safepoint */
 bool pvm_load(const char *class_name, char *why,
               size_t why_len); /* at a safepoint: the class is found and loaded; false: `why` */
-void pvm_forget(void);         /* all volatile memory is given back */
+/*
+ * At a safepoint: a thread that calls the method of the object at the path (inspect.h); it may take any time. Arguments are strings; where the method wants a number, one is read. Its result's
+ * printed form, or what was thrown, goes to the host under *call, after this has returned. False: `why`.
+ */
+bool pvm_call(const char *path, const char *method, const char *const *arguments, unsigned narguments, uint32_t *call,
+              char *why, size_t why_len);
+void pvm_forget(void); /* all volatile memory is given back */
 
 /*
  * Where things lie in a heap whose first block is there, by offset from its beginning: parts 0, 1...; false: no more. For who reads a heap from a store.

@@ -361,6 +361,18 @@ bool inspect_print(const char *path, inspect_put put, void *arg, char *why, size
         return true;
 }
 
+struct obj *inspect_object(const char *path, char *why, size_t why_len)
+{
+        struct value v;
+
+        if (!walk(path, &v, why, why_len))
+                return NULL;
+        if (v.place == OBJECT && v.type == 'R' && v.v.r)
+                return v.v.r;
+        snprintf(why, why_len, "%s is not an object", path);
+        return NULL;
+}
+
 static const char *state_name(const struct thread *t)
 {
         if (t->paused)

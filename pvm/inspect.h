@@ -15,5 +15,8 @@ typedef void (*inspect_put)(void *arg, const char *text, size_t len);
 bool inspect_list(const char *path, bool values, inspect_put put, void *arg, char *why, size_t why_len);
 /* The printed form, one line. */
 bool inspect_print(const char *path, inspect_put put, void *arg, char *why, size_t why_len);
+/* The object that is there; NULL: `why`. */
+struct obj;
+struct obj *inspect_object(const char *path, char *why, size_t why_len);
 /* Each thread a line: number, state, class of what runs, where it is. */
 void inspect_threads(inspect_put put, void *arg);

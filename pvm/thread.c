@@ -6,10 +6,22 @@
  * nothing has to be found out. Who wakes grants: what was waited for is handed over, and written down in the thread that gets it.
  */
 #include "pvm/machine.h"
+#include "pvm/inspect.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
 #include <stdarg.h>
+
+/* The call from outside whose outcome is being told; 0: what is printed goes to the console. */
+static uint32_t telling;
+
+static void tell(const char *text, size_t len)
+{
+        if (telling)
+                pvm_host->call_text(telling, text, len);
+        else
+                pvm_host->console_write(text, len);
+}
 
 static void __attribute__((format(printf, 1, 2))) print(const char *fmt, ...)
 {
@@ -20,7 +32,7 @@ static void __attribute__((format(printf, 1, 2))) print(const char *fmt, ...)
         va_start(ap, fmt);
         n = vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
-        pvm_host->console_write(text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
+        tell(text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }
 
 /* ---- queues ---- */
@@ -151,9 +163,100 @@ static int call_method(struct call *c, struct method *m, const slot *args, unsig
         return CALL;
 }
 
+/* A call from outside: its thread's object is a store of references, the receiver, the method's name, arguments; in the end the first one is the result. */
+enum { CALL_RECEIVER, CALL_NAME, CALL_ARGUMENTS };
+enum { PHASE_CALL = 4, PHASE_RESULT, PHASE_TEXT };
+
+static struct store *call_of(const struct thread *t)
+{
+        return t->object && t->object->class == CLASS_store_refs ? (struct store *)t->object : NULL;
+}
+
+/* A string that stands for a number of that type, as that number. NULL: it does not, or (*memory false) there is none. */
+static struct obj *number_of(const struct string *s, char type, bool *memory)
+{
+        bool negative = s->text[0] == '-';
+        const char *end = NULL;
+        struct obj *o = NULL;
+        unsigned long n;
+        slot v = {0};
+
+        *memory = true;
+        if (type == 'F' || type == 'D') {
+                if (!parse_double(s->text, s->len, &v.d))
+                        return NULL;
+                if (type == 'F')
+                        v.f = (float)v.d;
+        } else {
+                uint64_t most = type == 'I' ? INT32_MAX : INT64_MAX;
+
+                if (!fmt_parse_u64(s->text + negative, 10, &end, &n) || end != s->text + s->len || n > most + negative)
+                        return NULL;
+                v.l = (int64_t)(negative ? -n : n);
+                if (type == 'I')
+                        v.i = (int32_t)v.l;
+        }
+        o = box(type, v);
+        *memory = o;
+        return o;
+}
+
+static int call_begin(struct call *c, struct store *s)
+{
+        slot args[PVM_MAX_ARGS];
+        const struct string *name = (struct string *)s->r[CALL_NAME];
+        unsigned nargs = s->len - CALL_ARGUMENTS + 1;
+        const struct atom *a = atom(name->text, name->len);
+        struct method *m;
+        uint32_t error;
+
+        if (!a)
+                return throw_object(c, root()->no_memory);
+        if (name->text[0] == '.')
+                return throw_error(c, CLASS_error_link, "a constructor is not to be called");
+        args[0].r = s->r[CALL_RECEIVER];
+        for (unsigned i = 1; i < nargs; i++)
+                args[i].r = s->r[CALL_ARGUMENTS + i - 1];
+        error = untyped_choose(obj_class(args[0].r), a, 0, nargs, args, &m);
+        if (error)
+                return throw_error(c, error, "%s", class_error);
+        for (unsigned i = 1; i < nargs; i++) {
+                const struct string *text = (struct string *)args[i].r;
+                bool memory;
+
+                if (m->types[i] == 'R')
+                        continue;
+                args[i].r = number_of(text, m->types[i], &memory);
+                if (!memory)
+                        return throw_object(c, root()->no_memory);
+                if (!args[i].r)
+                        return throw_error(c, CLASS_error_argument,
+                                           "argument %u of %s: \"%.100s\" is not such a number", i, m->name->text,
+                                           text->text);
+        }
+        error = untyped_convert(m, args);
+        return error ? throw_error(c, error, "%s", class_error) : call_method(c, m, args, nargs, PHASE_RESULT);
+}
+
+static int call_from_outside(struct call *c, struct store *s)
+{
+        slot result;
+        struct method *m;
+
+        if (c->phase == PHASE_CALL)
+                return call_begin(c, s);
+        result.r = c->frame->r[c->frame->nregs - NATIVE_LOCALS].r;
+        s->r[CALL_RECEIVER] = result.r;
+        if (c->phase == PHASE_TEXT || !result.r || result.r->class == CLASS_string)
+                return DONE;
+        if (untyped_choose(obj_class(result.r), atom("toString", 8), 0, 1, &result, &m))
+                return throw_error(c, CLASS_error_link, "%s", class_error);
+        return call_method(c, m, &result, 1, PHASE_TEXT);
+}
+
 /*
  * What a thread does. Phases: 0 the class's .static, until there is none to be run; 1 an object is made, and its constructor runs; 2 its run is called, with the boot
- * object if it wants one; 3 that was it.
+ * object if it wants one; 3 that was it. From PHASE_CALL on: a call from outside.
  */
 int thread_main(struct call *c)
 {
@@ -165,6 +268,8 @@ int thread_main(struct call *c)
 
         if (t != c->thread || !c->frame)
                 return throw_error(c, CLASS_error_state, "not to be called");
+        if (call_of(t))
+                return call_from_outside(c, call_of(t));
         if (c->phase < 2) {
                 k = class_by_index(((struct class_obj *)t->object)->index);
                 m = class_static_init(k);
@@ -238,10 +343,20 @@ static void ended(struct thread *t)
 {
         struct thread **p = &root()->threads;
 
+        const struct store *call = call_of(t);
+        const struct string *result = call ? (struct string *)call->r[CALL_RECEIVER] : NULL;
+
+        telling = call ? t->id : 0;
         if (t->failed) {
                 print_uncaught(t);
-                root()->failures++;
+                root()->failures += !call;
+        } else if (result && result->o.class == CLASS_string) {
+                tell(result->text, result->len);
+                tell("\n", 1);
         }
+        if (call)
+                pvm_host->call_ended(t->id, !t->failed);
+        telling = 0;
         for (; *p != t; p = &(*p)->next)
                 ;
         *p = t->next;
@@ -437,6 +552,39 @@ bool pvm_load(const char *class_name, char *why, size_t why_len)
         if (!ok)
                 say(why, why_len, "%s", class_error);
         return ok;
+}
+
+bool pvm_call(const char *path, const char *method, const char *const *arguments, unsigned narguments, uint32_t *call,
+              char *why, size_t why_len)
+{
+        struct obj *o = inspect_object(path, why, why_len);
+        uint32_t n = CALL_ARGUMENTS + narguments;
+        struct store *s;
+        struct thread *t;
+
+        if (!o)
+                return false;
+        if (narguments >= PVM_MAX_ARGS) {
+                say(why, why_len, "too many arguments");
+                return false;
+        }
+        s = store_new(CLASS_store_refs, n, n, 8);
+        t = s ? thread_new(&s->o) : NULL;
+        for (uint32_t i = CALL_NAME; t && i < n; i++) {
+                const char *text = i == CALL_NAME ? method : arguments[i - CALL_ARGUMENTS];
+
+                s->r[i] = (struct obj *)string_new(text, strlen(text));
+                if (!s->r[i])
+                        t = NULL;
+        }
+        if (!t || !thread_start(t, false)) {
+                say(why, why_len, "no memory");
+                return false;
+        }
+        s->r[CALL_RECEIVER] = o;
+        t->top->pc = PHASE_CALL;
+        *call = t->id;
+        return true;
 }
 
 void pvm_forget(void)

@@ -13,12 +13,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define REQUEST_MAX 4096u /* bytes of a call; the machine's side takes a little more */
+
 static const struct command {
         const char *name, *request;
-        enum { MACHINE, PATH, CLASS } argument;
+        enum { MACHINE, PATH, CLASS, METHOD } argument;
 } commands[] = {
         {"ps", "ps", MACHINE}, {"ls", "ls", PATH},        {"inspect", "print", PATH}, {"load", "load", CLASS},
-        {"gc", "gc", MACHINE}, {"stat", "stat", MACHINE}, {"stop", "stop", MACHINE},
+        {"gc", "gc", MACHINE}, {"stat", "stat", MACHINE}, {"stop", "stop", MACHINE},  {"call", "call", METHOD},
 };
 
 static const struct command *command_of(const char *name)
@@ -76,6 +78,8 @@ static int ask(long pid, const char *what, const char *path, const char *before)
                 fprintf(stderr, "pvm: program %ld gave no answer\n", pid);
         } else if (!strncmp(line, "no ", 3)) {
                 fprintf(stderr, "pvm: %s", line + 3);
+                while (getline(&line, &cap, f) > 0)
+                        fputs(line, stderr);
         } else {
                 status = 0;
                 while (getline(&line, &cap, f) > 0)
@@ -119,24 +123,60 @@ static int all(bool threads)
         return 0;
 }
 
+static void encode(FILE *f, const char *word)
+{
+        for (; *word; word++)
+                if (*word == '%' || *word == ' ' || *word == '\n')
+                        fprintf(f, "%%%02x", (unsigned)*word);
+                else
+                        fputc(*word, f);
+}
+
+static int call(long pid, const char *path, int nwords, char **words)
+{
+        char *text = NULL;
+        size_t len = 0;
+        FILE *f = open_memstream(&text, &len);
+        int status = 1;
+
+        if (!f)
+                return 1;
+        encode(f, path);
+        for (int i = 0; i < nwords; i++) {
+                fputc(' ', f);
+                encode(f, words[i]);
+        }
+        if (!fclose(f) && len < REQUEST_MAX)
+                status = ask(pid, "call", text, "");
+        else
+                fprintf(stderr, "pvm: these are too many arguments, or too long ones\n");
+        free(text);
+        return status;
+}
+
 int monitor_command(int argc, char **argv)
 {
         const struct command *c = command_of(argv[0]);
         char *end = NULL;
+        bool with_path, enough;
         long pid;
 
         if (argc == 1 && (!strcmp(c->name, "ps") || !strcmp(c->name, "ls")))
                 return all(!strcmp(c->name, "ps"));
         errno = 0;
         pid = argc > 1 ? strtol(argv[1], &end, 10) : 0;
-        if (argc != (c->argument == CLASS ? 3 : 2) || errno || end == argv[1] || pid <= 0 ||
-            (*end && (c->argument != PATH || *end != '/'))) {
+        with_path = c->argument == PATH || c->argument == METHOD;
+        enough = c->argument == METHOD ? argc >= 3 : argc == (c->argument == CLASS ? 3 : 2);
+        if (!enough || errno || end == argv[1] || pid <= 0 || (*end && (!with_path || *end != '/'))) {
                 fprintf(stderr, "usage: pvm %s %s\n", c->name,
-                        c->argument == CLASS  ? "PID .class.name"
-                        : c->argument == PATH ? "PID[/PATH]"
-                                              : "PID");
+                        c->argument == CLASS    ? "PID .class.name"
+                        : c->argument == METHOD ? "PID/PATH METHOD [ARGUMENT]..."
+                        : c->argument == PATH   ? "PID[/PATH]"
+                                                : "PID");
                 return 2;
         }
+        if (c->argument == METHOD)
+                return call(pid, end, argc - 2, argv + 2);
         if (strchr(argv[argc - 1], '\n')) {
                 fprintf(stderr, "pvm: no name has a line break in it\n");
                 return 2;

@@ -211,6 +211,8 @@ static const struct pvm_host host = {
         .real_ns = real_ns,
         .idle = idle,
         .safepoint = safepoint,
+        .call_text = monitor_call_text,
+        .call_ended = monitor_call_ended,
         .log = host_log,
         .panic = host_panic,
 };

@@ -3,7 +3,7 @@
  *
  *   pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]
  *                           classes are looked for in the folders named, without one in the present folder; then, on the system, in its library
- *   pvm ps|ls|inspect|load|gc|stat|stop ...     running programs (monitor.h)
+ *   pvm ps|ls|inspect|call|load|gc|stat|stop ...     running programs (monitor.h)
  *   pvm dis FILE            a class file as text
  *   pvm check FILE...       are these class files good?
  */
@@ -18,17 +18,19 @@
 
 static int usage(void)
 {
-        fprintf(stderr, "usage: pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]\n"
-                        "       pvm ps [PID]             running programs and their threads\n"
-                        "       pvm ls [PID[/PATH]]      what is in a program: threads, classes, objects, and what is "
-                        "in those\n"
-                        "       pvm inspect PID[/PATH]   an object\n"
-                        "       pvm load PID .class.name\n"
-                        "       pvm gc PID\n"
-                        "       pvm stat PID\n"
-                        "       pvm stop PID\n"
-                        "       pvm dis FILE\n"
-                        "       pvm check FILE...\n");
+        fprintf(stderr,
+                "usage: pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]\n"
+                "       pvm ps [PID]             running programs and their threads\n"
+                "       pvm ls [PID[/PATH]]      what is in a program: threads, classes, objects, and what is "
+                "in those\n"
+                "       pvm inspect PID[/PATH]   an object\n"
+                "       pvm call PID/PATH METHOD [ARGUMENT]...     a method of an object; what it gives is printed\n"
+                "       pvm load PID .class.name\n"
+                "       pvm gc PID\n"
+                "       pvm stat PID\n"
+                "       pvm stop PID\n"
+                "       pvm dis FILE\n"
+                "       pvm check FILE...\n");
         return 2;
 }
 

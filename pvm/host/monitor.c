@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "pvm/host/monitor.h"
+#include "pvm/format.h"
 #include "pvm/host.h"
 #include "pvm/inspect.h"
 #include <errno.h>
@@ -52,10 +53,24 @@ void monitor_open(void)
         listener = -1;
 }
 
+/* Calls whose method runs, and who waits for what it gives. */
+static struct waiting {
+        struct waiting *next;
+        uint32_t call;
+        int fd;
+        FILE *f;
+        char *text;
+        size_t len;
+} * waiting;
+
 void monitor_close(void)
 {
         if (listener < 0)
                 return;
+        while (waiting) {
+                monitor_call_text(waiting->call, "the program has ended\n", 22);
+                monitor_call_ended(waiting->call, false);
+        }
         unlink(address.sun_path);
         close(listener);
         listener = -1;
@@ -115,49 +130,161 @@ static bool send_all(int fd, const char *text, size_t len)
         return true;
 }
 
-static void answer(int fd)
+static void reply(int fd, bool ok, const char *text, size_t len)
+{
+        if (send_all(fd, ok ? "ok\n" : "no ", 3))
+                send_all(fd, text, len);
+}
+
+static struct waiting **who_waits(uint32_t call)
+{
+        struct waiting **p = &waiting;
+
+        while (*p && (*p)->call != call)
+                p = &(*p)->next;
+        return p;
+}
+
+void monitor_call_text(uint32_t call, const char *text, size_t len)
+{
+        struct waiting *w = *who_waits(call);
+
+        if (w)
+                fwrite(text, 1, len, w->f);
+}
+
+void monitor_call_ended(uint32_t call, bool ok)
+{
+        struct waiting **p = who_waits(call), *w = *p;
+
+        if (!w)
+                return; /* it was made in another life of the machine */
+        *p = w->next;
+        if (!fclose(w->f))
+                reply(w->fd, ok, w->text, w->len);
+        close(w->fd);
+        free(w->text);
+        free(w);
+}
+
+/* In place. */
+static void decode(char *word)
+{
+        char *to = word;
+
+        for (char *p = word; *p; p++) {
+                char digits[3] = {p[1], p[1] ? p[2] : (char)0, 0}, *end = NULL;
+                long byte = *p == '%' ? strtol(digits, &end, 16) : 0;
+
+                if (byte > 0 && end == digits + 2) {
+                        *to++ = (char)byte;
+                        p += 2;
+                } else {
+                        *to++ = *p;
+                }
+        }
+        *to = 0;
+}
+
+/* The connection is kept until the method has returned; false: `why`. */
+static bool call(int fd, char *words, char *why, size_t why_len)
+{
+        const char *word[PVM_MAX_ARGS + 2];
+        struct waiting *w;
+        unsigned n = 0;
+
+        for (char *next; words && n < PVM_MAX_ARGS + 2; words = next) {
+                next = strchr(words, ' ');
+                if (next)
+                        *next++ = 0;
+                decode(words);
+                word[n++] = words;
+        }
+        if (n < 2 || words) {
+                snprintf(why, why_len, words ? "too many arguments" : "no method");
+                return false;
+        }
+        w = calloc(1, sizeof(*w));
+        if (w)
+                w->f = open_memstream(&w->text, &w->len);
+        if (!w || !w->f) {
+                snprintf(why, why_len, "no memory");
+                free(w);
+                return false;
+        }
+        if (!pvm_call(word[0], word[1], word + 2, n - 2, &w->call, why, why_len)) {
+                fclose(w->f);
+                free(w->text);
+                free(w);
+                return false;
+        }
+        w->fd = fd;
+        w->next = waiting;
+        waiting = w;
+        return true;
+}
+
+/* A line, of which the first word is `request` and the rest what is returned; NULL: nothing of the kind came. */
+static char *receive(int fd, char *request, size_t size)
+{
+        size_t n = 0;
+        ssize_t got;
+        char *end;
+
+        while (n < size && !memchr(request, '\n', n)) {
+                got = recv(fd, request + n, size - n, 0);
+                if (got <= 0)
+                        return NULL;
+                n += (size_t)got;
+        }
+        end = memchr(request, '\n', n);
+        if (!end)
+                return NULL;
+        *end = 0;
+        request += strcspn(request, " ");
+        if (*request)
+                *request++ = 0;
+        return request;
+}
+
+/* True: the connection is still needed. */
+static bool answer(int fd)
 {
         struct timeval patience = {.tv_sec = 1};
-        char request[4200], why[500], *path, *text = NULL;
-        size_t n = 0, len = 0;
-        ssize_t got;
+        char request[4200], why[500], *rest, *text = NULL;
+        size_t len = 0;
         FILE *f;
         bool ok;
 
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-        while (n < sizeof(request) && !memchr(request, '\n', n)) {
-                got = recv(fd, request + n, sizeof(request) - n, 0);
-                if (got <= 0)
-                        return;
-                n += (size_t)got;
+        rest = receive(fd, request, sizeof(request));
+        if (!rest)
+                return false;
+        if (!strcmp(request, "call")) {
+                if (call(fd, rest, why, sizeof(why) - 1))
+                        return true;
+                strcat(why, "\n");
+                reply(fd, false, why, strlen(why));
+                return false;
         }
-        path = memchr(request, '\n', n);
-        if (!path)
-                return;
-        *path = 0;
-        path = request + strcspn(request, " ");
-        if (*path)
-                *path++ = 0;
         f = open_memstream(&text, &len);
         if (!f)
-                return;
-        ok = obey(request, path, f, why, sizeof(why));
-        if (fclose(f) || (ok && !send_all(fd, "ok\n", 3)))
-                ok = false;
-        else if (ok)
-                send_all(fd, text, len);
-        else if (send_all(fd, "no ", 3) && send_all(fd, why, strlen(why)))
-                send_all(fd, "\n", 1);
+                return false;
+        ok = obey(request, rest, f, why, sizeof(why));
+        if (!ok)
+                fprintf(f, "%s\n", why);
+        if (!fclose(f))
+                reply(fd, ok, text, len);
         free(text);
+        return false;
 }
 
 void monitor_serve(void)
 {
         int fd;
 
-        while (listener >= 0 && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-                answer(fd);
-                close(fd);
-        }
+        while (listener >= 0 && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+                if (!answer(fd))
+                        close(fd);
 }

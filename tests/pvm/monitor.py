@@ -16,6 +16,21 @@ package .test;
 import .internal.*;
 import .phantom.util.*;
 class point { int x; double y = 0.5; private string name = "a \"b\"\n\u00e4"; static int made = 7; void point( var x_ : int ) { x = x_; } };
+class called
+{
+    int sum; long much; mutex gate = new mutex();
+    int add( var n : int ) { sum += n; return sum; }
+    long more( var n : long ) { much += n; return much; }
+    double half( var d : double ) { return d / 2.0; }
+    string greet( var a : string, var b : string ) { return "<" + a + "|" + b + ">"; }
+    void nothing() { }
+    point get() { return new point( 1 ); }
+    int divide( var n : int ) { return 7 / n; }
+    int deep( var n : int ) { return deep( n + 1 ); }
+    void pass() { gate.lock(); gate.unlock(); }
+    called me() { return this; }
+    string toString() { return "called " + sum; }
+};
 class three extends point { long z = -9; void three() { super( 3 ); } };
 class later { };
 class sleeper { void run() { ( new world() ).getMyThread().join(); } };
@@ -29,6 +44,9 @@ class watched
         boot.getRoot().put( "t", new three() );
         boot.getRoot().put( "a/b%", numbers );
         boot.getRoot().put( "n", null );
+        var c : called = new called();
+        c.gate.lock();
+        boot.getRoot().put( "c", c );
         var m : mutex = new mutex();
         m.lock();
         boot.getRoot().put( "m", m );
@@ -70,9 +88,9 @@ def main():
                 time.sleep(0.01)
             while pvm("inspect", pid + "/objects/m")[0] and time.monotonic() < end:
                 time.sleep(0.01)
-            expect("threads", ["ps", pid], 0, r"1 ready \.test\.watched in run line 23\n")
-            expect("all", ["ps"], 0, rf"PID THREAD STATE WHAT\n(.*\n)?{pid} 1 ready \.test\.watched in run line 23\n.*")
-            expect("names", ["ls", pid + "/objects"], 0, r"a%2fb%25\t.*\nm\t\.internal\.mutex\nn\tnull\np\t\.test\.point\nt\t\.test\.three\n")
+            expect("threads", ["ps", pid], 0, r"1 ready \.test\.watched in run line 41\n")
+            expect("all", ["ps"], 0, rf"PID THREAD STATE WHAT\n(.*\n)?{pid} 1 ready \.test\.watched in run line 41\n.*")
+            expect("names", ["ls", pid + "/objects"], 0, r"a%2fb%25\t.*\nc\t\.test\.called\nm\t\.internal\.mutex\nn\tnull\np\t\.test\.point\nt\t\.test\.three\n")
             expect("fields", ["ls", pid + "/objects/p/"], 0, r'x\t-5\ny\t0\.5\nname\t"a \\"b\\"\\nä"\n')
             expect("inherited", ["inspect", pid + "/objects/t"], 0, r'\.test\.three \{ x: 3, y: 0\.5, name: "a.*", z: -9 \}\n')
             expect("static", ["inspect", pid + "/classes/.test.point/made"], 0, r"7\n")
@@ -89,7 +107,30 @@ def main():
             expect("statistics", ["stat", pid], 0, rf"collections {before + 1}\nblocks \d+\nallocated_bytes \d+\nlive_bytes \d+\n")
             expect("no number", ["stat", "x"], 2, r"usage: pvm stat PID\n")
             expect("no program", ["stat", "1"], 1, r"pvm: program 1: no such program\n")
-            for rubbish in (b"", b"ls", b"dance /\n", b"\0\n", b"ls " + b"x" * 100000 + b"\n"):
+            c = pid + "/objects/c"
+            for name, words, status, pattern in (
+                    ("number", [c, "add", "-5"], 0, r"-5\n"), ("again", [c, "add", "2147483647"], 0, r"2147483642\n"),
+                    ("long", [c, "more", "-9223372036854775808"], 0, r"-9223372036854775808\n"), ("double", [c, "half", "1e3"], 0, r"500\.0\n"),
+                    ("strings", [c, "greet", "a b%20 ", ""], 0, r"<a b%20 \|>\n"), ("void", [c, "nothing"], 0, ""),
+                    ("an object", [c, "get"], 0, r"\.test\.point.*\n"), ("its toString", [c, "me"], 0, r"called 2147483642\n"),
+                    ("too large", [c, "add", "2147483648"], 1, r'pvm: uncaught in thread \d+: \.internal\.error\.argument: argument 1 of add: "2147483648".*'),
+                    ("no number", [c, "add", ""], 1, r"pvm: .*argument: .*"), ("no method", [c, "dance"], 1, r"pvm: .*no method dance with 0 arguments\n.*"),
+                    ("too few", [c, "add"], 1, r"pvm: .*no method add with 0 arguments\n.*"), ("constructor", [c, ".new"], 1, r"pvm: .*constructor.*"),
+                    ("thrown", [c, "divide", "0"], 1, r"pvm: uncaught in thread \d+: \.internal\.error\.divide.*\n +at \.test\.called\.divide \(\S*w\.ph:15\)\n"),
+                    ("stack", [c, "deep", "0"], 1, r"pvm: uncaught in thread \d+: \.internal\.error\.stack.*"),
+                    ("not there", [pid + "/objects/nix", "add", "1"], 1, r"pvm: nothing is called /objects/nix\n"),
+                    ("a number's", [c + "/sum", "add", "1"], 1, r"pvm: /objects/c/sum is not an object\n"),
+                    ("null's", [pid + "/objects/n", "add", "1"], 1, r"pvm: /objects/n is not an object\n"),
+                    ("many", [c, "add", *["1"] * 70], 1, r"pvm: too many arguments\n"), ("long words", [c, "greet", "x" * 5000, ""], 1, r"pvm: .*\n"),
+                    ("usage", [pid], 2, r"usage: pvm call PID/PATH METHOD.*\n")):
+                expect("call: " + name, ["call", *words], status, pattern)
+            waits = subprocess.Popen([PVM, "call", c, "pass"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # pylint: disable=consider-using-with
+            with subprocess.Popen([PVM, "call", c, "pass"]) as impatient:
+                while pvm("ps", pid)[1].count(" mutex ") < 2 and time.monotonic() < end:
+                    time.sleep(0.01)
+                impatient.kill()
+            expect("call: beside", ["call", c, "add", "1"], 0, r"2147483643\n")
+            for rubbish in (b"call", b"call \n", b"call / \n", b"call /objects/c  \n", b"call /objects/c %ff%0\n", b"", b"ls", b"dance /\n", b"\0\n", b"ls " + b"x" * 100000 + b"\n"):
                 with socket.socket(socket.AF_UNIX) as s:
                     s.connect(path)
                     try:
@@ -103,6 +144,8 @@ def main():
             expect("stop", ["stop", pid], 0, "")
             output, _ = program.communicate(timeout=60)
             report("end", "" if output == "ready\npvm: stopped\n" and program.returncode == 1 and not os.path.exists(path) else f"status {program.returncode}, {output!r}")
+            output, _ = waits.communicate(timeout=60)
+            report("call: the program ends", "" if output == "pvm: the program has ended\n" and waits.returncode == 1 else output)
             expect("gone", ["stop", pid], 1, rf"pvm: program {pid}: no such program\n")
     sys.exit(1 if failed else 0)
 
