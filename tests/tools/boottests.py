@@ -582,21 +582,23 @@ def failing_disk():
     os.unlink(rules)
 
 
-TICK = ('package .demo; class tick { void run( var boot : .internal.bootstrap ) [8] {'
-        ' for( var i : int = 1; ; i++ ) { boot.consolePrint( "n" + i + "\\n" ); boot.sleep( 20 ); } } };')
+TICK = ('package .demo; class tick { int n; int twice( var i : int ) { return 2 * i; } void run( var boot : .internal.bootstrap ) [8] {'
+        ' boot.getRoot().put( "tick", this ); while( 1 ) { n++; boot.consolePrint( "n" + n + "\\n" ); boot.sleep( 20 ); } } };')
+BANK = "$BANK/objects/bank"
 
 
 @test
 def native_programs():
-    """Programs of the object machine, compiled on the system: what they print, and what a wrong one gets; they go on after a power cut, those that wait for input too."""
+    """Programs of the object machine, compiled on the system: what they print, what a wrong one gets, looking into them; they go on after a power cut, those that wait for input too."""
     disk = store_disk("native_programs")
     with Guest("native_programs", phantom("panic=exit"), disks=[disk], smp=2) as guest:
         guest.prompt(total=300)
-        status, output = guest.command(f"cd; echo '{TICK}' >tick.ph; plc tick.ph && ls demo; echo 'class .wrong {{ int f() {{ return x; }} }};' >wrong.ph; plc wrong.ph; ls")
+        _, output = guest.command(f"cd; echo '{TICK}' >tick.ph; plc tick.ph && ls demo; echo 'class .wrong {{ int f() {{ return x; }} }};' >wrong.ph; plc wrong.ph; ls")
         expect("tick.pvmc" in output and "wrong.ph:1:33" in output and "wrong.pvmc" not in output, output)
-        status, output = guest.command("plc -w /usr/share/phantom/*.ph && pvm run .programs.scheduler 1 >/dev/null; pvm run .demo.absent; pvm run .demo.tick /x 2>&1 | head -n 2")
+        _, output = guest.command("plc -w /usr/share/phantom/*.ph && pvm run .programs.scheduler 1 >/dev/null; pvm run .demo.absent; pvm run .demo.tick /x 2>&1 | head -n 2")
         expect("absent" in output and "n1\nn2\n" in output, output)
-        guest.send("pvm run .programs.start_bank 10 4 60000 >/tmp/bank 2>&1 & BANK=$!; pvm run .demo.tick & TICK=$!; sleep 1; echo be''fore; sync; echo syn''ced\n")
+        guest.command("pvm run .programs.start_bank 10 4 100000000 & BANK=$!; while ! pvm call " + BANK + " audit 2>/dev/null; do :; done")
+        guest.send(f"pvm run .demo.tick & TICK=$!; sleep 1; DONE=$(pvm call {BANK} attempts); echo be''fore; sync; echo syn''ced\n")
         guest.expect(r"\nbefore\r", total=120)
         before = max(int(n) for n in re.findall(rb"n(\d+)\r", guest.log[:guest.at]))
         guest.expect(r"\nsynced\r", total=120)
@@ -605,10 +607,12 @@ def native_programs():
         guest.expect(r"\d+ CPUs?, \d+ MiB in use", total=120)
         numbers = [int(guest.expect(r"n(\d+)\r", total=120)[1]) for _ in range(5)]
         expect(before < numbers[0] <= last + 1 and numbers == list(range(numbers[0], numbers[0] + 5)), f"{numbers} after {before}, {last}")
-        _, output = guest.command("kill $TICK; wait $TICK; ps | grep '[s]tart_bank 10'; cat /tmp/bank", total=120)
-        expect("pvm run .programs.start_bank" in output and "transfers" not in output, output)
-        _, output = guest.command("pvm ps; pvm ls $(pvm ls); pvm inspect $(pvm ls)/objects/bank/sum; pvm call $(pvm ls)/objects/bank total; pvm gc $(pvm ls); su user -c 'pvm ps'", total=120)
-        expect(re.fullmatch(r"PID THREAD STATE WHAT\n(\d+ \d \w+ \.programs\.\w+( in .*)?\n){6}threads\t.*\nclasses\t.*\nobjects\t.*\n1000\n1000\nPID THREAD STATE WHAT\n", output), output)
+        _, output = guest.command("ps | grep '[d]emo.tick'; pvm ps $TICK; pvm ls $TICK/objects; pvm call $TICK/objects/tick twice 21; su user -c \"pvm inspect $TICK\"; pvm stop $TICK; wait $TICK; echo $?",
+                                  total=120)
+        for pattern in (r"pvm run \.demo\.tick", r"1 (sleeps|ready) \.demo\.tick", r"tick\t\.demo\.tick", r"(^|\n)42\n", "no such program", r"(^|\n)1\n$"):
+            expect(re.search(pattern, output), f"{pattern}: {output}")
+        _, output = guest.command(f"pvm call {BANK} audit; echo $?; [ $(pvm call {BANK} attempts) -ge $DONE ] && pvm inspect {BANK}/sum", total=120)
+        expect(output == "0\n1000\n", output)
         guest.command("while sync; do echo in''deed; sleep 1; done & SYNC=$!")
         guest.send("pvm run .programs.phonebook\nadd Ann 123\n")
         guest.expect(r"\nAnn: 123\r", total=60)
@@ -622,8 +626,8 @@ def native_programs():
         guest.expect(r"\nAnn: 123\r\nBob: 45\r", total=60)
         guest.expect("2 in the book", total=60)
         guest.send("kill $SYNC\n")
-        _, output = guest.command("while kill -0 $BANK; do sleep 1; done 2>/dev/null; cat /tmp/bank", total=300)
-        expect(output.endswith("240000 transfers, the sum is 1000, audited meanwhile\n"), output)
+        _, output = guest.command(f"pvm call {BANK} audit; echo $?; pvm call {BANK} total; pvm stop $BANK; wait $BANK; echo $?", total=120)
+        expect(re.search(r"(^|\n)0\n1000\n(.*\n)*1\n$", output), output)
     os.unlink(disk)
 
 
