@@ -11,6 +11,7 @@
 #include "kernel/drivers/input/i8042.h"
 #include "kernel/drivers/power/button.h"
 #include "kernel/drivers/tty/uart.h"
+#include "kernel/drivers/usb/usb.h"
 #include "kernel/drivers/video/console.h"
 #include "kernel/include/drivers.h"
 
@@ -24,6 +25,12 @@ void drivers_init(void)
         virtio_init();
         nvme_init();
         ahci_init();
+        usb_init();
         partitions_init();
         ramdisk_init();
+}
+
+void drivers_start(void)
+{
+        usb_start();
 }

@@ -59,6 +59,14 @@ struct block_device {
         unsigned index; /* dense, assigned by block_register */
 };
 int block_register(struct block_device *d); /* keeps the pointer for ever; 0 or -ENOSPC */
+void block_name_sd(struct block_device *d); /* the next name of the disks sda, sdb..., and its numbers */
+/* For drivers: the disk and its partitions are gone. Then, when all is done: block_changed. */
+void block_gone(struct block_device *d);
+/*
+ * Disks have come, or gone, while the system runs. Any context, without locks. There is one listener: it may only queue.
+ */
+void block_changed(void);
+void block_listen(void (*changed)(void));
 struct block_device *block_find(const char *name);
 struct block_device *block_by_index(unsigned index);
 unsigned block_count(void);

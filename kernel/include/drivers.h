@@ -6,3 +6,5 @@
 #pragma once
 
 void drivers_init(void);
+/* Threads can be made: workers of drivers begin. On the boot CPU. */
+void drivers_start(void);

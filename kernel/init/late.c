@@ -60,6 +60,7 @@ noreturn void kernel_main_late(void)
         wire();
         drivers_init();
         sched_init();
+        drivers_start();
         posix_types_register();
         found = store_boot_open(&clock);
         if (found != STORE_RECOVERED) {

@@ -8,6 +8,7 @@
 #include "posix/fs/fs_internal.h"
 #include "kernel/include/block.h"
 #include "kernel/include/mem.h"
+#include "kernel/include/work.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 #include <linux/fs.h>
@@ -562,6 +563,30 @@ const struct file_ops block_file_ops = {
         .fsync = block_fsync,
 };
 
+/* Disks that have come while the system runs: /sys, then a node for each run. */
+static void renew(struct work *w)
+{
+        static unsigned have_node; /* work items of one kind run one at a time */
+
+        sys_block_renew();
+        while (have_node < block_count()) {
+                struct block_device *d = block_by_index(have_node);
+
+                if (!d->gone && make_node(d)) {
+                        work_queue(w);
+                        return;
+                }
+                have_node++;
+        }
+}
+
+static void changed(void)
+{
+        static struct work work = {.fn = renew};
+
+        work_queue(&work);
+}
+
 /* Nodes in /dev for the disks of this boot. Those of disks that are gone stay, and answer ENXIO. */
 void block_boot(void)
 {
@@ -572,4 +597,6 @@ void block_boot(void)
                 make_node(block_by_index(k));
                 section_end();
         }
+        block_listen(changed);
+        changed(); /* what came meanwhile */
 }

@@ -195,11 +195,14 @@ static void add_block(const struct block_device *d)
         proc_register_link(path, dir);
 }
 
-static void hide_partition(const struct block_device *d)
+static void hide_block(const struct block_device *d)
 {
         char path[64];
 
-        fmt_append(path, sizeof(path), 0, "/sys/block/%s/%s", d->whole->name, d->name);
+        if (d->whole)
+                fmt_append(path, sizeof(path), 0, "/sys/block/%s/%s", d->whole->name, d->name);
+        else
+                fmt_append(path, sizeof(path), 0, "/sys/block/%s", d->name);
         proc_hide(path, d->gone);
         fmt_append(path, sizeof(path), 0, "/sys/class/block/%s", d->name);
         proc_hide(path, d->gone);
@@ -219,8 +222,7 @@ void sys_block_renew(void)
         for (unsigned k = from; k < block_count(); k++)
                 add_block(block_by_index(k));
         for (unsigned k = 0; k < block_count(); k++)
-                if (block_by_index(k)->whole)
-                        hide_partition(block_by_index(k));
+                hide_block(block_by_index(k));
 }
 
 static void add_tty(const char *name, uint32_t major, uint32_t minor)

@@ -39,9 +39,7 @@
 #define TABLE_BYTES     512u
 #define ATA_SEG_MAX     (1u << 20) /* a table entry could have 4 MiB */
 #define CD_SEG_MAX      (1u << 16)
-#define MAJOR_SD        8
 #define MAJOR_SR        11
-#define MINORS          16u
 #define REQUEST_NS      (30 * NSEC_PER_SEC)
 #define RESET_NS        (NSEC_PER_SEC / 500)
 #define GONE_NS         (2 * NSEC_PER_SEC)
@@ -686,23 +684,15 @@ static void copy_text(char *to, size_t size, const uint16_t *words, unsigned nwo
 
 static void name_disk(struct block_device *d)
 {
-        static unsigned disks, drives;
-        unsigned n;
+        static unsigned drives;
 
-        if (d->removable) {
-                n = drives++;
-                fmt_append(d->name, sizeof(d->name), 0, "sr%u", n);
-                d->major = MAJOR_SR;
-                d->minor = n;
+        if (!d->removable) {
+                block_name_sd(d);
                 return;
         }
-        n = disks++;
-        if (n < 26)
-                fmt_append(d->name, sizeof(d->name), 0, "sd%c", 'a' + n);
-        else
-                fmt_append(d->name, sizeof(d->name), 0, "sd%c%c", 'a' + (n / 26 - 1) % 26, 'a' + n % 26);
-        d->major = MAJOR_SD;
-        d->minor = n * MINORS;
+        d->minor = drives++;
+        d->major = MAJOR_SR;
+        fmt_append(d->name, sizeof(d->name), 0, "sr%u", d->minor);
 }
 
 #define WORD_QUEUE_DEPTH    75

@@ -1,10 +1,11 @@
 /*
- * block.c - the registry of block devices, and the one place where requests are checked. Devices are registered at boot
- * and never go away: a device that fails for good answers -EIO. So the table needs no lock for readers: `count` is
+ * block.c - the registry of block devices, and the one place where requests are checked. Devices are registered when they
+ * are found and never go away: a device that fails for good answers -EIO. So the table needs no lock for readers: `count` is
  * published after the entry.
  */
 #include "kernel/include/block.h"
 #include "kernel/include/cpu.h"
+#include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
 #define BLOCK_DEVICES_MAX 128
@@ -44,6 +45,45 @@ struct block_device *block_find(const char *name)
                 if (strcmp(devices[i]->name, name) == 0)
                         return devices[i];
         return NULL;
+}
+
+#define MAJOR_SD  8
+#define SD_MINORS 16u
+
+void block_name_sd(struct block_device *d)
+{
+        static unsigned disks;
+        unsigned n = __atomic_fetch_add(&disks, 1, __ATOMIC_RELAXED);
+
+        if (n < 26)
+                fmt_append(d->name, sizeof(d->name), 0, "sd%c", 'a' + n);
+        else
+                fmt_append(d->name, sizeof(d->name), 0, "sd%c%c", 'a' + (n / 26 - 1) % 26, 'a' + n % 26);
+        d->major = MAJOR_SD;
+        d->minor = n * SD_MINORS;
+}
+
+void block_gone(struct block_device *d)
+{
+        __atomic_store_n(&d->gone, true, __ATOMIC_RELEASE);
+        for (unsigned i = 0; i < block_count(); i++)
+                if (devices[i]->whole == d)
+                        __atomic_store_n(&devices[i]->gone, true, __ATOMIC_RELEASE);
+}
+
+static void (*listener)(void);
+
+void block_listen(void (*changed)(void))
+{
+        __atomic_store_n(&listener, changed, __ATOMIC_RELEASE);
+}
+
+void block_changed(void)
+{
+        void (*changed)(void) = __atomic_load_n(&listener, __ATOMIC_ACQUIRE);
+
+        if (changed)
+                changed();
 }
 
 static int check_range(const struct block_device *d, const struct block_request *r)
