@@ -433,14 +433,14 @@ def disks():
 
 @test
 def store_moves():
-    """A disk that boots, with a session on it, goes from NVMe to AHCI to virtio and back, the machine killed each time: the session goes on."""
+    """A disk that boots, with a session on it, goes from NVMe to AHCI to USB to virtio and back, the machine killed each time: the session goes on."""
     disk = os.path.join(BUILD, "tests", "store_moves.img")
     subprocess.run([os.path.join(TOP, "installer/mkdisk"), disk, *(os.path.join(BUILD, name) for name in ("install", "mkstore")),
                     "--mb", "256", "--cmdline", "panic=exit", "--new"], check=True, stdout=subprocess.DEVNULL)
     with Guest("store_moves", [], disks=[disk], smp=2, bus="nvme") as guest:
         works(guest)
         guest.command("n=0; head -c 3000000 /dev/urandom >/root/big; md5sum /root/big >/root/sum; sync")
-    for turn, (bus, name) in enumerate((("ahci", "sda"), ("virtio", "vda"), ("nvme", "nvme0n1")), 1):
+    for turn, (bus, name) in enumerate((("ahci", "sda"), ("usb", "sda"), ("virtio", "vda"), ("nvme", "nvme0n1")), 1):
         with Guest("store_moves", [], disks=[disk], smp=turn, bus=bus) as guest:
             resumed(guest)
             _, output = guest.command(f"n=$((n+1)); echo $n; md5sum -c /root/sum; cat /proc/partitions; dd if=/root/sum of=/dev/{name}; sync")
@@ -457,7 +457,7 @@ FDISK = r"printf 'o\nn\np\n1\n2048\n+40M\nn\ne\n2\n83968\n\nn\nl\n\n+9M\nn\nl\n\
 @test
 def partitions_and_fat():
     """On a spare disk of each kind: fdisk makes partitions (also logical ones), they appear; mkfs.fat, mcopy, fsck.fat work on one; what the host reads is the same. A GPT of the host is read, from its backup too."""
-    for bus, name, part in (("ahci", "sda", "sda"), ("nvme", "nvme0n1", "nvme0n1p"), ("virtio", "vda", "vda")):
+    for bus, name, part in (("ahci", "sda", "sda"), ("usb", "sda", "sda"), ("nvme", "nvme0n1", "nvme0n1p"), ("virtio", "vda", "vda")):
         disk = os.path.join(BUILD, "tests", "partitions.img")
         with open(disk, "wb") as f:
             f.truncate(64 << 20)
@@ -563,7 +563,7 @@ def failing_disk():
         f.truncate(32 << 20)
     with open(rules, "w", encoding="ascii") as f:
         f.write(FAULTS)
-    for bus, name in (("ahci", "sda"), ("nvme", "nvme0n1"), ("virtio", "vda")):
+    for bus, name in (("ahci", "sda"), ("usb", "sda"), ("nvme", "nvme0n1"), ("virtio", "vda")):
         controller, device = qemu.BUSES[bus]
         extra = controller + ["-drive", f"file=blkdebug:{rules}:{disk},format=raw,if=none,id=disk0", "-device", device.format(n=0)]
         with Guest("failing_disk", phantom("panic=exit") + extra, smp=2) as guest:
@@ -647,6 +647,88 @@ def native_hostile():
         _, output = guest.command("pvm run --heap 16 .hungry; echo $?; pvm run .deep 2>&1 | head -n 3; timeout 1 pvm run .endless; echo $?", total=300)
         expect("uncaught in thread 1: .internal.error.memory" in output and "(hungry.ph:1)\n1\n" in output, output)
         expect("uncaught in thread 1: .internal.error.stack" in output and output.endswith("\n143\n"), output)
+
+
+def plug(guest, name, disk, **options):
+    """A stick with this disk is put into the port of the controller `xhci`."""
+    guest.qmp("blockdev-add", **{"driver": "raw", "node-name": name, "file": {"driver": "file", "filename": disk}})
+    guest.qmp("device_add", driver="usb-storage", id=name, drive=name, bus="xhci.0", **options)
+
+
+def unplug(guest, name):
+    guest.qmp("device_del", id=name)
+
+
+@test
+def usb_keyboard():
+    """A machine whose only keyboard and mouse are on USB, behind a hub, without MSI: keys, repeats, the shift key and Alt-F2 reach the screen; one that is plugged in later works, too."""
+    os.makedirs(SCREENS, exist_ok=True)
+    extra = ["-machine", "q35,i8042=off", "-device", "nec-usb-xhci,id=xhci,msi=off,msix=off", "-device", "usb-hub,bus=xhci.0,port=1", "-device", "usb-kbd,id=kbd,bus=xhci.0,port=1.2",
+             "-device", "usb-mouse,bus=xhci.0,port=2"]
+    with Guest("usb_keyboard", phantom("panic=exit") + extra, smp=2) as guest:
+        guest.prompt(total=300)
+        _, output = guest.command("dmesg | grep -c i8042; dmesg | grep -o 'interrupts by.*\\|speed, keyboard or mouse'")
+        expect(output.startswith("0\ninterrupts by a timer\n"), output)
+        for turn in range(2):
+            guest.keys("e", "c", "h", "o", "spc", "shift-k", "e", "y", "s", "spc", "shift-dot", "slash", "t", "m", "p", "slash", str(turn), "ret")
+            status, output = guest.command(f"for i in 1 2 3 4 5 6 7 8 9; do [ -s /tmp/{turn} ] && break; sleep 1; done; cat /tmp/{turn}")
+            expect(status == 0 and output.startswith("Keys"), f"typed on the keyboard, came: {output}")
+            if turn == 0:
+                unplug(guest, "kbd")
+                guest.command("while ! dmesg | grep -q 'let go of'; do sleep 0.1; done")
+                guest.qmp("device_add", driver="usb-kbd", id="kbd2", bus="xhci.0", port="3")
+                guest.command("while [ $(dmesg | grep -c 'Keyboard.*speed') != 2 ]; do sleep 0.1; done")
+        guest.screenshot(os.path.join(SCREENS, "usb_typed.png"))
+        guest.keys("caps_lock", "a", "caps_lock", "alt-f2")
+        time.sleep(2)
+        guest.screenshot(os.path.join(SCREENS, "usb_tty2.png"))
+        expect(lit(os.path.join(SCREENS, "usb_tty2.png")) < lit(os.path.join(SCREENS, "usb_typed.png")), "Alt-F2 changed nothing")
+
+
+@test
+def usb_plug():
+    """A stick that is plugged in appears, with its partitions; taken out in the middle of a write it fails with EIO, and is gone; put in again it is the same disk; another one is another."""
+    disks = [os.path.join(BUILD, "tests", f"stick{n}.img") for n in range(2)]
+    for disk in disks:
+        gpt(disk, 16, [(2048, 4095), (4096, 8191)])
+    with Guest("usb_plug", phantom("panic=exit") + ["-device", "qemu-xhci,id=xhci"], smp=2) as guest:
+        guest.prompt(total=300)
+        guest.command("dmesg -n 1; wait_for() { n=0; while ! eval $1; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || return 1; done; }")
+        for turn in range(2):
+            plug(guest, f"a{turn}", disks[0], serial="ONE")
+            status, output = guest.command("wait_for '[ -e /sys/block/sda/sda2 ] && [ -b /dev/sda2 ] && cmp -n 65536 /dev/zero /dev/sda2'; cat /sys/block/sda/sda*/size")
+            expect(status == 0 and output == "2048\n4096\n", output)
+            guest.send("exec 3>/dev/sda2; (while dd if=/dev/zero of=/dev/sda2 bs=64k count=16; do :; done) >/tmp/o 2>&1 & sleep 1\n")
+            guest.prompt()
+            unplug(guest, f"a{turn}")
+            _, output = guest.command("wait; grep 'I/O\\|No such' /tmp/o; echo x >&3; cat /dev/sda; exec 3>&-; wait_for '[ ! -e /sys/block/sda ]'; echo $?; ls /sys/block/sda; grep sda /proc/partitions")
+            expect("/O error" in output or "No such device" in output, output)
+            expect("write error" in output and "/dev/sda': No such device" in output and "\n0\nls: /sys/block/sda: No such" in output, output)
+        plug(guest, "b", disks[1], serial="TWO")
+        status, output = guest.command("wait_for '[ -b /dev/sdb2 ]' && cat /sys/block/sdb/serial; cat /dev/sda")
+        expect(output.startswith("TWO\n") and "No such device" in output, output)
+    for disk in disks:
+        os.unlink(disk)
+
+
+@test
+def usb_store_taken_out():
+    """The disk of the store is taken out while programs run: it is said, programs that need no disk go on, what waits for it fails or waits, and nothing panics; the machine that is turned off and on with it goes on."""
+    disk = store_disk("usb_store")
+    with Guest("usb_store", phantom("panic=exit"), disks=[disk], smp=2, bus="usb") as guest:
+        guest.prompt(total=300)
+        guest.command("n=7; echo gold >/root/gold; sync")
+        guest.qmp("device_del", id="usbdisk0")
+        guest.expect(r"sda: it was taken out", total=60)
+        guest.send("\n")
+        guest.prompt()
+        _, output = guest.command("echo $((n * 6)); cat /root/gold")
+        expect(output == "42\ngold\n", output)
+    with Guest("usb_store", phantom("panic=exit"), disks=[disk], smp=2, bus="usb") as guest:
+        resumed(guest)
+        _, output = guest.command("echo $n; cat /root/gold")
+        expect(output == "7\ngold\n", output)
+    os.unlink(disk)
 
 
 def main():

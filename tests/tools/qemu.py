@@ -87,7 +87,7 @@ BUSES = {
     "virtio": ([], "virtio-blk-pci,drive=disk{n},disable-legacy=on"),
     "nvme": ([], "nvme,drive=disk{n},serial=NVME{n}"),
     "ahci": (["-device", "ich9-ahci,id=ahci"], "ide-hd,drive=disk{n},bus=ahci.{n},serial=SATA{n}"),
-    "usb": (["-device", "qemu-xhci,id=xhci"], "usb-storage,drive=disk{n},bus=xhci.0,serial=USB{n}"),
+    "usb": (["-device", "qemu-xhci,id=xhci"], "usb-storage,drive=disk{n},bus=xhci.0,id=usbdisk{n},serial=USB{n}"),
 }
 
 
