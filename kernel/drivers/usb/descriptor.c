@@ -10,8 +10,8 @@
 
 static bool endpoint_ok(const struct usb_interface *i, const struct usb_endpoint_info *e, enum usb_speed speed)
 {
-        static const uint16_t bulk_max[] = {[USB_FULL] = 64, [USB_HIGH] = 512, [USB_SUPER] = 1024,
-                                            [USB_SUPER_PLUS] = 1024};
+        static const uint16_t bulk_max[] = {
+                [USB_FULL] = 64, [USB_HIGH] = 512, [USB_SUPER] = 1024, [USB_SUPER_PLUS] = 1024};
 
         if ((e->address & 0x70) || !(e->address & 15) || !e->max_packet || e->max_packet > 1024)
                 return false;
@@ -38,10 +38,15 @@ bool usb_parse_interface(const uint8_t *buf, size_t len, unsigned index, enum us
                                 break;
                         inside = d[3] == 0 && seen++ == index;
                         if (inside)
-                                *out = (struct usb_interface){.number = d[2], .class = d[5], .subclass = d[6],
-                                                              .protocol = d[7], .configuration = buf[5]};
+                                *out = (struct usb_interface){.number = d[2],
+                                                              .class = d[5],
+                                                              .subclass = d[6],
+                                                              .protocol = d[7],
+                                                              .configuration = buf[5]};
                 } else if (d[1] == TYPE_ENDPOINT && d[0] >= 7 && inside) {
-                        struct usb_endpoint_info e = {.address = d[2], .kind = d[3] & 3, .interval = d[6],
+                        struct usb_endpoint_info e = {.address = d[2],
+                                                      .kind = d[3] & 3,
+                                                      .interval = d[6],
                                                       .max_packet = (d[4] | d[5] << 8) & 0x7ff};
 
                         if (e.kind == USB_CONTROL || e.kind == USB_ISOCHRONOUS)

@@ -142,11 +142,11 @@ static void set_leds(struct input_device *d, uint8_t leds)
 /* The bits of a boot keyboard's output report (B.1): Num, Caps, Scroll, as evdev numbers them. */
 static void send_leds(struct hid *h)
 {
-        uint8_t report = __atomic_load_n(&h->leds, __ATOMIC_ACQUIRE) &
-                         (1u << LED_NUML | 1u << LED_CAPSL | 1u << LED_SCROLLL);
+        uint8_t report =
+                __atomic_load_n(&h->leds, __ATOMIC_ACQUIRE) & (1u << LED_NUML | 1u << LED_CAPSL | 1u << LED_SCROLLL);
 
-        usb_request(h->dev, USB_TYPE_CLASS | USB_TO_INTERFACE, SET_REPORT, REPORT_OUTPUT << 8,
-                    h->dev->interface.number, &report, 1);
+        usb_request(h->dev, USB_TYPE_CLASS | USB_TO_INTERFACE, SET_REPORT, REPORT_OUTPUT << 8, h->dev->interface.number,
+                    &report, 1);
 }
 
 /* ---- mouse ---- */

@@ -104,14 +104,14 @@ struct storage {
         uint16_t vendor, product;
         struct usb_endpoint *in, *out;
         struct spinlock lock;
-        enum state state;     /* l */
-        enum trouble trouble; /* l */
+        enum state state;              /* l */
+        enum trouble trouble;          /* l */
         struct block_request *request; /* l; NULL: own */
         struct request_list waiting;   /* l */
         uint32_t own_done;             /* atomic */
         uint64_t deadline_ns;          /* l */
         struct command command;        /* the one in flight */
-        uint32_t tag, moved; /* moved: data that came, if not all did */
+        uint32_t tag, moved;           /* moved: data that came, if not all did */
         unsigned tries;
         uint32_t complaints;
         struct usb_transfer cbw_transfer, data_transfer, csw_transfer;
@@ -610,7 +610,8 @@ static bool match(const struct usb_interface *i)
                 in |= i->endpoint[k].address & USB_IN;
                 out |= !(i->endpoint[k].address & USB_IN);
         }
-        return i->class == USB_CLASS_STORAGE && i->subclass == SUBCLASS_SCSI && i->protocol == PROTOCOL_BULK && in && out;
+        return i->class == USB_CLASS_STORAGE && i->subclass == SUBCLASS_SCSI && i->protocol == PROTOCOL_BULK && in &&
+               out;
 }
 
 static void copy_text(char *to, size_t size, const uint8_t *from, size_t len)

@@ -22,14 +22,14 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-#define CONTROLLERS_MAX  8u
-#define ROOT_PORTS_MAX   256u
-#define REQUEST_NS       (5 * NSEC_PER_SEC)
-#define DEBOUNCE_NS      (NSEC_PER_SEC / 10)   /* 7.1.7.3 */
-#define RECOVERY_NS      (NSEC_PER_SEC / 100)  /* after a reset (7.1.7.5) */
-#define ADDRESS_NS       (2 * NSEC_PER_SEC / 1000) /* 9.2.6.3 */
-#define BOOT_NS          (10 * NSEC_PER_SEC)   /* after that no further device is tried before the system runs */
-#define ATTEMPTS         3u
+#define CONTROLLERS_MAX 8u
+#define ROOT_PORTS_MAX  256u
+#define REQUEST_NS      (5 * NSEC_PER_SEC)
+#define DEBOUNCE_NS     (NSEC_PER_SEC / 10)       /* 7.1.7.3 */
+#define RECOVERY_NS     (NSEC_PER_SEC / 100)      /* after a reset (7.1.7.5) */
+#define ADDRESS_NS      (2 * NSEC_PER_SEC / 1000) /* 9.2.6.3 */
+#define BOOT_NS         (10 * NSEC_PER_SEC)       /* after that no further device is tried before the system runs */
+#define ATTEMPTS        3u
 
 #define DESCRIPTOR_DEVICE        1u
 #define DESCRIPTOR_CONFIGURATION 2u
@@ -125,8 +125,10 @@ static void request_done(struct usb_transfer *t)
 int usb_request(struct usb_device *d, uint8_t type, uint8_t request, uint16_t value, uint16_t index, void *buf,
                 uint16_t len)
 {
-        const uint8_t setup[8] = {type, request, (uint8_t)value, (uint8_t)(value >> 8), (uint8_t)index,
-                                  (uint8_t)(index >> 8), (uint8_t)len, (uint8_t)(len >> 8)};
+        const uint8_t setup[8] = {type,           request,
+                                  (uint8_t)value, (uint8_t)(value >> 8),
+                                  (uint8_t)index, (uint8_t)(index >> 8),
+                                  (uint8_t)len,   (uint8_t)(len >> 8)};
         uint32_t done = 0;
         struct usb_transfer t = {.done = request_done, .arg = &done};
         int err;

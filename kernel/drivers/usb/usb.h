@@ -14,7 +14,7 @@
 #define USB_BUFFER_BYTES  4096u
 
 enum usb_speed { USB_FULL = 1, USB_LOW, USB_HIGH, USB_SUPER, USB_SUPER_PLUS }; /* xHCI's numbers (7.2.2.1.1 there) */
-enum usb_kind { USB_CONTROL, USB_ISOCHRONOUS, USB_BULK, USB_INTERRUPT };      /* bmAttributes 1:0 (9.6.6) */
+enum usb_kind { USB_CONTROL, USB_ISOCHRONOUS, USB_BULK, USB_INTERRUPT };       /* bmAttributes 1:0 (9.6.6) */
 
 struct usb_endpoint;
 struct usb_device;
@@ -30,7 +30,7 @@ struct usb_transfer {
         void (*done)(struct usb_transfer *); /* interrupt context, no lock held */
         void *arg;
         bool quiet; /* not told of success: something that is queued behind it will tell. done() may never be called */
-        int status;      /* 0; -EPIPE: stall; -EIO: no answer, or nonsense; -ENODEV: taken out; -ECANCELED: restarted */
+        int status; /* 0; -EPIPE: stall; -EIO: no answer, or nonsense; -ENODEV: taken out; -ECANCELED: restarted */
         uint32_t actual; /* bytes, if status is 0 */
         uint32_t length;
         uint16_t first, last; /* controller's: its places in the ring */
@@ -86,11 +86,11 @@ struct usb_device {
         void *driver_data;
         struct usb_device **child; /* of a hub: by port; NULL: no hub */
         unsigned nports;
-        bool gone;         /* atomic */
+        bool gone; /* atomic */
         bool given_up;
-        uint32_t work;     /* atomic: usb_wake() was called */
-        uint32_t slot;     /* the controller's */
-        void *context;     /* what the controller writes of it */
+        uint32_t work; /* atomic: usb_wake() was called */
+        uint32_t slot; /* the controller's */
+        void *context; /* what the controller writes of it */
         struct usb_endpoint *control;
         /* The same for the transaction translator that a slow device on a fast hub is behind (xHCI 4.3.3). */
         struct usb_device *translator;
@@ -100,20 +100,20 @@ struct usb_device {
 /* ---- for drivers, in the thread of control ---- */
 
 /* Standard requests (9.4) and the types of others (9.3). */
-#define USB_IN               0x80u
-#define USB_TYPE_CLASS       0x20u
-#define USB_TO_DEVICE        0u
-#define USB_TO_INTERFACE     1u
-#define USB_TO_ENDPOINT      2u
-#define USB_TO_OTHER         3u
-#define USB_GET_STATUS       0u
-#define USB_CLEAR_FEATURE    1u
-#define USB_SET_FEATURE      3u
-#define USB_GET_DESCRIPTOR   6u
+#define USB_IN                0x80u
+#define USB_TYPE_CLASS        0x20u
+#define USB_TO_DEVICE         0u
+#define USB_TO_INTERFACE      1u
+#define USB_TO_ENDPOINT       2u
+#define USB_TO_OTHER          3u
+#define USB_GET_STATUS        0u
+#define USB_CLEAR_FEATURE     1u
+#define USB_SET_FEATURE       3u
+#define USB_GET_DESCRIPTOR    6u
 #define USB_SET_CONFIGURATION 9u
-#define USB_CLASS_HID        3u
-#define USB_CLASS_STORAGE    8u
-#define USB_CLASS_HUB        9u
+#define USB_CLASS_HID         3u
+#define USB_CLASS_STORAGE     8u
+#define USB_CLASS_HUB         9u
 
 /*
  * A request to endpoint 0; buf (any memory) is read or filled, len at most USB_BUFFER_BYTES. The number of bytes that

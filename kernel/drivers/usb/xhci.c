@@ -26,17 +26,17 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-#define RING_TRBS    (PAGE_SIZE / sizeof(struct trb))
-#define SLOTS_MAX    64u
-#define INDEXES      32u /* of endpoints: DCI */
-#define MODERATION   40u /* in 250 ns between two interrupts (5.5.2.2) */
-#define COMMAND_NS   (5 * NSEC_PER_SEC)
-#define START_NS     NSEC_PER_SEC
-#define FIRMWARE_NS  NSEC_PER_SEC
-#define RESET_NS     (NSEC_PER_SEC / 2)
-#define POLL_NS      (8 * NSEC_PER_SEC / 1000)
-#define CAPS_MAX     64u
-#define GONE         ~0u
+#define RING_TRBS     (PAGE_SIZE / sizeof(struct trb))
+#define SLOTS_MAX     64u
+#define INDEXES       32u /* of endpoints: DCI */
+#define MODERATION    40u /* in 250 ns between two interrupts (5.5.2.2) */
+#define COMMAND_NS    (5 * NSEC_PER_SEC)
+#define START_NS      NSEC_PER_SEC
+#define FIRMWARE_NS   NSEC_PER_SEC
+#define RESET_NS      (NSEC_PER_SEC / 2)
+#define POLL_NS       (8 * NSEC_PER_SEC / 1000)
+#define CAPS_MAX      64u
+#define GONE          ~0u
 #define EVENTS_A_TURN (2 * RING_TRBS)
 
 struct ring {
@@ -288,8 +288,8 @@ int xhci_control(struct usb_device *d, struct usb_transfer *t, const uint8_t set
         memcpy(&packet, setup, sizeof(packet));
         t->length = t->actual = len;
         t->status = 0;
-        first = ring_put(&e->ring, packet, 8,
-                         TRB_TYPE(TRB_SETUP) | TRB_IDT | (len ? in ? TRB_TRT_IN : TRB_TRT_OUT : 0), true);
+        first = ring_put(&e->ring, packet, 8, TRB_TYPE(TRB_SETUP) | TRB_IDT | (len ? in ? TRB_TRT_IN : TRB_TRT_OUT : 0),
+                         true);
         if (len)
                 ring_put(&e->ring, pa, len, TRB_TYPE(TRB_DATA) | (in ? TRB_DIR_IN | TRB_ISP : 0), false);
         /* The status goes the other way than the data, and in where there are none (4.11.2.2). */
@@ -649,8 +649,8 @@ void xhci_release(struct usb_device *d)
 
 int xhci_address(struct usb_device *d)
 {
-        static const uint16_t packet[] = {[USB_FULL] = 8, [USB_LOW] = 8, [USB_HIGH] = 64, [USB_SUPER] = 512,
-                                          [USB_SUPER_PLUS] = 512};
+        static const uint16_t packet[] = {
+                [USB_FULL] = 8, [USB_LOW] = 8, [USB_HIGH] = 64, [USB_SUPER] = 512, [USB_SUPER_PLUS] = 512};
         struct xhci *x = d->hc;
         paddr_t context_pa = frame_alloc();
         uint32_t code = 0;
