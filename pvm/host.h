@@ -35,6 +35,12 @@ struct pvm_host {
         /* What a call made by pvm_call gave, in pieces; and its end, ok or with what was thrown. */
         void (*call_text)(uint32_t call, const char *text, size_t len);
         void (*call_ended)(uint32_t call, bool ok);
+        /*
+         * Memory for compiled code: executable, never writable at the same time; code_write changes it. NULL, or a NULL function: there is none, all is interpreted.
+         */
+        void *(*code_memory)(size_t len);
+        int (*code_write)(void *at, const void *from, size_t len);
+        void (*code_free)(void *start, size_t len);
         void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
         void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 };
@@ -77,6 +83,12 @@ void pvm_forget(void); /* all volatile memory is given back */
 uint32_t pvm_frontier(void); /* 0: the first block is not that of a heap */
 bool pvm_heap_part(unsigned part, uint32_t frontier, uint64_t *from, uint64_t *end);
 
+/* What is compiled to machine code: what is hot; nothing; everything at its first call, before it has run once. Before pvm_create or pvm_recover. */
+enum pvm_compile { PVM_COMPILE_HOT, PVM_COMPILE_NEVER, PVM_COMPILE_ALWAYS };
+extern enum pvm_compile pvm_compile;
+/* For tests: at one of so many turns all compiled code is dropped. 0: never. */
+extern uint32_t pvm_drop_code;
+
 /* For tests: every chance to get to a safepoint is taken; there everything is collected, and what is free then is filled with rubbish. */
 extern bool pvm_hostile;
 
@@ -86,5 +98,6 @@ bool pvm_heap_check(char *why, size_t why_len);
 struct pvm_stats {
         uint64_t collections, blocks, allocated; /* bytes since the beginning, by runs */
         uint64_t live;                           /* bytes marked by the last collection */
+        uint64_t compiled, compiled_words, code_bytes, compile_ns; /* methods, of how many words of bytecode, to how much code */
 };
 void pvm_stats(struct pvm_stats *s);

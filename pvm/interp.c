@@ -10,10 +10,17 @@
  */
 #include "pvm/machine.h"
 #include "kernel/lib/fmt.h"
+#include "pvm/jit/jit.h"
 #include "kernel/lib/string.h"
 #include <stdarg.h>
 
 volatile uint32_t pvm_poll;
+#define POLL_COMPILED 0x80000000u /* in pvm_poll: at the next jump compiled code could go on */
+enum pvm_compile pvm_compile;
+uint32_t pvm_drop_code;
+#define HOT       200u  /* calls */
+#define WARM_TURN 1000u /* as many calls as a turn counts */
+static uint32_t pvm_hot = HOT;
 
 #define Q_OPS(Q)                                                                                                       \
         Q(Q_LDK)                                                                                                       \
@@ -461,6 +468,10 @@ uint32_t untyped_convert(struct method *m, slot *args)
 
 /* ---- parts of instructions ---- */
 
+#define A (w >> 8 & 0xff)
+#define B (w >> 16 & 0xff)
+#define C (w >> 24)
+
 static int32_t d2i(double v)
 {
         return v != v ? 0 : v >= 2147483647.0 ? INT32_MAX : v <= -2147483648.0 ? INT32_MIN : (int32_t)v;
@@ -642,6 +653,374 @@ static bool can_be_made(const struct klass *k)
         return false;
 }
 
+/*
+ * Instructions that neither call nor poll, for the loop and for compiled code. 0, or the class of the error: then class_error has the text, and nothing has changed.
+ */
+#define ERROR(class, ...)                                                                                              \
+        do {                                                                                                           \
+                explain(__VA_ARGS__);                                                                                  \
+                return (class);                                                                                        \
+        } while (0)
+
+static uint32_t do_order(slot *R, uint32_t w)
+{
+        bool unordered;
+        int d;
+
+        if (!R[B].r || !R[C].r)
+                ERROR(CLASS_error_reference, "null is compared");
+        d = value_compare(R[B].r, R[C].r, &unordered);
+        if (d == -2)
+                ERROR(CLASS_error_cast, "%s and %s have no order", obj_class(R[B].r)->name->text,
+                      obj_class(R[C].r)->name->text);
+        R[A].bits = !unordered && (d < 0 || (d == 0 && (w & 0xff) == PVM_VLE));
+        return 0;
+}
+
+static uint32_t do_box(const struct method *m, slot *R, uint32_t w)
+{
+        struct obj *o = box(m->types[B], R[B]);
+
+        if (!o)
+                return CLASS_error_memory;
+        R[A].r = o;
+        return 0;
+}
+
+static inline uint32_t do_unbox(const struct method *m, slot *R, uint32_t w)
+{
+        slot v;
+
+        if (!R[B].r)
+                ERROR(CLASS_error_reference, "null is no number");
+        if (!unbox(R[B].r, m->types[A], &v))
+                ERROR(CLASS_error_cast, "%s is not %s", obj_class(R[B].r)->name->text,
+                      m->types[A] == 'I'   ? "int"
+                      : m->types[A] == 'L' ? "long"
+                      : m->types[A] == 'F' ? "float"
+                                           : "double");
+        R[A] = v;
+        return 0;
+}
+
+/* Of what is not an object with a method toString of its own: that is for the caller. */
+static bool has_text(const struct method *m, const slot *R, uint32_t w)
+{
+        return m->types[B] != 'R' || !R[B].r || R[B].r->class == CLASS_string || is_number(R[B].r);
+}
+
+static uint32_t do_text(const struct method *m, slot *R, uint32_t w)
+{
+        struct string *s;
+        char type = m->types[B];
+        slot v = R[B];
+
+        if (type == 'R') {
+                if (!v.r || v.r->class == CLASS_string) {
+                        R[A] = v;
+                        return 0;
+                }
+                type = number_kind(v.r);
+                unbox(v.r, type, &v);
+        }
+        s = string_of_number(type, v);
+        if (!s)
+                return CLASS_error_memory;
+        R[A].r = &s->o;
+        return 0;
+}
+
+static uint32_t do_concat(const struct method *m, slot *R, const uint32_t *pc)
+{
+        struct string *s;
+        uint32_t w = pc[0], error = concat(m, R, pc + 1, B, &s);
+
+        if (!error)
+                R[A].r = &s->o;
+        return error;
+}
+
+static uint32_t do_cast(const struct method *m, slot *R, const uint32_t *pc)
+{
+        uint32_t w = pc[0];
+
+        if (R[B].r) {
+                struct klass *k = pool_type(m, pc[1], false);
+
+                if (!k)
+                        return CLASS_error_link;
+                if (!class_is(obj_class(R[B].r), k))
+                        ERROR(CLASS_error_cast, "%s is not %s", obj_class(R[B].r)->name->text, k->name->text);
+        }
+        R[A] = R[B];
+        return 0;
+}
+
+static uint32_t do_instance(const struct method *m, slot *R, const uint32_t *pc)
+{
+        uint32_t w = pc[0];
+        struct klass *k = R[B].r ? pool_type(m, pc[1], false) : NULL;
+
+        if (R[B].r && !k)
+                return CLASS_error_link;
+        R[A].bits = R[B].r && class_is(obj_class(R[B].r), k);
+        return 0;
+}
+
+static uint32_t do_new(const struct method *m, slot *R, uint32_t w)
+{
+        const struct klass *k = (const struct klass *)m->constants[w >> 16].bits;
+        struct obj *o = heap_alloc(k->index, k->size, 0);
+
+        if (__builtin_expect(!o, 0))
+                return CLASS_error_memory;
+        R[A].r = o;
+        return 0;
+}
+
+static uint32_t do_array(const struct method *m, slot *R, const uint32_t *pc)
+{
+        uint32_t w = pc[0];
+        struct klass *k = pool_type(m, pc[1], true);
+        struct array *a;
+
+        if (!k)
+                return CLASS_error_link;
+        if (R[B].i < 0)
+                ERROR(CLASS_error_bounds, "an array of %d elements", R[B].i);
+        a = array_new(k, R[B].i);
+        if (!a)
+                return CLASS_error_memory;
+        R[A].r = &a->o;
+        return 0;
+}
+
+static uint32_t do_load(slot *R, uint32_t w)
+{
+        slot v;
+        uint32_t error = load_element(R[B].r, R[C].i, pvm_op_info[w & 0xff].a, &v);
+
+        if (!error)
+                R[A] = v;
+        return error;
+}
+
+static uint32_t do_store(slot *R, uint32_t w)
+{
+        return store_element(R[B].r, R[C].i, pvm_op_info[w & 0xff].a, R[A]);
+}
+
+static uint32_t do_byte(slot *R, uint32_t w)
+{
+        uint32_t len;
+        uint8_t *p;
+
+        if (!R[B].r)
+                ERROR(CLASS_error_reference, "a byte of null");
+        p = bytes_of(R[B].r, &len);
+        if (!p || ((w & 0xff) == PVM_STB && R[B].r->class != CLASS_binary))
+                ERROR(CLASS_error_cast, "%s is not a binary", obj_class(R[B].r)->name->text);
+        if ((uint32_t)R[C].i >= len)
+                ERROR(CLASS_error_bounds, "byte %d of %u", R[C].i, len);
+        if ((w & 0xff) == PVM_LDB) {
+                R[A].bits = p[R[C].i];
+                return 0;
+        }
+        if (R[B].r->info & OBJ_IMMUTABLE)
+                ERROR(CLASS_error_state, "the binary must not be changed");
+        p[R[C].i] = (uint8_t)R[A].i;
+        return 0;
+}
+
+/* GETF and SETF; the instruction learns the class. */
+static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
+{
+        uint32_t w = *pc, at = (uint32_t)(pc - m->code);
+        const struct field *d = pool_field(m, file_code(m)[at + 1], false);
+        struct obj *o = R[B].r;
+        bool set = (file_code(m)[at] & 0xff) == PVM_SETF, wide;
+        int32_t *p;
+
+        if (!d)
+                return CLASS_error_link;
+        if (!o)
+                ERROR(CLASS_error_reference, "field %s of null", d->name->text);
+        if (!class_is(obj_class(o), d->class))
+                ERROR(CLASS_error_cast, "field %s: %s is not %s", d->name->text, obj_class(o)->name->text,
+                      d->class->name->text);
+        if (set && o->info & OBJ_IMMUTABLE)
+                ERROR(CLASS_error_state, "field %s: the object must not be changed", d->name->text);
+        wide = d->machine != 'I' && d->machine != 'F';
+        p = (int32_t *)((char *)o + d->offset);
+        if (d->offset / 4 <= 255) {
+                uint32_t *code = (uint32_t *)pc;
+
+                code[1] = o->class;
+                code[0] = (set    ? wide ? Q_SETF_64 : Q_SETF_32
+                           : wide ? Q_GETF_64
+                                  : Q_GETF_32) |
+                          (w & 0xffff00) | d->offset / 4 << 24;
+        }
+        if (set) {
+                if (wide)
+                        *(slot *)p = R[A];
+                else
+                        *p = R[A].i;
+        } else {
+                if (wide)
+                        R[A] = *(slot *)p;
+                else
+                        R[A].bits = (uint32_t)*p;
+        }
+        return 0;
+}
+
+uint32_t interp_step(struct method *m, slot *R, const uint32_t *pc)
+{
+        uint32_t w = *pc;
+
+        /* What the interpreter has learnt does not matter here. */
+        switch (file_code(m)[pc - m->code] & 0xff) {
+        case PVM_REM_F:
+                R[A].bits = (slot){.f = (float)fmod_exact((double)R[B].f, (double)R[C].f)}.bits & 0xffffffffu;
+                return 0;
+        case PVM_REM_D:
+                R[A].d = fmod_exact(R[B].d, R[C].d);
+                return 0;
+        case PVM_VLT:
+        case PVM_VLE:
+                return do_order(R, w);
+        case PVM_VEQ: {
+                bool known, equal = value_equal(R[B].r, R[C].r, &known);
+
+                if (known)
+                        R[A].bits = equal;
+                return !known;
+        }
+        case PVM_BOX:
+                return do_box(m, R, w);
+        case PVM_UNBOX:
+                return do_unbox(m, R, w);
+        case PVM_TOSTR:
+                return has_text(m, R, w) ? do_text(m, R, w) : 1;
+        case PVM_CONCAT:
+                return do_concat(m, R, pc);
+        case PVM_CAST:
+                return do_cast(m, R, pc);
+        case PVM_INSTOF:
+                return do_instance(m, R, pc);
+        case PVM_NEW:
+                return do_new(m, R, w);
+        case PVM_NEWARR:
+                return do_array(m, R, pc);
+        case PVM_LDB:
+        case PVM_STB:
+                return do_byte(R, w);
+        case PVM_GETF:
+        case PVM_SETF:
+                return do_field(m, R, pc);
+        case PVM_LDK: {
+                struct klass *named = pool_class(m, w >> 16);
+
+                if (!named)
+                        return CLASS_error_link;
+                R[A].r = &named->object->o;
+                return 0;
+        }
+        case PVM_ALD_I:
+        case PVM_ALD_L:
+        case PVM_ALD_F:
+        case PVM_ALD_D:
+        case PVM_ALD_R:
+                return do_load(R, w);
+        case PVM_AST_I:
+        case PVM_AST_L:
+        case PVM_AST_F:
+        case PVM_AST_D:
+        case PVM_AST_R:
+                return do_store(R, w);
+        default:
+                return 1;
+        }
+}
+
+/* What a call by CALLV or CALLC runs; NULL, class_error: nothing that fits. */
+static struct method *find_target(const struct site *s, const struct klass *k, bool virtual)
+{
+        struct method *target = s->ref;
+
+        if (virtual && target->vindex >= 0)
+                target = s->ref->class->flags & PVM_CLASS_INTERFACE ? class_virtual(k, s->ref->name, s->ref->params)
+                                                                    : k->vtable[s->ref->vindex];
+        if (target && !(target->flags & PVM_ABSTRACT) && target->result == s->ref->result)
+                return target;
+        explain("%s: no method %s%s", k->name->text, s->ref->name->text, s->ref->desc->text);
+        return NULL;
+}
+
+struct method *interp_find(const struct site *site, const struct obj *o, uint32_t virtual)
+{
+        static struct {
+                const struct method *ref;
+                uint32_t class, virtual;
+                struct method *target;
+        } known[256], *k;
+
+        k = &known[((uint64_t)site->ref / 32 + o->class * 31ul) % 256];
+        if (k->ref != site->ref || k->class != o->class || k->virtual != virtual) {
+                const struct klass *class = obj_class(o);
+                struct method *target = class_is(class, site->ref->class) ? find_target(site, class, virtual) : NULL;
+
+                if (!target || !target->code)
+                        return NULL;
+                k->ref = site->ref;
+                k->class = o->class;
+                k->virtual = virtual;
+                k->target = target;
+        }
+        if (!k->target->native_code)
+                k->target->native_code = jit_address(jit_stubs.call);
+        return k->target;
+}
+
+/* ---- compiled code ---- */
+
+#define MAX_COMPILATIONS 100u
+
+/* So much has been done in the method: it is compiled, if that is enough now. */
+static void warm(struct method *m, uint32_t calls)
+{
+        if (m->compiled || pvm_compile == PVM_COMPILE_NEVER)
+                return;
+        m->heat += calls;
+        if (m->heat < (pvm_compile == PVM_COMPILE_ALWAYS ? 1 : HOT) || m->compilations >= MAX_COMPILATIONS)
+                return;
+        m->compilations++;
+        m->heat = HOT;
+        if (!jit_compile(m))
+                m->compilations = MAX_COMPILATIONS;
+}
+
+/* The interpreter had to do an instruction. If that taught it something, the method is compiled again, in time. */
+static void exited(struct method *m)
+{
+        if (!m->compiled || !m->compiled->learning)
+                return;
+        if (++m->compiled->exits < (pvm_compile == PVM_COMPILE_ALWAYS ? 1 : 2))
+                return;
+        jit_drop_method(m);
+        m->heat = pvm_compile == PVM_COMPILE_ALWAYS ? 0 : HOT / 2;
+}
+
+static void maybe_drop(void)
+{
+        static uint32_t random = 1;
+
+        random = random * 1103515245 + 12345;
+        if ((random >> 16) % pvm_drop_code == 0)
+                jit_drop();
+}
+
 /* ---- the loop ---- */
 
 /* Kinds of errors raised in the loop. */
@@ -656,9 +1035,6 @@ static bool can_be_made(const struct klass *k)
                 error = (class);                                                                                       \
                 goto failed;                                                                                           \
         } while (0)
-#define A            (w >> 8 & 0xff)
-#define B            (w >> 16 & 0xff)
-#define C            (w >> 24)
 #define SETI(reg, v) (R[reg].bits = (uint32_t)(v))
 #define SETF(reg, v) (R[reg].bits = (slot){.f = (v)}.bits & 0xffffffffu)
 #define NEXT(words)                                                                                                    \
@@ -805,6 +1181,7 @@ enum run_end interp_run(struct thread *t)
         struct obj *thrown;
         bool overflow;
         struct call c = {.thread = t};
+        enum jit_end ended;
 
         m = method_by_id(f->method);
         for (g = f->prev; g; g = g->prev)
@@ -815,7 +1192,55 @@ enum run_end interp_run(struct thread *t)
                 goto native_again;
         }
         pc = m->code + f->pc;
+        pvm_hot = pvm_compile == PVM_COMPILE_ALWAYS ? 1 : HOT;
+        if (pvm_compile != PVM_COMPILE_NEVER) {
+                /* What is at it when its turn is over has loops that are worth it. */
+                if (pvm_drop_code)
+                        maybe_drop();
+                warm(m, WARM_TURN);
+                if (m->compiled)
+                        goto resume;
+        }
         NEXT(0);
+
+        /*
+         * Compiled code goes on at pc of the frame on top, if it can; if not, at the next turn of a loop that it knows.
+         */
+resume:
+        for (;;) {
+                uint32_t entry = jit_entry(m, (uint32_t)(pc - m->code));
+
+                if (!entry) {
+                        if (m->compiled)
+                                __atomic_fetch_or(&pvm_poll, POLL_COMPILED, __ATOMIC_RELAXED);
+                        NEXT(0);
+                }
+                ended = jit_run(t, f, entry);
+                ENTER(jit.top);
+                t->top = f;
+                switch (ended) {
+                case JIT_YIELD:
+                        if (pvm_poll & ~POLL_COMPILED)
+                                return RUN_YIELD;
+                        __atomic_fetch_and(&pvm_poll, ~POLL_COMPILED, __ATOMIC_RELAXED);
+                        continue;
+                case JIT_EXIT:
+                        exited(m);
+                        __atomic_fetch_or(&pvm_poll, POLL_COMPILED, __ATOMIC_RELAXED);
+                        NEXT(0);
+                case JIT_CALL:
+                        for (unsigned i = m->nargs; i < m->nregs; i++)
+                                R[i].bits = 0;
+                        warm(m, 1);
+                        if (!m->compiled)
+                                NEXT(0);
+                        continue;
+                case JIT_RETURN:
+                        if (!m->compiled)
+                                NEXT(0);
+                        continue;
+                }
+        }
 
 op_NOP:
         NEXT(1);
@@ -951,19 +1376,11 @@ op_VEQ : {
         goto invoke;
 }
 op_VLT:
-op_VLE : {
-        bool unordered;
-        int d;
-
-        if (!R[B].r || !R[C].r)
-                FAIL_TEXT(CLASS_error_reference, "null is compared");
-        d = value_compare(R[B].r, R[C].r, &unordered);
-        if (d == -2)
-                FAIL_TEXT(CLASS_error_cast, "%s and %s have no order", obj_class(R[B].r)->name->text,
-                          obj_class(R[C].r)->name->text);
-        SETI(A, !unordered && (d < 0 || (d == 0 && (w & 0xff) == PVM_VLE)));
+op_VLE:
+        error = do_order(R, w);
+        if (error)
+                goto failed;
         NEXT(1);
-}
 op_TSWITCH : {
         uint32_t at = (uint32_t)R[A].i - pc[1];
 
@@ -983,74 +1400,40 @@ op_LSWITCH : {
         }
         JUMP(low < pc[1] && (int32_t)pc[3 + 2 * low] == key ? pc[4 + 2 * low] : pc[2]);
 }
-op_BOX : {
-        struct obj *o;
-
+op_BOX:
         if (m->types[B] == 'R') {
                 R[A] = R[B];
                 NEXT(1);
         }
-        o = box(m->types[B], R[B]);
-        if (!o)
-                FAIL(CLASS_error_memory);
-        R[A].r = o;
-        NEXT(1);
-}
-op_UNBOX : {
-        slot v;
-
-        if (!R[B].r)
-                FAIL_TEXT(CLASS_error_reference, "null is no number");
-        if (!unbox(R[B].r, m->types[A], &v))
-                FAIL_TEXT(CLASS_error_cast, "%s is not %s", obj_class(R[B].r)->name->text,
-                          m->types[A] == 'I'   ? "int"
-                          : m->types[A] == 'L' ? "long"
-                          : m->types[A] == 'F' ? "float"
-                                               : "double");
-        R[A] = v;
-        NEXT(1);
-}
-op_TOSTR : {
-        struct string *s;
-        char type = m->types[B];
-        slot v = R[B];
-
-        if (type == 'R') {
-                if (!v.r || v.r->class == CLASS_string) {
-                        R[A] = v;
-                        NEXT(1);
-                }
-                if (!is_number(v.r)) {
-                        target = obj_class(v.r)->vtable[object_toString->vindex];
-                        arg[0] = v;
-                        nargs = 1;
-                        flags = FRAME_TEXT;
-                        dest = A;
-                        at = pc;
-                        pc += 1;
-                        goto invoke;
-                }
-                type = v.r->class == CLASS_int     ? 'I'
-                       : v.r->class == CLASS_long  ? 'L'
-                       : v.r->class == CLASS_float ? 'F'
-                                                   : 'D';
-                unbox(v.r, type, &v);
-        }
-        s = string_of_number(type, v);
-        if (!s)
-                FAIL(CLASS_error_memory);
-        R[A].r = &s->o;
-        NEXT(1);
-}
-op_CONCAT : {
-        struct string *s;
-
-        error = concat(m, R, pc + 1, B, &s);
+        error = do_box(m, R, w);
         if (error)
                 goto failed;
-        R[A].r = &s->o;
+        NEXT(1);
+op_UNBOX:
+        error = do_unbox(m, R, w);
+        if (error)
+                goto failed;
+        NEXT(1);
+op_TOSTR:
+        if (!has_text(m, R, w)) {
+                target = obj_class(R[B].r)->vtable[object_toString->vindex];
+                arg[0] = R[B];
+                nargs = 1;
+                flags = FRAME_TEXT;
+                dest = A;
+                at = pc;
+                pc += 1;
+                goto invoke;
+        }
+        error = do_text(m, R, w);
+        if (error)
+                goto failed;
+        NEXT(1);
+op_CONCAT:
+        error = do_concat(m, R, pc);
+        if (error)
+                goto failed;
         NEXT(1 + (B + 3) / 4);
-}
 op_NEW : {
         struct klass *k = pool_class(m, w >> 16);
 
@@ -1062,15 +1445,11 @@ op_NEW : {
         m->constants[w >> 16].bits = (uint64_t)k;
         *(uint32_t *)pc = (w & ~0xffu) | Q_NEW;
 }
-op_Q_NEW : {
-        const struct klass *k = (const struct klass *)m->constants[w >> 16].bits;
-        struct obj *o = heap_alloc(k->index, k->size, 0);
-
-        if (__builtin_expect(!o, 0))
-                FAIL(CLASS_error_memory);
-        R[A].r = o;
+op_Q_NEW:
+        error = do_new(m, R, w);
+        if (error)
+                goto failed;
         NEXT(1);
-}
 op_NEWD : {
         struct klass *k;
         struct obj *o;
@@ -1090,24 +1469,15 @@ op_NEWD : {
         NEXT(1);
 }
 op_CAST:
-        if (R[B].r) {
-                struct klass *k = pool_type(m, pc[1], false);
-
-                if (!k)
-                        FAIL(CLASS_error_link);
-                if (!class_is(obj_class(R[B].r), k))
-                        FAIL_TEXT(CLASS_error_cast, "%s is not %s", obj_class(R[B].r)->name->text, k->name->text);
-        }
-        R[A] = R[B];
+        error = do_cast(m, R, pc);
+        if (error)
+                goto failed;
         NEXT(2);
-op_INSTOF : {
-        struct klass *k = R[B].r ? pool_type(m, pc[1], false) : NULL;
-
-        if (R[B].r && !k)
-                FAIL(CLASS_error_link);
-        SETI(A, R[B].r && class_is(obj_class(R[B].r), k));
+op_INSTOF:
+        error = do_instance(m, R, pc);
+        if (error)
+                goto failed;
         NEXT(2);
-}
 op_CASTD:
 op_INSTOFD : {
         struct klass *k;
@@ -1160,46 +1530,11 @@ op_Q_SETF_64 : {
         NEXT(2);
 }
 op_GETF:
-op_SETF : {
-        uint32_t at = (uint32_t)(pc - m->code);
-        const struct field *d = pool_field(m, file_code(m)[at + 1], false);
-        struct obj *o = R[B].r;
-        bool set = (file_code(m)[at] & 0xff) == PVM_SETF, wide;
-        int32_t *p;
-
-        if (!d)
-                FAIL(CLASS_error_link);
-        if (!o)
-                FAIL_TEXT(CLASS_error_reference, "field %s of null", d->name->text);
-        if (!class_is(obj_class(o), d->class))
-                FAIL_TEXT(CLASS_error_cast, "field %s: %s is not %s", d->name->text, obj_class(o)->name->text,
-                          d->class->name->text);
-        if (set && o->info & OBJ_IMMUTABLE)
-                FAIL_TEXT(CLASS_error_state, "field %s: the object must not be changed", d->name->text);
-        wide = d->machine != 'I' && d->machine != 'F';
-        p = (int32_t *)((char *)o + d->offset);
-        if (d->offset / 4 <= 255) {
-                uint32_t *code = (uint32_t *)pc;
-
-                code[1] = o->class;
-                code[0] = (set    ? wide ? Q_SETF_64 : Q_SETF_32
-                           : wide ? Q_GETF_64
-                                  : Q_GETF_32) |
-                          (w & 0xffff00) | d->offset / 4 << 24;
-        }
-        if (set) {
-                if (wide)
-                        *(slot *)p = R[A];
-                else
-                        *p = R[A].i;
-        } else {
-                if (wide)
-                        R[A] = *(slot *)p;
-                else
-                        SETI(A, *p);
-        }
+op_SETF:
+        error = do_field(m, R, pc);
+        if (error)
+                goto failed;
         NEXT(2);
-}
 op_GETS:
 op_SETS : {
         const struct field *d = pool_field(m, w >> 16, true);
@@ -1218,20 +1553,11 @@ op_Q_GETS:
 op_Q_SETS:
         *((const struct field *)m->constants[w >> 16].bits)->address = R[A];
         NEXT(1);
-op_NEWARR : {
-        struct klass *k = pool_type(m, pc[1], true);
-        struct array *a;
-
-        if (!k)
-                FAIL(CLASS_error_link);
-        if (R[B].i < 0)
-                FAIL_TEXT(CLASS_error_bounds, "an array of %d elements", R[B].i);
-        a = array_new(k, R[B].i);
-        if (!a)
-                FAIL(CLASS_error_memory);
-        R[A].r = &a->o;
+op_NEWARR:
+        error = do_array(m, R, pc);
+        if (error)
+                goto failed;
         NEXT(2);
-}
 op_LEN:
         if (!R[B].r)
                 FAIL_TEXT(CLASS_error_reference, "length of null");
@@ -1246,41 +1572,22 @@ op_LEN:
         CASE_ARRAY(D, ARRAY_D, SETD, d)
         CASE_ARRAY(R, ARRAY_R, SETR, r)
 
-array_load : {
-        slot v;
-
-        error = load_element(R[B].r, R[C].i, pvm_op_info[w & 0xff].a, &v);
+array_load:
+        error = do_load(R, w);
         if (error)
                 goto failed;
-        R[A] = v;
         NEXT(1);
-}
 array_store:
-        error = store_element(R[B].r, R[C].i, pvm_op_info[w & 0xff].a, R[A]);
+        error = do_store(R, w);
         if (error)
                 goto failed;
         NEXT(1);
 op_LDB:
-op_STB : {
-        uint32_t len;
-        uint8_t *p;
-
-        if (!R[B].r)
-                FAIL_TEXT(CLASS_error_reference, "a byte of null");
-        p = bytes_of(R[B].r, &len);
-        if (!p || ((w & 0xff) == PVM_STB && R[B].r->class != CLASS_binary))
-                FAIL_TEXT(CLASS_error_cast, "%s is not a binary", obj_class(R[B].r)->name->text);
-        if ((uint32_t)R[C].i >= len)
-                FAIL_TEXT(CLASS_error_bounds, "byte %d of %u", R[C].i, len);
-        if ((w & 0xff) == PVM_LDB) {
-                SETI(A, p[R[C].i]);
-        } else {
-                if (R[B].r->info & OBJ_IMMUTABLE)
-                        FAIL_TEXT(CLASS_error_state, "the binary must not be changed");
-                p[R[C].i] = (uint8_t)R[A].i;
-        }
+op_STB:
+        error = do_byte(R, w);
+        if (error)
+                goto failed;
         NEXT(1);
-}
 
         /* ---- calls ---- */
 op_CALLV:
@@ -1317,13 +1624,9 @@ op_Q_CALLC : {
         if (!class_is(k, s->ref->class))
                 FAIL_TEXT(CLASS_error_cast, "method %s: %s is not %s", s->ref->name->text, k->name->text,
                           s->ref->class->name->text);
-        target = s->ref;
-        if ((w & 0xff) == Q_CALLV && target->vindex >= 0)
-                target = s->ref->class->flags & PVM_CLASS_INTERFACE ? class_virtual(k, s->ref->name, s->ref->params)
-                                                                    : k->vtable[s->ref->vindex];
-        if (!target || target->flags & PVM_ABSTRACT || target->result != s->ref->result)
-                FAIL_TEXT(CLASS_error_link, "%s: no method %s%s", k->name->text, s->ref->name->text,
-                          s->ref->desc->text);
+        target = find_target(s, k, (w & 0xff) == Q_CALLV);
+        if (!target)
+                FAIL(CLASS_error_link);
         s->class = o->class;
         s->target = target;
         goto call;
@@ -1356,6 +1659,10 @@ call:
                 m = target;
                 R = f->r;
                 pc = m->code;
+                if (m->heat < pvm_hot && ++m->heat == pvm_hot)
+                        warm(m, 0);
+                if (m->compiled && !pvm_poll)
+                        goto resume;
                 JUMP(0);
         }
         nargs = B;
@@ -1434,6 +1741,10 @@ invoke:
                 m = target;
                 R = f->r;
                 pc = m->code;
+                if (m->heat < pvm_hot && ++m->heat == pvm_hot)
+                        warm(m, 0);
+                if (m->compiled && !pvm_poll)
+                        goto resume;
                 JUMP(0);
         }
         if (!target->native) {
@@ -1560,6 +1871,8 @@ op_RET : {
         if (__builtin_expect(!m->code, 0))
                 goto native_again;
         pc = m->code + f->pc;
+        if (m->compiled)
+                goto resume;
         NEXT(0);
 }
 op_RETN:
@@ -1597,6 +1910,8 @@ native_done:
         if (!m->code)
                 goto native_again;
         pc = m->code + f->pc;
+        if (m->compiled)
+                goto resume;
         NEXT(0);
 
         /* Runs `target`, a class's .static, and then this instruction again. */
@@ -1679,6 +1994,15 @@ unwind:
         }
 
 yield:
+        if (pvm_poll == POLL_COMPILED) {
+                /* It is for us alone: back to compiled code. */
+                if (m->compiled && !jit_entry(m, (uint32_t)(pc - m->code)))
+                        NEXT(0);
+                __atomic_fetch_and(&pvm_poll, ~POLL_COMPILED, __ATOMIC_RELAXED);
+                if (m->compiled)
+                        goto resume;
+                NEXT(0);
+        }
         f->pc = (uint32_t)(pc - m->code);
         t->top = f;
         return RUN_YIELD;

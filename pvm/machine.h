@@ -259,6 +259,11 @@ struct method {
         struct klass **params_classes; /* see class_params */
         slot *constants;               /* its class's */
         struct site *sites;            /* its class's */
+        /* jit/ */
+        void *native_code;         /* where compiled code calls it; NULL: nobody does yet */
+        struct jit_code *compiled; /* NULL: not compiled */
+        uint32_t heat;             /* counts calls and turns, till it is compiled */
+        uint32_t compilations;
 };
 
 /* What a call site has learnt. Three loads for a call: this, the class of the receiver, the method. */

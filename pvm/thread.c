@@ -7,6 +7,7 @@
  */
 #include "pvm/machine.h"
 #include "pvm/inspect.h"
+#include "pvm/jit/jit.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
@@ -474,6 +475,7 @@ int pvm_create(const struct pvm_limits *limits, char *why, size_t why_len)
         struct error *e;
 
         pvm_limits = *limits;
+        jit_create();
         if (heap_create() || class_create()) {
                 say(why, why_len, "no memory for an empty heap");
                 return -ENOMEM;
@@ -499,6 +501,7 @@ int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len)
         int e;
 
         pvm_limits = *limits;
+        jit_create();
         if (root()->magic != ROOT_MAGIC || root()->version != 1) {
                 say(why, why_len, "not the heap of an object machine, or of another version");
                 return -EINVAL;
@@ -589,6 +592,8 @@ bool pvm_call(const char *path, const char *method, const char *const *arguments
 
 void pvm_forget(void)
 {
+        jit_drop();
+        jit_destroy();
         class_forget();
         heap_forget();
 }

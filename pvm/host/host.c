@@ -178,6 +178,29 @@ static void safepoint(void)
         heap_store_snapshot(now, false);
 }
 
+static void *code_memory(size_t len)
+{
+        void *p = mmap(NULL, len, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        return p == MAP_FAILED ? NULL : p;
+}
+
+static int code_write(void *at, const void *from, size_t len)
+{
+        char *page = (char *)((uint64_t)at & ~4095ul);
+        size_t bytes = (size_t)((char *)at + len - page);
+
+        if (mprotect(page, bytes, PROT_READ | PROT_WRITE))
+                return -errno;
+        memcpy(at, from, len);
+        return mprotect(page, bytes, PROT_READ | PROT_EXEC) ? -errno : 0;
+}
+
+static void code_free(void *start, size_t len)
+{
+        munmap(start, len);
+}
+
 static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)
 {
         va_list ap;
@@ -213,6 +236,9 @@ static const struct pvm_host host = {
         .safepoint = safepoint,
         .call_text = monitor_call_text,
         .call_ended = monitor_call_ended,
+        .code_memory = code_memory,
+        .code_write = code_write,
+        .code_free = code_free,
         .log = host_log,
         .panic = host_panic,
 };

@@ -1,7 +1,7 @@
 /*
  * main.c - the machine as a command.
  *
- *   pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]
+ *   pvm run [--store FILE] [--heap MB] [--stack KB] [--interpreter | --compile=always] [-L DIR]... .class.name [ARGUMENT...]
  *                           classes are looked for in the folders named, without one in the present folder; then, on the system, in its library
  *   pvm ps|ls|inspect|call|load|gc|stat|stop ...     running programs (monitor.h)
  *   pvm dis FILE            a class file as text
@@ -19,7 +19,8 @@
 static int usage(void)
 {
         fprintf(stderr,
-                "usage: pvm run [--store FILE] [--heap MB] [--stack KB] [-L DIR]... .class.name [ARGUMENT...]\n"
+                "usage: pvm run [--store FILE] [--heap MB] [--stack KB] [--interpreter | --compile=always]\n"
+                "               [-L DIR]... .class.name [ARGUMENT...]\n"
                 "       pvm ps [PID]             running programs and their threads\n"
                 "       pvm ls [PID[/PATH]]      what is in a program: threads, classes, objects, and what is "
                 "in those\n"
@@ -65,6 +66,10 @@ static int run(int argc, char **argv)
         int i, state;
 
         for (i = 0; i < argc && argv[i][0] == '-'; i += 2) {
+                if (!strcmp(argv[i], "--interpreter") || !strcmp(argv[i], "--compile=always")) {
+                        pvm_compile = argv[i--][2] == 'i' ? PVM_COMPILE_NEVER : PVM_COMPILE_ALWAYS;
+                        continue;
+                }
                 if (i + 1 == argc)
                         return usage();
                 if (!strcmp(argv[i], "-L")) {
@@ -120,6 +125,8 @@ static int run(int argc, char **argv)
                 pvm_stats(&s);
                 fprintf(stderr, "%lu collections, %lu blocks, %lu bytes allocated, %lu live\n", s.collections, s.blocks,
                         s.allocated, s.live);
+                fprintf(stderr, "%lu methods compiled, %lu words to %lu bytes in %lu us\n", s.compiled,
+                        s.compiled_words, s.code_bytes, s.compile_ns / 1000);
         }
         pvm_forget();
         hosted_pvm_close();

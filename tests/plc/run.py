@@ -73,8 +73,17 @@ def execute(sources, name, out, options=(), arguments=()):
     status, _, messages = run([PVM, "check", *files])
     if status:
         return f"  the verifier: {messages}", ""
-    status, text, messages = run([PVM, "run", "-L", out, "-L", LIB, name, *arguments])
-    return (f"  status {status}: {messages}" if status else ""), text
+    return machine(["-L", out, "-L", LIB, name, *arguments])
+
+
+def machine(words, stdin=None, timeout=300):
+    """Runs it as it is, and compiled to machine code before it has run once: (what is wrong, output)."""
+    status, text, messages = run([PVM, "run", *words], stdin=stdin, timeout=timeout)
+    if status:
+        return f"  status {status}: {text[-300:]}{messages}", text
+    status, compiled, messages = run([PVM, "run", "--compile=always", *words], stdin=stdin, timeout=timeout)
+    wrong = differ(text, compiled)
+    return (f"  compiled: status {status}: {messages}{wrong}" if status or wrong else ""), text
 
 
 def part_run():
@@ -136,8 +145,8 @@ def part_lib():
             return
         for path in sources:
             name = os.path.basename(path)[:-3]
-            status, text, messages = run([PVM, "run", "-L", out, "-L", LIB, f".test.lib.{name}"])
-            report(f"plc lib {name}", f"  status {status}: {text[-300:]}{messages}" if status or not text.startswith("ok ") else "")
+            wrong, text = machine(["-L", out, "-L", LIB, f".test.lib.{name}"])
+            report(f"plc lib {name}", wrong or ("" if text.startswith("ok ") else f"  {text[-300:]}"))
 
 
 PROGRAMS = {    # class and arguments
@@ -160,8 +169,8 @@ def part_programs():
             if os.path.exists(path + ".in"):
                 with open(path + ".in", encoding="utf-8") as f:
                     typed = f.read()
-            status, text, messages = run([PVM, "run", "-L", out, "-L", LIB, *words], stdin=typed, timeout=120)
-            report(f"plc programs {name}", f"  status {status}: {messages}" if status else golden(path + ".out", text))
+            wrong, text = machine(["-L", out, "-L", LIB, *words], stdin=typed, timeout=120)
+            report(f"plc programs {name}", wrong or golden(path + ".out", text))
 
 
 def part_loading():

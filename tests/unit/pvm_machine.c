@@ -1,6 +1,7 @@
 /*
  * pvm_machine.c - the object machine with programs of the test assembler (tests/pvm/programs): what they print, how they end, and that the heap is whole
- * afterwards. Each program runs as it is, and in a hostile machine, with a collection at every safepoint.
+ * afterwards. Each program runs as it is and in a hostile machine, with a collection at every safepoint; interpreted, compiled before it has run once, compiled when hot, and with
+ * all compiled code dropped at a third of all turns.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,21 +57,39 @@ static unsigned run_main(void)
         return failures;
 }
 
+static const struct mode {
+        const char *name;
+        bool hostile;
+        enum pvm_compile compile;
+        uint32_t drop;
+} modes[] = {
+        {"interpreted", false, PVM_COMPILE_NEVER, 0},
+        {"interpreted, hostile", true, PVM_COMPILE_NEVER, 0},
+        {"compiled", false, PVM_COMPILE_ALWAYS, 0},
+        {"compiled, hostile", true, PVM_COMPILE_ALWAYS, 0},
+        {"compiled, code is dropped", true, PVM_COMPILE_ALWAYS, 3},
+        {"hot is compiled", false, PVM_COMPILE_HOT, 0},
+};
+
 static void test_program(const char *path)
 {
         static struct program p;
 
         program_read(path, folder, &p);
         limits.heap_bytes = p.heap_bytes;
-        for (unsigned hostile = 0; hostile <= !p.calm; hostile++) {
+        for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
                 unsigned failures;
 
-                pvm_hostile = hostile;
+                if (modes[i].hostile && p.calm)
+                        continue;
+                pvm_hostile = modes[i].hostile;
+                pvm_compile = modes[i].compile;
+                pvm_drop_code = modes[i].drop;
                 failures = run_main();
                 pvm_hostile = false;
                 if (strcmp(output, p.expected) || failures != p.failures)
-                        fail_msg("%s%s: %u failures, printed:\n%s\nexpected %u and:\n%s", path,
-                                 hostile ? ", hostile" : "", failures, output, p.failures, p.expected);
+                        fail_msg("%s, %s: %u failures, printed:\n%s\nexpected %u and:\n%s", path, modes[i].name,
+                                 failures, output, p.failures, p.expected);
         }
 }
 

@@ -1,7 +1,7 @@
 /*
  * pvm_store.c - programs on a store, killed again and again: a snapshot is committed at every safepoint, and after some of them the process ends as if by SIGKILL.
  * The next one goes on from the last commit. What all of them print together is what one undisturbed run prints, but for what came between the last commit and the
- * end: that is printed again.
+ * end: that is printed again. Some lives are interpreted, some compiled.
  */
 #include <glob.h>
 #include <signal.h>
@@ -53,6 +53,7 @@ static void child(void)
         if (r < 0)
                 _exit(4);
         hosted_pvm_folder(folder);
+        pvm_compile = commits_left % 2 ? PVM_COMPILE_ALWAYS : PVM_COMPILE_NEVER;
         hosted_pvm_console = console;
         host = *pvm_host;
         host.safepoint = safepoint;
