@@ -14,6 +14,7 @@
  * have changed. It writes to no object but dead weak references.
  */
 #include "pvm/machine.h"
+#include "pvm/jit/jit.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
@@ -507,6 +508,10 @@ void pvm_stats(struct pvm_stats *s)
 {
         *s = stats;
         s->blocks = root()->blocks_in_use;
+        s->compiled = jit.methods;
+        s->compiled_words = jit.words;
+        s->code_bytes = jit.bytes;
+        s->compile_ns = jit.ns;
 }
 
 /* ---- checking ---- */

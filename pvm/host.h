@@ -98,6 +98,7 @@ bool pvm_heap_check(char *why, size_t why_len);
 struct pvm_stats {
         uint64_t collections, blocks, allocated; /* bytes since the beginning, by runs */
         uint64_t live;                           /* bytes marked by the last collection */
-        uint64_t compiled, compiled_words, code_bytes, compile_ns; /* methods, of how many words of bytecode, to how much code */
+        uint64_t compiled, compiled_words, code_bytes,
+                compile_ns; /* methods, of how many words of bytecode, to how much code */
 };
 void pvm_stats(struct pvm_stats *s);

@@ -960,13 +960,8 @@ static struct method *find_target(const struct site *s, const struct klass *k, b
 
 struct method *interp_find(const struct site *site, const struct obj *o, uint32_t virtual)
 {
-        static struct {
-                const struct method *ref;
-                uint32_t class, virtual;
-                struct method *target;
-        } known[256], *k;
+        struct jit_found *k = &jit.found[((uint64_t)site->ref / 32 + o->class * 31ul) % JIT_FOUND];
 
-        k = &known[((uint64_t)site->ref / 32 + o->class * 31ul) % 256];
         if (k->ref != site->ref || k->class != o->class || k->virtual != virtual) {
                 const struct klass *class = obj_class(o);
                 struct method *target = class_is(class, site->ref->class) ? find_target(site, class, virtual) : NULL;
@@ -1004,9 +999,11 @@ static void warm(struct method *m, uint32_t calls)
 /* The interpreter had to do an instruction. If that taught it something, the method is compiled again, in time. */
 static void exited(struct method *m)
 {
-        if (!m->compiled || !m->compiled->learning)
+        if (!m->compiled)
                 return;
-        if (++m->compiled->exits < (pvm_compile == PVM_COMPILE_ALWAYS ? 1 : 2))
+        m->compiled->exits++;
+        if (m->compiled->exits < (16u << (m->compilations < 16 ? m->compilations : 16)) &&
+            (!m->compiled->learning || (m->compiled->exits < 2 && pvm_compile != PVM_COMPILE_ALWAYS)))
                 return;
         jit_drop_method(m);
         m->heat = pvm_compile == PVM_COMPILE_ALWAYS ? 0 : HOT / 2;
@@ -1627,6 +1624,7 @@ op_Q_CALLC : {
         target = find_target(s, k, (w & 0xff) == Q_CALLV);
         if (!target)
                 FAIL(CLASS_error_link);
+        s->many |= s->class != 0;
         s->class = o->class;
         s->target = target;
         goto call;

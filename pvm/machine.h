@@ -272,6 +272,7 @@ struct site {
         uint32_t pool;  /* or ordinal */
         struct method *target;
         struct method *ref; /* the method named, once it is known */
+        bool many;          /* receivers of several classes were seen */
 };
 
 struct klass {

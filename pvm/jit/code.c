@@ -98,6 +98,7 @@ bool jit_create(void)
 
 void jit_destroy(void)
 {
+        memset(&jit, 0, sizeof(jit));
         if (area)
                 pvm_host->code_free(area, JIT_AREA);
         area = NULL;

@@ -76,7 +76,7 @@ struct comp {
         uint32_t *label; /* of instructions: where in x */
         struct {
                 uint32_t at, ins;
-        } *jumps;
+        } * jumps;
         uint32_t njumps;
         struct cold *cold;
         uint32_t ncold, cold_cap;
@@ -265,8 +265,8 @@ static bool callable(const struct ins *call)
  * The body of the method that a call runs, in its place: value numbers of its registers are new ones, but arguments that it never writes are the caller's. `map`
  * are the caller's registers. False: not done, nothing has changed.
  */
-static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *map, unsigned depth, const struct ins *outer,
-                        bool *stored)
+static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *map, unsigned depth,
+                        const struct ins *outer, bool *stored)
 {
         const struct site *s = &call->m->sites[call->w[1]];
         struct method *t = s->target;
@@ -277,7 +277,7 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
         bool had = *stored;
         struct ins *i;
 
-        if (!c->may_inline || depth > MAX_DEPTH || !callable(call) || t->ncode > 2 * MAX_INLINE ||
+        if (!c->may_inline || depth > MAX_DEPTH || !callable(call) || s->many || t->ncode > 2 * MAX_INLINE ||
             t->file->nhandlers || before + t->nregs > MAX_VALUES || before + t->nregs > c->m->nregs + 200u)
                 return false;
         file = file_code(t);
@@ -340,7 +340,11 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
                         return i != NULL;
                 }
                 if (op == PVM_CALLV || op == PVM_CALLC) {
-                        struct ins inner = {.op = (uint8_t)op, .a = (uint16_t)(w >> 8 & 0xff), .m = t, .w = t->code + pc, .file = file + pc};
+                        struct ins inner = {.op = (uint8_t)op,
+                                            .a = (uint16_t)(w >> 8 & 0xff),
+                                            .m = t,
+                                            .w = t->code + pc,
+                                            .file = file + pc};
 
                         if (inline_call(c, &inner, mine, depth + 1, outer, stored))
                                 continue;
@@ -423,7 +427,8 @@ static void find_loops(struct comp *c)
         const struct pvm_file_handler *h = (const void *)(c->m->class->file.data + c->m->file->handlers);
         uint32_t depth, root = 0;
 
-        for (unsigned k = 0; path && state && k <= c->m->file->nhandlers; root = k < c->m->file->nhandlers ? c->at_pc[h[k].target] : 0, k++) {
+        for (unsigned k = 0; path && state && k <= c->m->file->nhandlers;
+             root = k < c->m->file->nhandlers ? c->at_pc[h[k].target] : 0, k++) {
                 if (state[root] != NEW)
                         continue;
                 depth = 0;
@@ -1211,7 +1216,7 @@ static void field_access(struct comp *c, const struct ins *i)
         unsigned v;
 
         if (!(i->b == 0 && is_self(c, f)) && !(fact->class && class_is(classes[fact->class], f->class))) {
-                x_mi(&c->x, 7, false, o, 0, (int32_t)class);
+                x_mi(&c->x, 7, false, o, 0, (int32_t) class);
                 step = step_if(c, CC_NE);
                 /* The way back from interp_step teaches nothing. */
                 if (step == NONE)
@@ -1285,17 +1290,23 @@ static void element(struct comp *c, const struct ins *i)
         } else {
                 step = (uint32_t)(cold(c, COLD_STEP) - c->cold);
         }
-        x_rm(&c->x, X_LOAD, true, RCX, o, (int32_t)__builtin_offsetof(struct array, store));
-        x_rm(&c->x, X_CMP, false, at, RCX, (int32_t)__builtin_offsetof(struct store, len));
+        x_rm(&c->x, X_LOAD, true, RCX, o, (int32_t) __builtin_offsetof(struct array, store));
+        x_rm(&c->x, X_CMP, false, at, RCX, (int32_t) __builtin_offsetof(struct store, len));
         step_too(c, step, CC_AE);
         if (put) {
                 v = get(c, i->a, is_float(t) ? X0 : RDX);
-                x_rmx(&c->x, t == 'F' ? X_STSS : t == 'D' ? X_STSD : X_STORE, wide && t != 'D', v, RCX, at,
-                      wide ? 3 : 2, __builtin_offsetof(struct store, i));
+                x_rmx(&c->x,
+                      t == 'F'   ? X_STSS
+                      : t == 'D' ? X_STSD
+                                 : X_STORE,
+                      wide && t != 'D', v, RCX, at, wide ? 3 : 2, __builtin_offsetof(struct store, i));
         } else {
                 v = want(c, i->a);
-                x_rmx(&c->x, t == 'F' ? X_MOVSS : t == 'D' ? X_MOVSD : X_LOAD, wide && t != 'D', v, RCX, at,
-                      wide ? 3 : 2, __builtin_offsetof(struct store, i));
+                x_rmx(&c->x,
+                      t == 'F'   ? X_MOVSS
+                      : t == 'D' ? X_MOVSD
+                                 : X_LOAD,
+                      wide && t != 'D', v, RCX, at, wide ? 3 : 2, __builtin_offsetof(struct store, i));
                 set(c, i->a, v);
         }
         back(c, step);
@@ -1310,8 +1321,8 @@ static void length(struct comp *c, const struct ins *i)
                 x_u32(&c->x, OBJ_ARRAY);
                 leave_if(c, CC_E);
         }
-        x_rm(&c->x, X_LOAD, true, RCX, o, (int32_t)__builtin_offsetof(struct array, store));
-        x_rm(&c->x, X_LOAD, false, a, RCX, (int32_t)__builtin_offsetof(struct store, len));
+        x_rm(&c->x, X_LOAD, true, RCX, o, (int32_t) __builtin_offsetof(struct array, store));
+        x_rm(&c->x, X_LOAD, false, a, RCX, (int32_t) __builtin_offsetof(struct store, len));
         set(c, i->a, a);
 }
 
@@ -1375,7 +1386,7 @@ static void emit_return(struct comp *c, const struct ins *i)
         } else if (i->op == PVM_RET) {
                 get_into(c, i->a, RAX);
         }
-        x_rm(&c->x, 0x80, false, 7, RBX, (int32_t)__builtin_offsetof(struct frame, flags) - HEADER);
+        x_rm(&c->x, 0x80, false, 7, RBX, (int32_t) __builtin_offsetof(struct frame, flags) - HEADER);
         x_byte(&c->x, 0);
         leave_if(c, CC_NE);
         if (i->op == PVM_RETN)
@@ -1403,7 +1414,7 @@ static void enter(struct comp *c, const struct ins *i, const struct method *targ
         if (target) {
                 x_rm(&c->x, X_LEA, true, RCX, RBX, g + HEADER + (int32_t)(8u * target->nregs));
         } else {
-                x_rm(&c->x, 0x0fb7, false, RDX, RAX, (int32_t)__builtin_offsetof(struct method, nregs));
+                x_rm(&c->x, 0x0fb7, false, RDX, RAX, (int32_t) __builtin_offsetof(struct method, nregs));
                 x_rmx(&c->x, X_LEA, true, RCX, RBX, RDX, 3, HEADER);
                 x_ri(&c->x, 0, true, RCX, g);
         }
@@ -1417,28 +1428,32 @@ static void enter(struct comp *c, const struct ins *i, const struct method *targ
                 char t = c->type[args[a]];
                 unsigned v = get(c, args[a], is_float(t) ? X0 : RCX);
 
-                x_rm(&c->x, t == 'F' ? X_STSS : t == 'D' ? X_STSD : X_STORE, !is_float(t), v, RBX,
-                     g + HEADER + (int32_t)(8 * a));
+                x_rm(&c->x,
+                     t == 'F'   ? X_STSS
+                     : t == 'D' ? X_STSD
+                                : X_STORE,
+                     !is_float(t), v, RBX, g + HEADER + (int32_t)(8 * a));
         }
         x_rm(&c->x, X_LEA, true, RCX, RBX, -HEADER);
-        x_rm(&c->x, X_STORE, true, RCX, RBX, g + (int32_t)__builtin_offsetof(struct frame, prev));
+        x_rm(&c->x, X_STORE, true, RCX, RBX, g + (int32_t) __builtin_offsetof(struct frame, prev));
         if (target) {
-                put32(c, RBX, g + (int32_t)__builtin_offsetof(struct frame, method), target->id);
-                put32(c, RBX, g + (int32_t)__builtin_offsetof(struct frame, dest), i->a | (uint32_t)target->nregs << 16);
+                put32(c, RBX, g + (int32_t) __builtin_offsetof(struct frame, method), target->id);
+                put32(c, RBX, g + (int32_t) __builtin_offsetof(struct frame, dest),
+                      i->a | (uint32_t)target->nregs << 16);
         } else {
-                x_rm(&c->x, X_LOAD, false, RCX, RAX, (int32_t)__builtin_offsetof(struct method, id));
-                x_rm(&c->x, X_STORE, false, RCX, RBX, g + (int32_t)__builtin_offsetof(struct frame, method));
+                x_rm(&c->x, X_LOAD, false, RCX, RAX, (int32_t) __builtin_offsetof(struct method, id));
+                x_rm(&c->x, X_STORE, false, RCX, RBX, g + (int32_t) __builtin_offsetof(struct frame, method));
                 x_shift(&c->x, 4, false, RDX, 16);
                 x_ri(&c->x, 1, false, RDX, (int32_t)i->a);
-                x_rm(&c->x, X_STORE, false, RDX, RBX, g + (int32_t)__builtin_offsetof(struct frame, dest));
+                x_rm(&c->x, X_STORE, false, RDX, RBX, g + (int32_t) __builtin_offsetof(struct frame, dest));
         }
-        put32(c, RBX, g + (int32_t)__builtin_offsetof(struct frame, pc), 0);
-        put32(c, RBX, (int32_t)__builtin_offsetof(struct frame, pc) - HEADER,
+        put32(c, RBX, g + (int32_t) __builtin_offsetof(struct frame, pc), 0);
+        put32(c, RBX, (int32_t) __builtin_offsetof(struct frame, pc) - HEADER,
               i->pc + pvm_op_words(i->file, 0, 2 + PVM_MAX_ARGS));
         x_ri(&c->x, 0, true, RBX, g + HEADER);
         if (target)
                 x_imm(&c->x, RAX, (uint64_t)target);
-        x_rm(&c->x, 0xff, false, 2, RAX, (int32_t)__builtin_offsetof(struct method, native_code));
+        x_rm(&c->x, 0xff, false, 2, RAX, (int32_t) __builtin_offsetof(struct method, native_code));
         x_ri(&c->x, 5, true, RBX, g + HEADER);
 }
 
@@ -1477,8 +1492,6 @@ static void emit_call(struct comp *c, const struct ins *i)
                 set(c, i->a, RAX);
         }
         reload(c, after, NONE, true);
-        for (unsigned v = 0; v < c->nvalues; v++)
-                c->fact[v].writable = false;
 }
 
 static void emit_ins(struct comp *c, struct ins *i)
@@ -1494,9 +1507,9 @@ static void emit_ins(struct comp *c, struct ins *i)
                 struct cold *k = cold(c, COLD_EXIT);
 
                 k->from[k->nfrom++] = x_jmp(&c->x);
-                c->learning |= op == PVM_NEW || op == PVM_GETF || op == PVM_SETF || op == PVM_GETS || op == PVM_SETS ||
-                               ((op == PVM_CALLV || op == PVM_CALLC || op == PVM_CALLS) &&
-                                !i->m->sites[i->w[1]].target);
+                c->learning |=
+                        op == PVM_NEW || op == PVM_GETF || op == PVM_SETF || op == PVM_GETS || op == PVM_SETS ||
+                        ((op == PVM_CALLV || op == PVM_CALLC || op == PVM_CALLS) && !i->m->sites[i->w[1]].target);
                 return;
         }
         if (shape == STEP) {
@@ -1613,8 +1626,9 @@ static void emit_ins(struct comp *c, struct ins *i)
                 break;
         case PVM_LDK:
                 immediate(c, i->a,
-                          c->type[i->a] == 'I' || c->type[i->a] == 'F' ? i->m->constants[i->w[0] >> 16].bits & UINT32_MAX
-                                                                       : i->m->constants[i->w[0] >> 16].bits);
+                          c->type[i->a] == 'I' || c->type[i->a] == 'F'
+                                  ? i->m->constants[i->w[0] >> 16].bits & UINT32_MAX
+                                  : i->m->constants[i->w[0] >> 16].bits);
                 break;
         case PVM_I2L:
                 x_rr(&c->x, X_MOVSXD, true, want(c, i->a), get(c, i->b, RAX));
@@ -1730,7 +1744,7 @@ static void emit_cold(struct comp *c, uint32_t at)
         case COLD_POLL:
                 if (!k.pop)
                         spill(c, dirty, live);
-                put32(c, RBX, (int32_t)__builtin_offsetof(struct frame, pc) - HEADER, i->pc);
+                put32(c, RBX, (int32_t) __builtin_offsetof(struct frame, pc) - HEADER, i->pc);
                 jump_area(c, k.kind == COLD_EXIT ? jit_stubs.exit : jit_stubs.poll);
                 break;
         case COLD_STEP:
@@ -1794,14 +1808,24 @@ static void emit_cold(struct comp *c, uint32_t at)
         }
 }
 
+/*
+ * Where a run may begin: at pc 0, where jumps go, behind what calls. What was found out before is not known there. (Behind an inlined call it is, so the interpreter goes on to the next jump.)
+ */
+static bool is_entry(const struct comp *c, uint32_t n)
+{
+        const struct ins *before = n ? &c->ins[n - 1] : NULL;
+
+        if (!before || c->ins[n].target)
+                return true;
+        return !before->inlined && (shape_of(before) == CALLS || shape_of(before) == LEAVE || before->op == PVM_TOSTR ||
+                                    before->op == PVM_VEQ);
+}
+
 /* A way in: what is alive comes from the frame. */
 static void emit_entry(struct comp *c, uint32_t ins)
 {
         uint32_t pc = c->ins[ins].pc;
 
-        /* Of an inlined call it is the first one. */
-        if (c->code->entry[pc])
-                return;
         c->code->entry[pc] = c->place + c->x.n;
         reload(c, set_of(c, c->live, ins), NONE, true);
         /* Behind the poll: who was sent away by it must get on. */
@@ -1812,7 +1836,7 @@ static void emit(struct comp *c)
 {
         struct method *m = c->m;
         struct cold *k;
-        uint32_t first, start, deep;
+        uint32_t first, deep;
 
         /* By a call: the frame has the arguments; references are null, what is read before it is written is 0. */
         x_ri(&c->x, 5, true, RSP, 8);
@@ -1842,7 +1866,7 @@ static void emit(struct comp *c)
 
                 c->now = n;
                 c->label[n] = c->x.n;
-                if (i->target || n == 0)
+                if (is_entry(c, n))
                         memset(c->fact, 0, sizeof(c->fact));
                 if (i->header) {
                         x_mi(&c->x, 7, false, R15, near((const void *)&pvm_poll), 0);
@@ -1856,17 +1880,9 @@ static void emit(struct comp *c)
                 emit_cold(c, n);
         for (uint32_t n = 0; n < c->njumps && !c->failed; n++)
                 x_land(&c->x, c->jumps[n].at, c->label[c->jumps[n].ins]);
-        start = 0;
-        for (uint32_t n = 0; n < c->n && !c->failed; n++) {
-                struct ins *i = &c->ins[n];
-
-                /* A run begins at pc 0, in loops, behind what the interpreter did, in handlers. */
-                if (n == 0 || i->header || i->target || start)
+        for (uint32_t n = 0; n < c->n && !c->failed; n++)
+                if (is_entry(c, n))
                         emit_entry(c, n);
-                start = !i->inlined && shape_of(i) != PLAIN;
-                if (i->inlined && n + 1 < c->n && !(c->ins[n + 1].inlined && c->ins[n + 1].pc == i->pc))
-                        start = 1; /* behind a call that was left */
-        }
 }
 
 static uint32_t words_of(const struct ins *i)
@@ -1951,6 +1967,7 @@ out:
 
 bool jit_compile(struct method *m)
 {
+        uint64_t began = pvm_host->monotonic_ns();
         struct comp *c;
         bool done = false;
 
@@ -1967,6 +1984,10 @@ bool jit_compile(struct method *m)
                         jit_drop();
                 done = compile(c);
         }
+        jit.methods += done;
+        jit.words += done ? m->ncode : 0;
+        jit.bytes += done ? c->x.n : 0;
+        jit.ns += pvm_host->monotonic_ns() - began;
         pvm_host->mem_free(c, sizeof(*c));
         return done;
 }

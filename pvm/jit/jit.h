@@ -12,13 +12,21 @@ enum jit_end {
         JIT_RETURN, /* somebody returned to it: go on at its pc */
 };
 
+#define JIT_FOUND 256u
 /* What compiled code knows of the running machine: r15 points to `heap`, this is at a fixed distance from it. */
 struct jit {
-        void *base;          /* native stack: where frames of compiled code begin */
-        void *limit;         /* below: they are dropped, all of them */
-        uint64_t stack_end;  /* of the segment on top */
-        struct frame *top;   /* at the end of a run */
+        void *base;                         /* native stack: where frames of compiled code begin */
+        void *limit;                        /* below: they are dropped, all of them */
+        uint64_t stack_end;                 /* of the segment on top */
+        struct frame *top;                  /* at the end of a run */
+        uint64_t methods, words, bytes, ns; /* compiled so far */
         slot temporary[256]; /* values of inlined methods that found no register; none lives at a safepoint */
+        /* What calls with receivers of several classes have found. */
+        struct jit_found {
+                const struct method *ref;
+                uint32_t class, virtual;
+                struct method *target;
+        } found[JIT_FOUND];
 };
 extern struct jit jit;
 #define JIT_STACK 8192u
