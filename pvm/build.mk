@@ -60,6 +60,6 @@ $(BUILD)/pvm/pvm $(BUILD)/pvm/plc:
 $(PLC_SRCS:%.c=$(BUILD)/pvm/obj/%.o): $(wildcard pvm/plc/*.h)
 SYSTEM_PROGRAMS += $(BUILD)/pvm/pvm $(BUILD)/pvm/plc $(BUILD)/host/lib.stamp $(wildcard pvm/programs/*)
 
-bench-pvm: host ## the object machine beside Lua 5.4 (lua5.4 must be installed; RUNS=5)
+bench-pvm: host ## the object machine beside Lua 5.4, LuaJIT and gcc (lua5.4, luajit; RUNS=5 ROWS=)
 	@tests/pvm/bench/run.py
 .PHONY: bench-pvm

@@ -999,11 +999,16 @@ static void warm(struct method *m, uint32_t calls)
 /* The interpreter had to do an instruction. If that taught it something, the method is compiled again, in time. */
 static void exited(struct method *m)
 {
+        uint32_t enough;
+
         if (!m->compiled)
                 return;
         m->compiled->exits++;
-        if (m->compiled->exits < (16u << (m->compilations < 16 ? m->compilations : 16)) &&
-            (!m->compiled->learning || (m->compiled->exits < 2 && pvm_compile != PVM_COMPILE_ALWAYS)))
+        if (m->compiled->learning)
+                enough = pvm_compile == PVM_COMPILE_ALWAYS ? 1 + m->compilations / 2 : 2;
+        else
+                enough = 16u << (m->compilations < 16 ? m->compilations : 16);
+        if (m->compiled->exits < enough)
                 return;
         jit_drop_method(m);
         m->heat = pvm_compile == PVM_COMPILE_ALWAYS ? 0 : HOT / 2;

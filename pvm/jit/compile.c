@@ -955,7 +955,7 @@ static void arithmetic(struct comp *c, const struct ins *i, unsigned op, bool co
 static void with_number(struct comp *c, const struct ins *i, unsigned op)
 {
         bool wide = c->type[i->a] == 'L';
-        int32_t n = (int8_t)(i->w[0] >> 24);
+        int32_t n = (int32_t)i->w[0] >> 24;
         unsigned b = get(c, i->b, RAX), a = want(c, i->a);
         unsigned bits = (unsigned)n & (wide ? 63 : 31);
 
@@ -1022,7 +1022,7 @@ static void divide(struct comp *c, const struct ins *i, bool rest)
 static void divide_by(struct comp *c, const struct ins *i, bool rest)
 {
         bool wide = c->type[i->a] == 'L';
-        int32_t n = (int8_t)(i->w[0] >> 24);
+        int32_t n = (int32_t)i->w[0] >> 24;
         uint32_t d = (uint32_t)(n < 0 ? -n : n);
         unsigned l = 0;
 

@@ -554,7 +554,7 @@ static void test_random(void **state)
                 {"compiled, code is dropped", PVM_COMPILE_ALWAYS, 2, true},
         };
         const char *how_many = getenv("PVM_RANDOM"), *first = getenv("PVM_RANDOM_SEED");
-        unsigned n = how_many ? (unsigned)atoi(how_many) : 10000;
+        unsigned n = how_many ? (unsigned)atoi(how_many) : 2000;
         uint64_t start = first ? strtoull(first, NULL, 10) : 1;
 
         (void)state;

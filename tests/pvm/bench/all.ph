@@ -182,3 +182,168 @@ class untyped {
         boot.consolePrint(s);
     }
 };
+interface thing {
+    int area();
+};
+class flat implements .bn.thing {
+    int area() {
+        return 1;
+    }
+};
+class disc implements .bn.thing {
+    var r : int;
+    void disc(var x : int) {
+        r = x;
+    }
+    int area() {
+        return r * r * 3;
+    }
+};
+class bar implements .bn.thing {
+    var l : int;
+    void bar(var x : int) {
+        l = x;
+    }
+    int area() {
+        return l + l;
+    }
+};
+class interfaces {
+    void run(var boot : .internal.bootstrap) [8] {
+        var i : int;
+        var s : int;
+        var a : .bn.thing[];
+        var t : .bn.thing;
+        a = new .bn.thing[]();
+        a[0] = new .bn.flat();
+        a[1] = new .bn.disc(2);
+        a[2] = new .bn.bar(3);
+        a[3] = new .bn.disc(1);
+        s = 0;
+        for (i = 0; i < 20000000; i = i + 1) {
+            t = a[i & 3];
+            s = s + t.area();
+        }
+        boot.consolePrint(s);
+    }
+};
+class table {
+    var keys : int[];
+    var values : int[];
+    var size : int;
+    void table(var n : int) {
+        var i : int;
+        size = n;
+        keys = new int[]();
+        values = new int[]();
+        for (i = 0; i < n; i = i + 1) {
+            keys[i] = 0 - 1;
+            values[i] = 0;
+        }
+    }
+    int find(var key : int) {
+        var at : int;
+        at = (key * 40503) % size;
+        while (keys[at] != key && keys[at] >= 0) {
+            at = at + 1;
+            if (at == size) at = 0;
+        }
+        return at;
+    }
+    void add(var key : int, var n : int) {
+        var at : int;
+        at = find(key);
+        keys[at] = key;
+        values[at] = values[at] + n;
+    }
+    int get(var key : int) {
+        return values[find(key)];
+    }
+};
+class hashmap {
+    void run(var boot : .internal.bootstrap) [8] {
+        var t : .bn.table;
+        var i : int;
+        var j : int;
+        var s : int;
+        t = new .bn.table(131072);
+        for (j = 0; j < 100; j = j + 1) {
+            for (i = 0; i < 50000; i = i + 1) {
+                t.add(i, j);
+            }
+        }
+        s = 0;
+        for (i = 0; i < 50000; i = i + 1) {
+            s = s + t.get(i) - 4900;
+        }
+        boot.consolePrint(s);
+    }
+};
+class body {
+    var x : double;
+    var y : double;
+    var z : double;
+    var vx : double;
+    var vy : double;
+    var vz : double;
+    var mass : double;
+    void body(var a : double, var b : double, var c : double, var d : double, var e : double, var f : double, var m : double) {
+        x = a;
+        y = b;
+        z = c;
+        vx = d;
+        vy = e;
+        vz = f;
+        mass = m;
+    }
+};
+class nbody {
+    var bodies : .bn.body[];
+    void advance(var dt : double) {
+        var i : int;
+        var j : int;
+        var a : .bn.body;
+        var b : .bn.body;
+        for (i = 0; i < 5; i = i + 1) {
+            a = bodies[i];
+            for (j = i + 1; j < 5; j = j + 1) {
+                var dx : double;
+                var dy : double;
+                var dz : double;
+                var d2 : double;
+                var mag : double;
+                b = bodies[j];
+                dx = a.x - b.x;
+                dy = a.y - b.y;
+                dz = a.z - b.z;
+                d2 = dx * dx + dy * dy + dz * dz;
+                mag = dt / (d2 * d2);
+                a.vx = a.vx - dx * b.mass * mag;
+                a.vy = a.vy - dy * b.mass * mag;
+                a.vz = a.vz - dz * b.mass * mag;
+                b.vx = b.vx + dx * a.mass * mag;
+                b.vy = b.vy + dy * a.mass * mag;
+                b.vz = b.vz + dz * a.mass * mag;
+            }
+        }
+        for (i = 0; i < 5; i = i + 1) {
+            a = bodies[i];
+            a.x = a.x + dt * a.vx;
+            a.y = a.y + dt * a.vy;
+            a.z = a.z + dt * a.vz;
+        }
+    }
+    void run(var boot : .internal.bootstrap) [8] {
+        var i : int;
+        bodies = new .bn.body[]();
+        bodies[0] = new .bn.body(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 39.47);
+        bodies[1] = new .bn.body(4.84, 0.0 - 1.16, 0.1, 0.6, 2.81, 0.02, 0.037);
+        bodies[2] = new .bn.body(8.34, 4.12, 0.4, 0.0 - 1.01, 1.82, 0.008, 0.011);
+        bodies[3] = new .bn.body(12.89, 0.0 - 15.11, 0.22, 1.08, 0.86, 0.01, 0.0017);
+        bodies[4] = new .bn.body(15.37, 0.0 - 25.9, 0.17, 0.97, 0.59, 0.03, 0.002);
+        for (i = 0; i < 500000; i = i + 1) {
+            advance(0.01);
+        }
+        boot.consolePrint(bodies[0].x);
+    }
+};

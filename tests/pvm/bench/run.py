@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""run.py - the object machine beside Lua 5.4: processor time of each row, the median of RUNS (5) interleaved runs. build/host/plc and build/host/pvm are there."""
+"""run.py - the object machine beside others: processor time of each row, the median of RUNS (5) interleaved runs on one processor.
+
+Columns: interpreted and Lua 5.4; compiled and LuaJIT; gcc -O1 for the rows of numbers. What is not installed is left out. ROWS="a b": these rows alone.
+build/host/plc and build/host/pvm are there."""
 import math
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -10,7 +14,8 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(HERE, "../../..", os.environ.get("BUILD", "build"), "host")
-ROWS = ("intloop", "floatloop", "calls", "fields", "sieve", "strings", "trees", "matmul", "untyped")
+ROWS = "intloop floatloop calls interfaces fields sieve strings trees hashmap nbody matmul untyped"
+IN_C = ("intloop", "floatloop", "sieve", "nbody", "matmul")
 RUNS = int(os.environ.get("RUNS", "5"))
 
 
@@ -22,19 +27,48 @@ def seconds(words):
 
 
 def main():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pairs = {"interpreted": "lua", "compiled": "luajit", "compiled, store": "compiled", "compiled ": "gcc"}
+    ratios = {pair: [] for pair in pairs}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([f"{BUILD}/plc", "-o", folder, f"{HERE}/all.ph"], check=True)
-        ratios = []
-        print(f"{'row':12}{'pvm':>8}{'lua5.4':>8}  times as fast")
-        for row in ROWS:
-            ours, lua = [], []
+        subprocess.run(["gcc", "-O1", "-ffp-contract=off", "-o", f"{folder}/all", f"{HERE}/all.c"], check=True)
+        print(f"{'row':12}{'interp':>8}{'lua5.4':>8}{'':>7}{'compiled':>10}{'luajit':>8}{'':>7}{'gcc -O1':>9}{'':>7}{'store':>8}")
+        for row in os.environ.get("ROWS", ROWS).split():
+            store = f"{folder}/store"
+            pvm = [f"{BUILD}/pvm", "run", "-L", folder]
+            special = f"{HERE}/{row}.luajit"
+            commands = {
+                "interpreted": pvm + ["--interpreter", f".bn.{row}"],
+                "lua": ["lua5.4", f"{HERE}/{row}.lua"],
+                "compiled": pvm + [f".bn.{row}"],
+                "luajit": ["luajit", special if os.path.exists(special) else f"{HERE}/{row}.lua"],
+                "gcc": [f"{folder}/all", row] if row in IN_C else [],
+                "compiled, store": pvm + ["--store", store, f".bn.{row}"],
+            }
+            commands = {name: words for name, words in commands.items() if words and shutil.which(words[0])}
+            times = {name: [] for name in commands}
             for _ in range(RUNS):
-                ours.append(seconds([f"{BUILD}/pvm", "run", "-L", folder, f".bn.{row}"]))
-                lua.append(seconds(["lua5.4", f"{HERE}/{row}.lua"]))
-            a, b = statistics.median(ours), statistics.median(lua)
-            ratios.append(b / a)
-            print(f"{row:12}{a:8.2f}{b:8.2f}  {b / a:.2f}", flush=True)
-        print(f"geometric mean {math.exp(sum(map(math.log, ratios)) / len(ratios)):.2f}")
+                for name, words in commands.items():
+                    if os.path.exists(store):
+                        os.unlink(store)
+                    times[name].append(seconds(words))
+            line = {name: statistics.median(t) for name, t in times.items()}
+            for pair, other in pairs.items():
+                if pair.strip() in line and other in line:
+                    ratios[pair].append(line[other] / line[pair.strip()])
+
+            def cell(name, width):
+                return f"{line[name]:{width}.3f}" if name in line else " " * width
+
+            def ratio(pair):
+                return f"{line[pairs[pair]] / line[pair.strip()]:6.2f}x" if pairs[pair] in line else " " * 7
+            print(f"{row:12}{cell('interpreted', 8)}{cell('lua', 8)}{ratio('interpreted')}{cell('compiled', 10)}{cell('luajit', 8)}{ratio('compiled')}"
+                  f"{cell('gcc', 9)}{ratio('compiled ')}{cell('compiled, store', 8)}", flush=True)
+    for pair, values in ratios.items():
+        if values:
+            print(f"{pair.strip()} beside {pairs[pair]}: {math.exp(sum(map(math.log, values)) / len(values)):.2f} times as fast (geometric mean), "
+                  f"{min(values):.2f} at least")
 
 
 if __name__ == "__main__":
