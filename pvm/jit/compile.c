@@ -21,6 +21,8 @@
 #define MAX_VALUES 512u
 #define MAX_INLINE 24u /* instructions */
 #define MAX_DEPTH  3u
+#define MAX_PASSES 40u /* over a method, till nothing changes: more than any compiler's code needs */
+#define MAX_WORK   1000000u /* words times handlers */
 #define NONE       0xffffffffu
 #define HEADER     ((int32_t)sizeof(struct frame))
 
@@ -350,7 +352,10 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
                                 continue;
                         break;
                 }
-                if (c->n - n > MAX_INLINE * 2)
+                /* What has not run yet teaches nothing; a class object is found by a function. */
+                if (c->n - n > MAX_INLINE * 2 ||
+                    ((op == PVM_GETF || op == PVM_SETF) && ((body.w[0] & 0xff) == op || !field_of(&body, false))) ||
+                    (op == PVM_LDK && t->class->file.pool[w >> 16].tag == PVM_POOL_CLASS))
                         break;
                 body.a = mine[w >> 8 & 0xff];
                 body.b = mine[w >> 16 & 0xff];
@@ -487,8 +492,9 @@ static void find_live(struct comp *c)
         uint16_t v[PVM_MAX_ARGS * 5];
         bool changed = true;
 
-        while (changed) {
+        for (unsigned pass = 0; changed && !c->failed; pass++) {
                 changed = false;
+                c->failed |= pass == MAX_PASSES;
                 for (uint32_t k = c->n; k--;) {
                         struct ins *i = &c->ins[k];
                         uint64_t *live = set_of(c, c->live, k);
@@ -687,8 +693,9 @@ static void find_dirty(struct comp *c)
         uint64_t now[MAX_VALUES / 64];
         bool changed = true;
 
-        while (changed) {
+        for (unsigned pass = 0; changed && !c->failed; pass++) {
                 changed = false;
+                c->failed |= pass == MAX_PASSES;
                 for (uint32_t k = 0; k < c->n; k++) {
                         const struct ins *i = &c->ins[k];
 
@@ -1971,7 +1978,7 @@ bool jit_compile(struct method *m)
         struct comp *c;
         bool done = false;
 
-        if (!m->code || m->ncode > MAX_CODE || !jit_address(0))
+        if (!m->code || m->ncode > MAX_CODE || m->ncode * m->file->nhandlers > MAX_WORK || !jit_address(0))
                 return false;
         c = pvm_host->mem_alloc(sizeof(*c));
         if (!c)
