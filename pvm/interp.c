@@ -1010,6 +1010,7 @@ static void exited(struct method *m)
                 enough = 16u << (m->compilations < 16 ? m->compilations : 16);
         if (m->compiled->exits < enough)
                 return;
+        m->careful |= !m->compiled->learning;
         jit_drop_method(m);
         m->heat = pvm_compile == PVM_COMPILE_ALWAYS ? 0 : HOT / 2;
 }

@@ -264,6 +264,7 @@ struct method {
         struct jit_code *compiled; /* NULL: not compiled */
         uint32_t heat;             /* counts calls and turns, till it is compiled */
         uint32_t compilations;
+        bool careful; /* compiled code had to leave often: it guesses less */
 };
 
 /* What a call site has learnt. Three loads for a call: this, the class of the receiver, the method. */

@@ -206,6 +206,14 @@ static const struct field *field_of(const struct ins *i, bool is_static)
         return f && !(f->flags & PVM_STATIC) == !is_static ? f : NULL;
 }
 
+/* It has run; or it can never say what it has learnt (see do_field). */
+static bool field_known(const struct ins *i)
+{
+        const struct field *f = field_of(i, false);
+
+        return f && ((i->w[0] & 0xff) != i->op || f->offset / 4 > 255);
+}
+
 /* ---- 1: instructions ---- */
 
 static struct ins *new_ins(struct comp *c)
@@ -354,7 +362,7 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
                 }
                 /* What has not run yet teaches nothing; a class object is found by a function. */
                 if (c->n - n > MAX_INLINE * 2 ||
-                    ((op == PVM_GETF || op == PVM_SETF) && ((body.w[0] & 0xff) == op || !field_of(&body, false))) ||
+                    ((op == PVM_GETF || op == PVM_SETF) && !field_known(&body)) ||
                     (op == PVM_LDK && t->class->file.pool[w >> 16].tag == PVM_POOL_CLASS))
                         break;
                 body.a = mine[w >> 8 & 0xff];
@@ -639,7 +647,7 @@ static enum shape shape_of(const struct ins *i)
                 return (*i->w & 0xff) == i->op ? LEAVE : PLAIN;
         case PVM_GETF:
         case PVM_SETF:
-                return field_of(i, false) ? PLAIN : LEAVE;
+                return field_known(i) ? PLAIN : LEAVE;
         case PVM_GETS:
         case PVM_SETS:
                 return (*i->w & 0xff) == i->op ? LEAVE : PLAIN;
@@ -1224,10 +1232,12 @@ static void field_access(struct comp *c, const struct ins *i)
 
         if (!(i->b == 0 && is_self(c, f)) && !(fact->class && class_is(classes[fact->class], f->class))) {
                 x_mi(&c->x, 7, false, o, 0, (int32_t) class);
-                step = step_if(c, CC_NE);
-                /* The way back from interp_step teaches nothing. */
-                if (step == NONE)
+                if (c->m->careful && !i->inlined) {
+                        step = step_if(c, CC_NE);
+                } else {
+                        leave_if(c, CC_NE);
                         fact->class = class;
+                }
         }
         if (put && !fact->writable) {
                 x_rm(&c->x, 0xf7, false, 0, o, 4);
@@ -1881,6 +1891,9 @@ static void emit(struct comp *c)
                         k->from[k->nfrom++] = x_jcc(&c->x, CC_NE);
                 }
                 i->start = c->x.n;
+                if (i->inlined && (i->op == I_ZERO || i->op == PVM_MOV) && i->a >= m->nregs &&
+                    !has(set_of(c, c->live, n + 1), i->a))
+                        continue; /* nobody wants it */
                 emit_ins(c, i);
         }
         for (uint32_t n = 0; n < c->ncold && !c->failed && !c->x.full; n++)
