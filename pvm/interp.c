@@ -1229,6 +1229,8 @@ resume:
                         continue;
                 case JIT_EXIT:
                         exited(m);
+                        __attribute__((fallthrough));
+                case JIT_LEAVE:
                         __atomic_fetch_or(&pvm_poll, POLL_COMPILED, __ATOMIC_RELAXED);
                         NEXT(0);
                 case JIT_CALL:

@@ -56,6 +56,9 @@ static void make_stubs(struct x86 *x)
                 x_opcode(x, 0x58 | (saved[i] & 7), false, 0, 0, saved[i]);
         x_byte(x, 0xc3);
 
+        jit_stubs.leave = x->n;
+        x_imm(x, RAX, JIT_LEAVE);
+        x_land(x, x_jmp(x), exit);
         jit_stubs.poll = x->n;
         x_imm(x, RAX, JIT_YIELD);
         x_land(x, x_jmp(x), exit);

@@ -54,7 +54,7 @@ struct fact {
 
 /* Code that is rarely run, put behind the rest. */
 struct cold {
-        enum { COLD_EXIT, COLD_POLL, COLD_STEP, COLD_CALL, COLD_DEEP, COLD_SATURATE } kind;
+        enum { COLD_EXIT, COLD_LEAVE, COLD_POLL, COLD_STEP, COLD_CALL, COLD_DEEP, COLD_SATURATE } kind;
         uint32_t from[2], nfrom; /* jumps to it */
         uint32_t back;
         uint32_t ins;
@@ -1511,6 +1511,27 @@ static void emit_call(struct comp *c, const struct ins *i)
         reload(c, after, NONE, true);
 }
 
+/* The interpreter would learn from it. */
+static bool has_not_run(const struct ins *i)
+{
+        switch (i->op) {
+        case PVM_NEW:
+        case PVM_GETF:
+        case PVM_SETF:
+        case PVM_GETS:
+        case PVM_SETS:
+                return true;
+        case PVM_CALLV:
+        case PVM_CALLC:
+        case PVM_CALLS:
+        case PVM_CALLN:
+        case PVM_CALLO:
+                return !i->m->sites[i->w[1]].target;
+        default:
+                return false;
+        }
+}
+
 static void emit_ins(struct comp *c, struct ins *i)
 {
         static const unsigned int_op[] = {X_ADD, X_SUB, X_IMUL};
@@ -1521,12 +1542,11 @@ static void emit_ins(struct comp *c, struct ins *i)
         unsigned op = i->op, v;
 
         if (shape == LEAVE) {
-                struct cold *k = cold(c, COLD_EXIT);
+                bool new = has_not_run(i);
+                struct cold *k = cold(c, new ? COLD_EXIT : COLD_LEAVE);
 
                 k->from[k->nfrom++] = x_jmp(&c->x);
-                c->learning |=
-                        op == PVM_NEW || op == PVM_GETF || op == PVM_SETF || op == PVM_GETS || op == PVM_SETS ||
-                        ((op == PVM_CALLV || op == PVM_CALLC || op == PVM_CALLS) && !i->m->sites[i->w[1]].target);
+                c->learning |= new;
                 return;
         }
         if (shape == STEP) {
@@ -1758,11 +1778,14 @@ static void emit_cold(struct comp *c, uint32_t at)
         c->now = k.ins;
         switch (k.kind) {
         case COLD_EXIT:
+        case COLD_LEAVE:
         case COLD_POLL:
                 if (!k.pop)
                         spill(c, dirty, live);
                 put32(c, RBX, (int32_t) __builtin_offsetof(struct frame, pc) - HEADER, i->pc);
-                jump_area(c, k.kind == COLD_EXIT ? jit_stubs.exit : jit_stubs.poll);
+                jump_area(c, k.kind == COLD_EXIT    ? jit_stubs.exit
+                             : k.kind == COLD_LEAVE ? jit_stubs.leave
+                                                    : jit_stubs.poll);
                 break;
         case COLD_STEP:
                 emit_step(c, k.ins, dirty);

@@ -6,7 +6,8 @@
 
 /* Why compiled code came back; jit.top is the frame on top then. */
 enum jit_end {
-        JIT_EXIT,   /* the interpreter does the instruction at its pc */
+        JIT_EXIT,   /* something is not as it was: the interpreter does the instruction at its pc */
+        JIT_LEAVE,  /* so it does here, always */
         JIT_YIELD,  /* a poll: go on at its pc */
         JIT_CALL,   /* its method has no code yet; its registers behind the arguments are not set */
         JIT_RETURN, /* somebody returned to it: go on at its pc */
@@ -57,7 +58,7 @@ static inline uint32_t jit_entry(const struct method *m, uint32_t pc)
 /* ---- code.c, for compile.c ---- */
 #define JIT_AREA (32ul << 20)
 extern struct jit_stubs {
-        uint32_t run, exit, poll, call; /* offsets in the area */
+        uint32_t run, exit, leave, poll, call; /* offsets in the area */
 } jit_stubs;
 /* Puts code into the area, at the offset that jit_place said: calls and jumps in it are relative. False: no room. */
 uint32_t jit_place(void);
