@@ -429,6 +429,17 @@ bool untyped_only(const struct klass *k, const struct method *m)
         return m->vindex >= 0;
 }
 
+/* Arguments are not looked at, nor changed. */
+static bool takes_anything(struct method *m)
+{
+        struct klass **k = m->nargs > 1 ? class_params(m) : NULL;
+
+        for (unsigned i = 1; i < m->nargs; i++)
+                if (!k || k[i] || m->types[i] != 'R')
+                        return false;
+        return true;
+}
+
 uint32_t untyped_convert(struct method *m, slot *args)
 {
         struct klass **k = m->nargs > 1 ? class_params(m) : NULL;
@@ -1619,6 +1630,7 @@ op_Q_CALLC : {
         struct obj *o = R[pc[2] & 0xff].r;
         struct klass *k;
 
+        flags = 0;
         if (__builtin_expect(o && o->class == s->class, 1)) {
                 target = s->target;
                 goto call;
@@ -1639,6 +1651,8 @@ op_Q_CALLC : {
 }
 op_Q_CALLS:
         target = m->sites[pc[1]].target;
+        flags = 0;
+        /* `target`, whose arguments are as it wants them, with these flags. */
 call:
         if (__builtin_expect(!!target->code, 1)) {
                 unsigned n = B;
@@ -1649,8 +1663,9 @@ call:
                         g = push_slow(t, f, target->nregs, &overflow);
                         if (!g)
                                 goto no_frame;
+                        g->flags |= (uint8_t)flags;
                 } else {
-                        g->flags = 0;
+                        g->flags = (uint8_t)flags;
                 }
                 g->prev = f;
                 g->method = target->id;
@@ -1675,7 +1690,6 @@ call:
         for (unsigned i = 0; i < nargs; i++)
                 arg[i] = R[pc[2 + i / 4] >> i % 4 * 8 & 0xff];
         dest = A;
-        flags = 0;
         at = pc;
         pc += 2 + (nargs + 3) / 4;
         goto invoke;
@@ -1686,6 +1700,11 @@ op_CALLD : {
         const struct atom *name = NULL;
         struct klass *k;
 
+        if (s->plain && R[pc[2] & 0xff].r && R[pc[2] & 0xff].r->class == s->class) {
+                target = s->target;
+                flags = target->result == 'R' ? 0 : FRAME_BOX;
+                goto call;
+        }
         nargs = B;
         for (unsigned i = 0; i < nargs; i++)
                 arg[i] = R[pc[2 + i / 4] >> i % 4 * 8 & 0xff];
@@ -1716,14 +1735,17 @@ op_CALLD : {
                 error = untyped_choose(k, name, s->pool, nargs, arg, &target);
                 /* The site learns it if the arguments had no say. */
                 if (!error && (w & 0xff) != PVM_CALLD && (!name || untyped_only(k, target))) {
+                        s->many |= s->class != 0;
                         s->class = k->index;
                         s->target = target;
+                        s->plain = takes_anything(target);
                 }
         }
         if (!error)
                 error = untyped_convert(target, arg);
         if (error)
                 goto failed;
+        s->ref = target;
         dest = A;
         flags = FRAME_BOX;
         at = pc;

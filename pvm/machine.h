@@ -272,8 +272,9 @@ struct site {
         uint32_t class; /* the receiver's last class; 0: none */
         uint32_t pool;  /* or ordinal */
         struct method *target;
-        struct method *ref; /* the method named, once it is known */
+        struct method *ref; /* the method named, once it is known; untyped: what ran last */
         bool many;          /* receivers of several classes were seen */
+        bool plain;         /* untyped: target takes the arguments as they are */
 };
 
 struct klass {

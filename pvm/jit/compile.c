@@ -27,7 +27,7 @@
 #define HEADER     ((int32_t)sizeof(struct frame))
 
 /* Instructions that no file has. */
-enum { I_GUARD = PVM_OP_COUNT, I_ZERO };
+enum { I_GUARD = PVM_OP_COUNT, I_ZERO, I_BOX, I_LENGTH };
 
 struct ins {
         uint8_t op;
@@ -133,7 +133,7 @@ static unsigned arguments(const struct ins *i, uint16_t *v)
 
 static bool writes(const struct ins *i)
 {
-        return i->op == I_ZERO || (i->op < PVM_OP_COUNT && pvm_op_info[i->op].writes);
+        return (i->op >= I_ZERO && i->op <= I_LENGTH) || (i->op < PVM_OP_COUNT && pvm_op_info[i->op].writes);
 }
 
 static unsigned reads(const struct ins *i, uint16_t *v)
@@ -141,7 +141,7 @@ static unsigned reads(const struct ins *i, uint16_t *v)
         const struct pvm_op_info *info = &pvm_op_info[i->op < PVM_OP_COUNT ? i->op : 0];
         unsigned n = 0;
 
-        if (i->op == I_GUARD) {
+        if (i->op == I_GUARD || i->op == I_BOX || i->op == I_LENGTH) {
                 v[n++] = i->b;
         } else if (i->op != I_ZERO) {
                 if (info->format == PVM_CALL || info->format == PVM_CAT)
@@ -252,6 +252,8 @@ static bool can_be_inlined(unsigned op)
         case PVM_LDF:
         case PVM_LDD:
         case PVM_LDK:
+        case PVM_BOX:
+        case PVM_UNBOX:
         case PVM_GETF:
         case PVM_SETF:
         case PVM_RET:
@@ -264,11 +266,17 @@ static bool can_be_inlined(unsigned op)
         }
 }
 
+static bool is_untyped(const struct ins *call)
+{
+        return call->op == PVM_CALLN || call->op == PVM_CALLO;
+}
+
 static bool callable(const struct ins *call)
 {
         const struct site *s = &call->m->sites[call->w[1]];
 
-        return s->target && s->target->code && s->ref && (call->op == PVM_CALLS || s->class);
+        return s->target && s->target->code && (call->op == PVM_CALLS || s->class) &&
+               (!is_untyped(call) || s->plain);
 }
 
 /*
@@ -341,7 +349,11 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
                 body.file = file + pc;
                 body.call = outer->file;
                 if (op == PVM_RET || op == PVM_RETN) {
-                        body.op = op == PVM_RET ? PVM_MOV : I_ZERO;
+                        bool boxes = is_untyped(call) && t->result != 'R';
+
+                        if (boxes && (*stored || op == PVM_RETN))
+                                break;
+                        body.op = boxes ? I_BOX : op == PVM_RET ? PVM_MOV : I_ZERO;
                         body.a = map[call->a];
                         body.b = op == PVM_RET ? mine[w >> 8 & 0xff] : 0;
                         i = new_ins(c);
@@ -380,6 +392,13 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
         return false;
 }
 
+/* .internal.string's: a load. */
+static bool is_length(const struct site *s)
+{
+        return s->target && s->target->class->index == CLASS_string && s->class == CLASS_string &&
+               !strcmp(s->target->name->text, "length");
+}
+
 static void expand(struct comp *c)
 {
         struct method *m = c->m;
@@ -401,8 +420,14 @@ static void expand(struct comp *c)
                 i.a = (uint16_t)(w >> 8 & 0xff);
                 i.b = (uint16_t)(w >> 16 & 0xff);
                 i.c = (uint16_t)(w >> 24);
-                if ((i.op == PVM_CALLV || i.op == PVM_CALLC) && inline_call(c, &i, map, 1, &i, &stored))
+                if ((i.op == PVM_CALLV || i.op == PVM_CALLC || is_untyped(&i)) && inline_call(c, &i, map, 1, &i, &stored))
                         continue;
+                if (i.op == PVM_CALLV && is_length(&i.m->sites[i.w[1]])) {
+                        i.op = I_LENGTH;
+                        i.inlined = true;
+                        i.call = i.file;
+                        i.b = (uint16_t)(i.file[2] & 0xff);
+                }
                 to = new_ins(c);
                 if (to)
                         *to = i;
@@ -629,14 +654,12 @@ static enum shape shape_of(const struct ins *i)
         case PVM_VLT:
         case PVM_VLE:
         case PVM_VEQ:
-        case PVM_BOX:
-        case PVM_UNBOX:
         case PVM_TOSTR:
         case PVM_CONCAT:
         case PVM_CAST:
         case PVM_INSTOF:
         case PVM_NEWARR:
-                return i->op == PVM_BOX && i->m->types[i->b] == 'R' ? PLAIN : STEP;
+                return STEP;
         case PVM_LDK:
                 return i->m->class->file.pool[i->file[0] >> 16].tag == PVM_POOL_CLASS ? STEP : PLAIN;
         case PVM_CALLV:
@@ -653,6 +676,7 @@ static enum shape shape_of(const struct ins *i)
                 return (*i->w & 0xff) == i->op ? LEAVE : PLAIN;
         case PVM_CALLN:
         case PVM_CALLO:
+                return callable(i) && i->m->sites[i->w[1]].target->result == 'R' ? CALLS : LEAVE;
         case PVM_CALLD:
         case PVM_NEWD:
         case PVM_CASTD:
@@ -1360,6 +1384,65 @@ static void make_object(struct comp *c, const struct ins *i)
         c->fact[i->a] = (struct fact){.class = k->index, .there = true, .writable = true};
 }
 
+static uint32_t box_class(char type)
+{
+        return type == 'I' ? CLASS_int : type == 'L' ? CLASS_long : type == 'F' ? CLASS_float : CLASS_double;
+}
+
+#define BOX_VALUE 8
+_Static_assert(__builtin_offsetof(struct box32, i) == BOX_VALUE && __builtin_offsetof(struct box64, l) == BOX_VALUE &&
+                       sizeof(struct box32) == 16 && sizeof(struct box64) == 16,
+               "both kinds of boxes alike");
+
+static void make_box(struct comp *c, const struct ins *i)
+{
+        char t = c->type[i->b];
+        uint32_t step;
+        unsigned v;
+
+        x_rm(&c->x, X_LOAD, true, RAX, R15, near(&heap.cur));
+        x_rm(&c->x, X_LEA, true, RCX, RAX, sizeof(struct box32));
+        x_rm(&c->x, X_CMP, true, RCX, R15, near(&heap.end));
+        step = step_if(c, CC_A);
+        x_rm(&c->x, X_STORE, true, RCX, R15, near(&heap.cur));
+        x_imm(&c->x, RDX, box_class(t) | (uint64_t)(sizeof(struct box32) / 8) << 32);
+        x_rm(&c->x, X_STORE, true, RDX, RAX, 0);
+        v = get(c, i->b, is_float(t) ? X0 : RCX);
+        x_rm(&c->x, t == 'F' ? X_STSS : t == 'D' ? X_STSD : X_STORE, t == 'L', v, RAX, BOX_VALUE);
+        set(c, i->a, RAX);
+        back(c, step);
+        c->fact[i->a] = (struct fact){.class = box_class(t), .there = true};
+}
+
+/* UNBOX: of the box of its type here; wider by interp_step. */
+static void take_out(struct comp *c, const struct ins *i)
+{
+        char t = c->type[i->a];
+        unsigned o = object(c, i->b, RCX), a = want(c, i->a);
+        uint32_t step = NONE;
+
+        if (c->fact[i->b].class != box_class(t)) {
+                x_mi(&c->x, 7, false, o, 0, (int32_t)box_class(t));
+                step = step_if(c, CC_NE);
+        }
+        x_rm(&c->x, t == 'F' ? X_MOVSS : t == 'D' ? X_MOVSD : X_LOAD, t == 'L', a, o, BOX_VALUE);
+        set(c, i->a, a);
+        back(c, step);
+}
+
+static void string_length(struct comp *c, const struct ins *i)
+{
+        unsigned o = object(c, i->b, RCX), a = want(c, i->a);
+
+        if (c->fact[i->b].class != CLASS_string) {
+                x_mi(&c->x, 7, false, o, 0, CLASS_string);
+                leave_if(c, CC_NE);
+                c->fact[i->b].class = CLASS_string;
+        }
+        x_rm(&c->x, X_LOAD, false, a, o, (int32_t)__builtin_offsetof(struct string, len));
+        set(c, i->a, a);
+}
+
 /* A binary search by jumps, for both kinds of switches. */
 static void choose(struct comp *c, const struct ins *i, unsigned key, uint32_t low, uint32_t high)
 {
@@ -1489,8 +1572,12 @@ static void emit_call(struct comp *c, const struct ins *i)
 
                 if (c->fact[args[0]].class != s->class) {
                         x_mi(&c->x, 7, false, o, 0, (int32_t)s->class);
-                        k = cold(c, COLD_CALL);
-                        k->from[k->nfrom++] = x_jcc(&c->x, CC_NE);
+                        if (is_untyped(i)) {
+                                leave_if(c, CC_NE);
+                        } else {
+                                k = cold(c, COLD_CALL);
+                                k->from[k->nfrom++] = x_jcc(&c->x, CC_NE);
+                        }
                 }
         }
         uint32_t slow = k ? (uint32_t)(k - c->cold) : NONE;
@@ -1524,9 +1611,10 @@ static bool has_not_run(const struct ins *i)
         case PVM_CALLV:
         case PVM_CALLC:
         case PVM_CALLS:
+                return !i->m->sites[i->w[1]].target;
         case PVM_CALLN:
         case PVM_CALLO:
-                return !i->m->sites[i->w[1]].target;
+                return !i->m->sites[i->w[1]].ref;
         default:
                 return false;
         }
@@ -1634,8 +1722,14 @@ static void emit_ins(struct comp *c, struct ins *i)
         switch (op) {
         case PVM_NOP:
                 break;
-        case PVM_MOV:
-        case PVM_BOX: {
+        case PVM_BOX:
+        case I_BOX:
+                if (c->type[i->b] != 'R') {
+                        make_box(c, i);
+                        break;
+                }
+                __attribute__((fallthrough));
+        case PVM_MOV: {
                 struct fact f = c->fact[i->b];
 
                 if (i->b == 0 && c->self)
@@ -1741,6 +1835,12 @@ static void emit_ins(struct comp *c, struct ins *i)
                 break;
         case PVM_LEN:
                 length(c, i);
+                break;
+        case PVM_UNBOX:
+                take_out(c, i);
+                break;
+        case I_LENGTH:
+                string_length(c, i);
                 break;
         case PVM_LDB:
         case PVM_STB:
