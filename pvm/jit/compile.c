@@ -501,12 +501,12 @@ static void find_loops(struct comp *c)
                 pvm_host->mem_free(state, c->n + 1);
         if (path)
                 pvm_host->mem_free(path, (c->n + 1ul) * sizeof(*path));
-        /* How deep: by position, which is what compilers write. */
+        /* How deep: by jumps that go back, which is what compilers write. */
         for (uint32_t k = 0; k < c->n; k++)
                 for (uint32_t s = 0; successor(c, &c->ins[k], s) != NONE; s++) {
                         uint32_t to = successor(c, &c->ins[k], s);
 
-                        for (uint32_t j = to; to <= k && c->ins[to].header && j <= k; j++)
+                        for (uint32_t j = to; j <= k; j++)
                                 c->ins[j].depth++;
                 }
 }
