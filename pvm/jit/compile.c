@@ -2,8 +2,8 @@
  * compile.c - a method's bytecode to machine code.
  *
  * Passes: (1) `expand` makes a list of instructions, small methods that are called in place of their calls; (2) `find_loops`; (3) `find_live`, backwards, which values are
- * still wanted; (4) `choose_registers`; (5) `find_dirty`, forwards, which values may be in a machine register alone; (6) `emit`, one instruction after the other; what is
- * rarely needed goes behind.
+ * still wanted; (4) `choose_registers`; (5) `find_dirty`, forwards, which values may be in a machine register alone; (6) `find_invariants`, what is tested before loops; (7)
+ * `emit`, one instruction after the other; what is rarely needed goes behind.
  *
  * Invariants of the code:
  *   J1  rbx points to the registers of the frame on top (f->r), r15 to `heap`; the rest of the machine's registers hold values, or nothing across instructions (rax, rcx,
@@ -21,7 +21,9 @@
 #define MAX_VALUES 512u
 #define MAX_INLINE 24u /* instructions */
 #define MAX_DEPTH  3u
-#define MAX_PASSES 40u /* over a method, till nothing changes: more than any compiler's code needs */
+#define MAX_LOOPS  16u /* that are looked at for invariants */
+#define MAX_ITEMS  8u
+#define MAX_PASSES 40u      /* over a method, till nothing changes: more than any compiler's code needs */
 #define MAX_WORK   1000000u /* words times handlers */
 #define NONE       0xffffffffu
 #define HEADER     ((int32_t)sizeof(struct frame))
@@ -62,6 +64,18 @@ struct cold {
         uint32_t pop;
 };
 
+/* A loop, and what is tested before it instead of in it: of values that it does not change. */
+struct loop {
+        uint32_t header;
+        uint64_t *body; /* instructions */
+        struct invariant {
+                unsigned v;
+                struct fact fact;
+        } item[MAX_ITEMS];
+        unsigned n;
+        uint32_t tests; /* where they stand in x, for who comes from outside; 0: not yet */
+};
+
 struct comp {
         struct method *m;
         struct ins *ins;
@@ -77,9 +91,16 @@ struct comp {
         struct x86 x;
         uint32_t *label; /* of instructions: where in x */
         struct {
-                uint32_t at, ins;
+                uint32_t at, ins, from;
         } * jumps;
         uint32_t njumps;
+        struct {
+                uint32_t from, to;
+        } closing[MAX_LOOPS * 2]; /* edges that close loops, the first ones */
+        uint32_t nclosing;
+        struct loop loop[MAX_LOOPS];
+        uint32_t nloops;
+        uint64_t *bodies;
         struct cold *cold;
         uint32_t ncold, cold_cap;
         uint32_t place; /* of the code in the area */
@@ -275,8 +296,7 @@ static bool callable(const struct ins *call)
 {
         const struct site *s = &call->m->sites[call->w[1]];
 
-        return s->target && s->target->code && (call->op == PVM_CALLS || s->class) &&
-               (!is_untyped(call) || s->plain);
+        return s->target && s->target->code && (call->op == PVM_CALLS || s->class) && (!is_untyped(call) || s->plain);
 }
 
 /*
@@ -373,8 +393,7 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
                         break;
                 }
                 /* What has not run yet teaches nothing; a class object is found by a function. */
-                if (c->n - n > MAX_INLINE * 2 ||
-                    ((op == PVM_GETF || op == PVM_SETF) && !field_known(&body)) ||
+                if (c->n - n > MAX_INLINE * 2 || ((op == PVM_GETF || op == PVM_SETF) && !field_known(&body)) ||
                     (op == PVM_LDK && t->class->file.pool[w >> 16].tag == PVM_POOL_CLASS))
                         break;
                 body.a = mine[w >> 8 & 0xff];
@@ -420,7 +439,8 @@ static void expand(struct comp *c)
                 i.a = (uint16_t)(w >> 8 & 0xff);
                 i.b = (uint16_t)(w >> 16 & 0xff);
                 i.c = (uint16_t)(w >> 24);
-                if ((i.op == PVM_CALLV || i.op == PVM_CALLC || is_untyped(&i)) && inline_call(c, &i, map, 1, &i, &stored))
+                if ((i.op == PVM_CALLV || i.op == PVM_CALLC || is_untyped(&i)) &&
+                    inline_call(c, &i, map, 1, &i, &stored))
                         continue;
                 if (i.op == PVM_CALLV && is_length(&i.m->sites[i.w[1]])) {
                         i.op = I_LENGTH;
@@ -487,8 +507,14 @@ static void find_loops(struct comp *c)
                                         break;
                                 continue;
                         }
-                        if (state[to] == OPEN)
+                        if (state[to] == OPEN) {
                                 c->ins[to].header = true;
+                                if (c->nclosing < MAX_LOOPS * 2) {
+                                        c->closing[c->nclosing].from = path[depth].ins;
+                                        c->closing[c->nclosing].to = to;
+                                }
+                                c->nclosing++;
+                        }
                         if (state[to] != NEW)
                                 continue;
                         state[to] = OPEN;
@@ -741,7 +767,141 @@ static void find_dirty(struct comp *c)
         }
 }
 
-/* ---- 6: machine code: values ---- */
+/* ---- 6: what need not be tested in loops ---- */
+
+static bool leads_to(const struct comp *c, uint32_t k, const uint64_t *set, uint32_t but)
+{
+        const struct ins *i = &c->ins[k];
+
+        if (!jumps_on(i) && k + 1 != but && has(set, k + 1))
+                return true;
+        for (uint32_t s = 0; successor(c, i, s) != NONE; s++)
+                if (successor(c, i, s) != but && has(set, successor(c, i, s)))
+                        return true;
+        return false;
+}
+
+/* The instructions from which the header is reached again. False: it has another way in, or there is none. */
+static bool find_body(struct comp *c, struct loop *l)
+{
+        bool changed = true;
+
+        for (uint32_t k = 0; k < c->nclosing; k++)
+                if (c->closing[k].to == l->header)
+                        add(l->body, c->closing[k].from);
+        for (unsigned pass = 0; changed; pass++) {
+                changed = false;
+                if (pass == MAX_PASSES)
+                        return false;
+                for (uint32_t k = c->n; k--;)
+                        if (!has(l->body, k) && leads_to(c, k, l->body, l->header) && k != l->header) {
+                                add(l->body, k);
+                                changed = true;
+                        }
+        }
+        add(l->body, l->header);
+        /* Whatever leads to the body but by its header is in it by now; so the rest is what no jump leads to. */
+        return !has(l->body, 0);
+}
+
+static void add_invariant(struct loop *l, unsigned v, struct fact fact)
+{
+        for (unsigned k = 0; k < l->n; k++)
+                if (l->item[k].v == v) {
+                        struct fact *f = &l->item[k].fact;
+
+                        if ((!f->array || !fact.array || f->array == fact.array) &&
+                            (!f->class || !fact.class || f->class == fact.class)) {
+                                f->array |= fact.array;
+                                f->class |= fact.class;
+                                f->writable |= fact.writable;
+                        }
+                        return;
+                }
+        if (l->n == MAX_ITEMS)
+                return;
+        l->item[l->n].v = v;
+        l->item[l->n++].fact = fact;
+}
+
+/* By a loop around the k-th. */
+static bool tested_outside(const struct comp *c, uint32_t k, const struct invariant *item)
+{
+        for (uint32_t o = 0; o < c->nloops; o++) {
+                const struct loop *l = &c->loop[o];
+
+                if (o == k || !has(l->body, c->loop[k].header))
+                        continue;
+                for (unsigned j = 0; j < l->n; j++)
+                        if (l->item[j].v == item->v && l->item[j].fact.array == item->fact.array &&
+                            l->item[j].fact.class == item->fact.class &&
+                            l->item[j].fact.writable >= item->fact.writable)
+                                return true;
+        }
+        return false;
+}
+
+static void find_invariants(struct comp *c)
+{
+        uint32_t words = (c->n + 64) / 64;
+        uint64_t written[MAX_VALUES / 64];
+
+        if (c->m->careful || c->nclosing > MAX_LOOPS * 2)
+                return;
+        for (uint32_t h = 0; h < c->n && c->nloops < MAX_LOOPS; h++) {
+                struct loop *l = &c->loop[c->nloops];
+                bool calls = false;
+
+                if (!c->ins[h].header)
+                        continue;
+                *l = (struct loop){.header = h, .body = c->bodies + (size_t)c->nloops * words};
+                memset(l->body, 0, words * 8);
+                if (!find_body(c, l))
+                        continue;
+                memset(written, 0, sizeof(written));
+                for (uint32_t k = 0; k < c->n; k++) {
+                        const struct ins *i = &c->ins[k];
+
+                        if (!has(l->body, k))
+                                continue;
+                        if (writes(i))
+                                add(written, i->a);
+                        calls |= !i->inlined && (shape_of(i) == CALLS || shape_of(i) == LEAVE);
+                }
+                for (uint32_t k = 0; k < c->n; k++) {
+                        const struct ins *i = &c->ins[k];
+                        bool put = (i->op >= PVM_AST_I && i->op <= PVM_AST_R) || i->op == PVM_SETF;
+                        struct fact fact = {.there = true, .writable = put && !calls};
+
+                        if (!has(l->body, k) || has(written, i->b))
+                                continue;
+                        if (i->op >= PVM_ALD_I && i->op <= PVM_AST_R)
+                                fact.array = (uint8_t)(ARRAY_I + i->op - (put ? PVM_AST_I : PVM_ALD_I));
+                        else if ((i->op == PVM_GETF || i->op == PVM_SETF) && field_known(i) &&
+                                 (i->w[0] & 0xff) != i->op)
+                                fact.class = i->w[1];
+                        else
+                                continue;
+                        if (i->b == 0 && c->self && fact.class && class_is(c->m->class, field_of(i, false)->class)) {
+                                fact.class = 0; /* of any class that is of this one */
+                                if (!fact.writable)
+                                        continue;
+                        }
+                        if (has(set_of(c, c->live, h), i->b))
+                                add_invariant(l, i->b, fact);
+                }
+                if (l->n)
+                        c->nloops++;
+        }
+        for (uint32_t k = 0; k < c->nloops; k++)
+                for (unsigned j = 0; j < c->loop[k].n;)
+                        if (tested_outside(c, k, &c->loop[k].item[j]))
+                                c->loop[k].item[j] = c->loop[k].item[--c->loop[k].n];
+                        else
+                                j++;
+}
+
+/* ---- 7: machine code: values ---- */
 
 static int32_t near(const void *p)
 {
@@ -871,18 +1031,23 @@ static void leave_if(struct comp *c, unsigned cc)
         k->from[k->nfrom++] = x_jcc(&c->x, cc);
 }
 
+static void note_jump(struct comp *c, uint32_t at, uint32_t to)
+{
+        c->jumps[c->njumps].at = at;
+        c->jumps[c->njumps].from = c->now;
+        c->jumps[c->njumps++].ins = to;
+}
+
 static void jump_if(struct comp *c, unsigned cc, uint32_t to)
 {
-        c->jumps[c->njumps].at = x_jcc(&c->x, cc);
-        c->jumps[c->njumps++].ins = to;
+        note_jump(c, x_jcc(&c->x, cc), to);
 }
 
 static void jump(struct comp *c, uint32_t to)
 {
         if (to == c->now + 1)
                 return;
-        c->jumps[c->njumps].at = x_jmp(&c->x);
-        c->jumps[c->njumps++].ins = to;
+        note_jump(c, x_jmp(&c->x), to);
 }
 
 static void jump_area(struct comp *c, uint32_t offset)
@@ -1439,7 +1604,7 @@ static void string_length(struct comp *c, const struct ins *i)
                 leave_if(c, CC_NE);
                 c->fact[i->b].class = CLASS_string;
         }
-        x_rm(&c->x, X_LOAD, false, a, o, (int32_t)__builtin_offsetof(struct string, len));
+        x_rm(&c->x, X_LOAD, false, a, o, (int32_t) __builtin_offsetof(struct string, len));
         set(c, i->a, a);
 }
 
@@ -1457,8 +1622,7 @@ static void choose(struct comp *c, const struct ins *i, unsigned key, uint32_t l
         }
         x_ri(&c->x, 7, false, key, (int32_t)i->file[3 + 2 * low]);
         jump_if(c, CC_E, c->at_pc[i->pc + i->file[4 + 2 * low]]);
-        c->jumps[c->njumps].at = x_jmp(&c->x);
-        c->jumps[c->njumps++].ins = c->at_pc[i->pc + i->file[2]];
+        note_jump(c, x_jmp(&c->x), c->at_pc[i->pc + i->file[2]]);
 }
 
 static void table(struct comp *c, const struct ins *i, uint32_t low, uint32_t high)
@@ -1472,8 +1636,7 @@ static void table(struct comp *c, const struct ins *i, uint32_t low, uint32_t hi
                 x_land(&c->x, less, c->x.n);
                 high = mid;
         }
-        c->jumps[c->njumps].at = x_jmp(&c->x);
-        c->jumps[c->njumps++].ins = c->at_pc[i->pc + i->file[4 + low]];
+        note_jump(c, x_jmp(&c->x), c->at_pc[i->pc + i->file[4 + low]]);
 }
 
 /* Out of the frame: the result is in rax. */
@@ -1961,6 +2124,49 @@ static bool is_entry(const struct comp *c, uint32_t n)
                                     before->op == PVM_VEQ);
 }
 
+/* Before a loop: what all of it takes for granted. Else the instruction `at` is the interpreter's. */
+static void emit_tests(struct comp *c, const struct loop *l, uint32_t at)
+{
+        c->now = at;
+        for (unsigned k = 0; k < l->n; k++) {
+                const struct fact *f = &l->item[k].fact;
+                unsigned o = get(c, l->item[k].v, RCX);
+
+                x_rr(&c->x, X_TEST, true, o, o);
+                leave_if(c, CC_E);
+                if (f->array || f->writable) {
+                        uint32_t bits = (f->array ? OBJ_ARRAY : 0) | (f->writable ? OBJ_IMMUTABLE : 0);
+
+                        x_rm(&c->x, X_LOAD, false, RDX, o, 4);
+                        x_ri(&c->x, 4, false, RDX, (int32_t)bits);
+                        x_ri(&c->x, 7, false, RDX, (int32_t)ARRAY_BITS(f->array));
+                        leave_if(c, CC_NE);
+                }
+                if (f->class) {
+                        x_mi(&c->x, 7, false, o, 0, (int32_t)f->class);
+                        leave_if(c, CC_NE);
+                }
+        }
+}
+
+/* What is known at the instruction n when somebody comes from elsewhere. */
+static void forget_facts(struct comp *c, uint32_t n)
+{
+        memset(c->fact, 0, sizeof(c->fact));
+        for (uint32_t k = 0; k < c->nloops; k++)
+                if (has(c->loop[k].body, n))
+                        for (unsigned j = 0; j < c->loop[k].n; j++)
+                                c->fact[c->loop[k].item[j].v] = c->loop[k].item[j].fact;
+}
+
+static struct loop *loop_at(struct comp *c, uint32_t header)
+{
+        for (uint32_t k = 0; k < c->nloops; k++)
+                if (c->loop[k].header == header)
+                        return &c->loop[k];
+        return NULL;
+}
+
 /* A way in: what is alive comes from the frame. */
 static void emit_entry(struct comp *c, uint32_t ins)
 {
@@ -1968,6 +2174,9 @@ static void emit_entry(struct comp *c, uint32_t ins)
 
         c->code->entry[pc] = c->place + c->x.n;
         reload(c, set_of(c, c->live, ins), NONE, true);
+        for (uint32_t k = 0; k < c->nloops; k++)
+                if (has(c->loop[k].body, ins))
+                        emit_tests(c, &c->loop[k], ins);
         /* Behind the poll: who was sent away by it must get on. */
         x_land(&c->x, x_jmp(&c->x), c->ins[ins].start);
 }
@@ -2004,10 +2213,17 @@ static void emit(struct comp *c)
         for (uint32_t n = 0; n < c->n && !c->failed && !c->x.full; n++) {
                 struct ins *i = &c->ins[n];
 
+                struct loop *l = loop_at(c, n);
+
                 c->now = n;
+                /* Who falls into a loop from before it falls through its tests. */
+                if (l && !(has(l->body, n - 1) && !jumps_on(&c->ins[n - 1]))) {
+                        l->tests = c->x.n;
+                        emit_tests(c, l, n);
+                }
                 c->label[n] = c->x.n;
                 if (is_entry(c, n))
-                        memset(c->fact, 0, sizeof(c->fact));
+                        forget_facts(c, n);
                 if (i->header) {
                         x_mi(&c->x, 7, false, R15, near((const void *)&pvm_poll), 0);
                         k = cold(c, COLD_POLL);
@@ -2019,13 +2235,23 @@ static void emit(struct comp *c)
                         continue; /* nobody wants it */
                 emit_ins(c, i);
         }
-        for (uint32_t n = 0; n < c->ncold && !c->failed && !c->x.full; n++)
-                emit_cold(c, n);
-        for (uint32_t n = 0; n < c->njumps && !c->failed; n++)
-                x_land(&c->x, c->jumps[n].at, c->label[c->jumps[n].ins]);
+        for (uint32_t n = 0; n < c->nloops && !c->failed; n++)
+                if (!c->loop[n].tests) {
+                        c->loop[n].tests = c->x.n;
+                        emit_tests(c, &c->loop[n], c->loop[n].header);
+                        x_land(&c->x, x_jmp(&c->x), c->label[c->loop[n].header]);
+                }
         for (uint32_t n = 0; n < c->n && !c->failed; n++)
                 if (is_entry(c, n))
                         emit_entry(c, n);
+        for (uint32_t n = 0; n < c->ncold && !c->failed && !c->x.full; n++)
+                emit_cold(c, n);
+        for (uint32_t n = 0; n < c->njumps && !c->failed; n++) {
+                const struct loop *l = loop_at(c, c->jumps[n].ins);
+                bool outside = l && !has(l->body, c->jumps[n].from);
+
+                x_land(&c->x, c->jumps[n].at, outside ? l->tests : c->label[c->jumps[n].ins]);
+        }
 }
 
 static uint32_t words_of(const struct ins *i)
@@ -2041,7 +2267,7 @@ static bool compile(struct comp *c)
 {
         struct method *m = c->m;
         uint32_t nwords, njumps = 0;
-        size_t sets;
+        size_t sets, bodies;
         bool done = false;
 
         c->cap = m->ncode * 2 + 64;
@@ -2056,12 +2282,14 @@ static bool compile(struct comp *c)
                 goto out;
         c->words = (c->nvalues + 63) / 64;
         sets = (c->n + 1ul) * c->words * 8;
+        bodies = (size_t)MAX_LOOPS * ((c->n + 64) / 64) * 8;
         for (uint32_t n = 0; n < c->n; n++)
                 njumps += words_of(&c->ins[n]);
         c->x.cap = 4096 + c->n * 600;
         c->live = scratch(c, sets);
         c->dirty = scratch(c, sets);
         c->label = scratch(c, (c->n + 1ul) * sizeof(*c->label));
+        c->bodies = scratch(c, bodies);
         c->jumps = scratch(c, njumps * sizeof(*c->jumps));
         c->x.p = scratch(c, c->x.cap);
         nwords = (uint32_t)(sizeof(*c->code) + (m->ncode + 1ul) * 4);
@@ -2075,6 +2303,7 @@ static bool compile(struct comp *c)
                 c->self = !(m->flags & PVM_STATIC);
                 for (uint32_t n = 0; n < c->n; n++)
                         c->self &= !(writes(&c->ins[n]) && c->ins[n].a == 0);
+                find_invariants(c);
                 c->place = jit_place();
                 if (!c->failed)
                         emit(c);
@@ -2092,6 +2321,8 @@ static bool compile(struct comp *c)
                 pvm_host->mem_free(c->live, sets);
         if (c->dirty)
                 pvm_host->mem_free(c->dirty, sets);
+        if (c->bodies)
+                pvm_host->mem_free(c->bodies, bodies);
         if (c->label)
                 pvm_host->mem_free(c->label, (c->n + 1ul) * sizeof(*c->label));
         if (c->jumps)
