@@ -86,6 +86,8 @@ bool pvm_heap_part(unsigned part, uint32_t frontier, uint64_t *from, uint64_t *e
 /* What is compiled to machine code: what is hot; nothing; everything at its first call, before it has run once. Before pvm_create or pvm_recover. */
 enum pvm_compile { PVM_COMPILE_HOT, PVM_COMPILE_NEVER, PVM_COMPILE_ALWAYS };
 extern enum pvm_compile pvm_compile;
+/* A method is hot after so many calls. */
+extern uint32_t pvm_hot_calls;
 /* For tests: at one of so many turns all compiled code is dropped. 0: never. */
 extern uint32_t pvm_drop_code;
 

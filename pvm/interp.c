@@ -18,9 +18,9 @@ volatile uint32_t pvm_poll;
 #define POLL_COMPILED 0x80000000u /* in pvm_poll: at the next jump compiled code could go on */
 enum pvm_compile pvm_compile;
 uint32_t pvm_drop_code;
-#define HOT       200u  /* calls */
+uint32_t pvm_hot_calls = 200;
 #define WARM_TURN 1000u /* as many calls as a turn counts */
-static uint32_t pvm_hot = HOT;
+static uint32_t pvm_hot; /* as pvm_compile wants it */
 
 #define Q_OPS(Q)                                                                                                       \
         Q(Q_LDK)                                                                                                       \
@@ -999,10 +999,10 @@ static void warm(struct method *m, uint32_t calls)
         if (m->compiled || pvm_compile == PVM_COMPILE_NEVER)
                 return;
         m->heat += calls;
-        if (m->heat < (pvm_compile == PVM_COMPILE_ALWAYS ? 1 : HOT) || m->compilations >= MAX_COMPILATIONS)
+        if (m->heat < pvm_hot || m->compilations >= MAX_COMPILATIONS)
                 return;
         m->compilations++;
-        m->heat = HOT;
+        m->heat = pvm_hot;
         if (!jit_compile(m))
                 m->compilations = MAX_COMPILATIONS;
 }
@@ -1023,7 +1023,7 @@ static void exited(struct method *m)
                 return;
         m->careful |= !m->compiled->learning;
         jit_drop_method(m);
-        m->heat = pvm_compile == PVM_COMPILE_ALWAYS ? 0 : HOT / 2;
+        m->heat = pvm_hot / 2;
 }
 
 static void maybe_drop(void)
@@ -1206,7 +1206,7 @@ enum run_end interp_run(struct thread *t)
                 goto native_again;
         }
         pc = m->code + f->pc;
-        pvm_hot = pvm_compile == PVM_COMPILE_ALWAYS ? 1 : HOT;
+        pvm_hot = pvm_compile == PVM_COMPILE_ALWAYS ? 1 : pvm_hot_calls;
         if (pvm_compile != PVM_COMPILE_NEVER) {
                 /* What is at it when its turn is over has loops that are worth it. */
                 if (pvm_drop_code)

@@ -137,8 +137,10 @@ void jit_drop_method(struct method *m)
 void jit_drop(void)
 {
         for (uint32_t i = 0; methods && i < root()->nmethods; i++)
-                if (methods[i])
+                if (methods[i]) {
                         jit_drop_method(methods[i]);
+                        methods[i]->heat = 0;
+                }
         used = first;
 }
 

@@ -1652,6 +1652,7 @@ static void emit_return(struct comp *c, const struct ins *i)
         x_rm(&c->x, 0x80, false, 7, RBX, (int32_t) __builtin_offsetof(struct frame, flags) - HEADER);
         x_byte(&c->x, 0);
         leave_if(c, CC_NE);
+        c->cold[c->ncold - 1].kind = COLD_LEAVE; /* no guess: the caller wants more than a result */
         if (i->op == PVM_RETN)
                 x_imm(&c->x, RAX, 0);
         x_ri(&c->x, 0, true, RSP, 8);
@@ -1682,7 +1683,7 @@ static void enter(struct comp *c, const struct ins *i, const struct method *targ
                 x_ri(&c->x, 0, true, RCX, g);
         }
         x_rm(&c->x, X_CMP, true, RCX, R15, near(&jit.stack_end));
-        struct cold *k = cold(c, COLD_EXIT);
+        struct cold *k = cold(c, COLD_LEAVE);
 
         k->ins = ins;
         k->from[k->nfrom++] = x_jcc(&c->x, CC_A);

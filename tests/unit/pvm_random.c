@@ -512,6 +512,7 @@ static void run(enum pvm_compile compile, uint32_t drop, bool hostile)
         pvm_compile = compile;
         pvm_drop_code = drop;
         pvm_hostile = hostile;
+        pvm_hot_calls = 2;
         assert_int_equal(hosted_pvm_open(NULL, 0), 0);
         hosted_pvm_folder(folder);
         hosted_pvm_console = collect_output;
@@ -550,6 +551,8 @@ static void test_random(void **state)
                 bool hostile;
         } modes[] = {
                 {"compiled", PVM_COMPILE_ALWAYS, 0, false},
+                {"compiled at the second call", PVM_COMPILE_HOT, 0, false},
+                {"compiled at the second call, code is dropped", PVM_COMPILE_HOT, 10, true},
                 {"compiled, with collections", PVM_COMPILE_ALWAYS, 0, true},
                 {"compiled, code is dropped", PVM_COMPILE_ALWAYS, 2, true},
         };
