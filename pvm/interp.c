@@ -19,7 +19,7 @@ volatile uint32_t pvm_poll;
 enum pvm_compile pvm_compile;
 uint32_t pvm_drop_code;
 uint32_t pvm_hot_calls = 200;
-#define WARM_TURN 1000u /* as many calls as a turn counts */
+#define WARM_TURN 1000u  /* as many calls as a turn counts */
 static uint32_t pvm_hot; /* as pvm_compile wants it */
 
 #define Q_OPS(Q)                                                                                                       \
