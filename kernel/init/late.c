@@ -23,6 +23,7 @@
 
 static void run_threads(void)
 {
+        fpu_cpu_follow();
         persist_cpu_online();
         irq_restore(0x200); /* from here on sections run, with interrupts on */
         arch_stack_reset(sched_loop, NULL);

@@ -93,7 +93,7 @@ static bool has_flag(const char *flags, const char *flag, size_t len)
         return false;
 }
 
-/* Can this processor go on with what runs? Says what is missing. */
+/* Can this processor go on with what runs? It keeps to the register state that there is. Says what is missing. */
 static bool cpu_suffices(const struct posix_root *root, const struct cpu_identity *id)
 {
         char missing[200];
@@ -109,7 +109,7 @@ static bool cpu_suffices(const struct posix_root *root, const struct cpu_identit
                         at = fmt_append(missing, sizeof(missing), at, " %.*s", (int)n, flag);
                 flag += n;
         }
-        if (!at && root->cpu_flags && (root->fpu_features & ~fpu_features() || root->fpu_size < fpu_size()))
+        if (!at && root->cpu_flags && fpu_limit(root->fpu_features, root->fpu_size))
                 at = fmt_append(missing, sizeof(missing), at, " register state %#lx of %lu bytes", root->fpu_features,
                                 root->fpu_size);
         if (at)
@@ -125,8 +125,7 @@ static void cpu_note(struct posix_root *root, const struct cpu_identity *id)
                 root->cpu_flags = space_alloc_bytes(sizeof(id->flags));
         memcpy(root->cpu_flags, id->flags, sizeof(id->flags));
         root->fpu_features = fpu_features();
-        if (root->fpu_size < fpu_size())
-                root->fpu_size = fpu_size();
+        root->fpu_size = fpu_size();
 }
 
 /* What every life of the kernel needs once. */

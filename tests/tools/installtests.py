@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""installtests.py [NAME...] - from the live CD to a disk that starts by itself; `-l` lists the tests; `matrix` stands for all firmwares and kinds of disk.
+"""installtests.py [NAME...] - from the live CD to a disk that starts by itself; `-l` lists the tests; `matrix` stands for what takes longer: all firmwares and
+kinds of disk.
 
 Each test is a function below; its docstring says what it proves. Prints `PASS install NAME` or `FAIL install NAME why`.
 """
@@ -127,7 +128,7 @@ def uefi():
 
 
 def matrix():
-    """All firmwares and kinds of disk: (name, function)."""
+    """What takes longer: all firmwares and kinds of disk: (name, function)."""
     return [(f"{'uefi' if firmware else 'bios'}-{bus}", lambda firmware=firmware, bus=bus: install_and_boot(f"matrix-{bus}", firmware, bus)) for firmware in (False, True) for bus in NAMES]
 
 
@@ -466,11 +467,41 @@ def beside():
     os.unlink(small)
 
 
+@test
+def moves():
+    """The disk goes from machine to machine: other processor, other disk controller, other number of processors, other memory; the session goes on. Where the processor lacks what programs
+    have seen, it says so, and the next good machine goes on."""
+    path = os.path.join(BUILD, "install-moves.raw")
+    subprocess.run([os.path.join(TOP, "installer/mkdisk"), path, *(os.path.join(BUILD, name) for name in ("install", "mkstore")),
+                    "--mb", "256", "--cmdline", "panic=exit", "--new"], check=True, stdout=subprocess.DEVNULL)
+    with Guest("moves", [], disks=[path], smp=1, cpu="qemu64", memory="256M", bus="nvme") as guest:
+        guest.prompt(total=300)
+        session_begin(guest)
+        seen = count(guest)
+        guest.command("sync")
+        guest.kill()
+    with Guest("moves", [], disks=[path], smp=4, cpu="max", memory="512M", bus="ahci") as guest:
+        resumed(guest)
+        session_goes_on(guest, seen)
+        seen = count(guest)
+        guest.command("sync")
+        guest.kill()
+    with Guest("moves", [], disks=[path], smp=1, cpu="qemu64") as guest:
+        guest.expect("this processor lacks what the programs that go on have seen on the last one: [a-z]", total=300)
+        guest.wait(120)
+    with Guest("moves", [], disks=[path], smp=2, cpu="max", memory="128M") as guest:
+        resumed(guest)
+        session_goes_on(guest, seen)
+        guest.kill()
+    os.unlink(path)
+
+
 def main():
     if sys.argv[1:] == ["-l"]:
         print("\n".join(TESTS))
         return
-    tests = dict(matrix()) if sys.argv[1:] == ["matrix"] else {name: TESTS[name] for name in sys.argv[1:] or TESTS}
+    more = dict(matrix())
+    tests = more if sys.argv[1:] == ["matrix"] else {name: {**more, **TESTS}[name] for name in sys.argv[1:] or TESTS}
     failed = 0
     for name, function in tests.items():
         bus = name.split("-")[-1]

@@ -58,6 +58,28 @@ void fpu_cpu_init(bool first)
         }
 }
 
+void fpu_cpu_follow(void)
+{
+        if (cpu_features.xsave)
+                __asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)));
+        else
+                write_cr(4, read_cr(4) & ~(uint64_t)CR4_OSXSAVE);
+        if (!(xcr0 & XCR0_AVX))
+                cpu_this()->vec_busy = 0xff;
+}
+
+int fpu_limit(uint64_t features, size_t size)
+{
+        if (features & ~xcr0)
+                return -EOPNOTSUPP;
+        if (size == FXSAVE_SIZE) /* the areas have no place for XSAVE's header */
+                cpu_features.xsave = cpu_features.xsaveopt = false;
+        xcr0 = features;
+        fpu_cpu_follow();
+        area_size = cpu_features.xsave ? cpuid(0xd, 0).b : FXSAVE_SIZE;
+        return area_size == size ? 0 : -EOPNOTSUPP;
+}
+
 size_t fpu_size(void)
 {
         return area_size;

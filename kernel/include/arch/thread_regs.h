@@ -5,7 +5,13 @@
 #pragma once
 #include "kernel/include/cpu.h"
 size_t fpu_size(void);
-uint64_t fpu_features(void);    /* XCR0 as shown to user mode */
+uint64_t fpu_features(void); /* XCR0 as shown to user mode */
+/*
+ * Areas are from another machine, whose figures these were: this one does as that one did. Boot CPU, before threads; every CPU calls fpu_cpu_follow() before its first one. 0, or -EOPNOTSUPP:
+ * this processor cannot (then no thread may run).
+ */
+int fpu_limit(uint64_t features, size_t size);
+void fpu_cpu_follow(void);
 void fpu_init_area(void *area); /* initial state */
 void fpu_save(void *area);
 void fpu_save_whole(
