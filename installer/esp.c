@@ -33,6 +33,7 @@ static int transfer(const struct esp *e, bool write, uint64_t at, void *buf, siz
 {
         uint8_t *b = buf;
 
+        at += e->base;
         while (n) {
                 ssize_t r = write ? pwrite(e->fd, b, n, (off_t)at) : pread(e->fd, b, n, (off_t)at);
 
@@ -45,14 +46,14 @@ static int transfer(const struct esp *e, bool write, uint64_t at, void *buf, siz
         return 0;
 }
 
-int esp_open(struct esp *e, const char *device, bool write)
+int esp_open(struct esp *e, const char *device, uint64_t base, bool write)
 {
         uint8_t b[SECTOR];
         uint64_t nsectors, data;
         off_t bytes;
         int r;
 
-        *e = (struct esp){.fd = open(device, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC)};
+        *e = (struct esp){.fd = open(device, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC), .base = base};
         if (e->fd < 0)
                 return -errno;
         bytes = lseek(e->fd, 0, SEEK_END);
@@ -65,7 +66,8 @@ int esp_open(struct esp *e, const char *device, bool write)
                 e->fat_at = (uint64_t)u16(b + 14) * SECTOR;
                 e->data_at = data * SECTOR;
                 if (u16(b + 510) != 0xaa55 || u16(b + 11) != SECTOR || !b[13] || (b[13] & (b[13] - 1)) || !b[16] ||
-                    u16(b + 22) || data >= nsectors || nsectors > (uint64_t)bytes / SECTOR)
+                    u16(b + 22) || data >= nsectors || bytes < (off_t)base ||
+                    nsectors > ((uint64_t)bytes - base) / SECTOR)
                         r = -EMEDIUMTYPE;
                 else
                         e->nclusters = (uint32_t)((nsectors - data) / b[13]);

@@ -20,7 +20,8 @@
 
 struct esp {
         int fd;
-        uint64_t fat_at, data_at; /* bytes */
+        uint64_t base;            /* where the file system begins on what fd is, bytes */
+        uint64_t fat_at, data_at; /* bytes, from there */
         uint32_t cluster_bytes, nclusters, root;
         uint32_t fat_sector; /* in fat[], or 0 */
         uint32_t fat[128];
@@ -38,8 +39,8 @@ struct boot_env {
         int tries;
 };
 
-/* A FAT32 file system on a device. 0, -errno of opening or reading; -EMEDIUMTYPE: something else is on it. */
-int esp_open(struct esp *e, const char *device, bool write);
+/* A FAT32 file system on a device, from byte `base` on. 0, -errno of opening or reading; -EMEDIUMTYPE: something else is on it. */
+int esp_open(struct esp *e, const char *device, uint64_t base, bool write);
 void esp_close(struct esp *e);
 /* A file by its 8.3 names, "PHANTOM/KERNEL.A", or a directory, "PHANTOM/". 0, -ENOENT, -EIO, -EUCLEAN (damaged), -E2BIG (in more than 64 pieces). */
 int esp_find(struct esp *e, const char *path, struct esp_file *f);

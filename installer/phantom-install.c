@@ -478,22 +478,49 @@ static void esp_format(const char *device)
 
 static void esp_copy(const char *image, const char *file, const char *name)
 {
-        char path[128];
+        char path[128], to[64];
 
         snprintf(path, sizeof(path), "%s/%s", work, file);
-        run((const char *[]){"mcopy", "-o", "-i", image, path, name, NULL});
+        snprintf(to, sizeof(to), "::/%s", name);
+        run((const char *[]){"mcopy", "-o", "-i", image, path, to, NULL});
+}
+
+static const char *const esp_files[][2] = {{"grub.cfg", "PHANTOM/grub.cfg"},
+                                           {"options.cfg", "PHANTOM/options.cfg"},
+                                           {"kernel", "PHANTOM/kernel.a"},
+                                           {"rootfs.img", "PHANTOM/rootfs.a"},
+                                           {"kernel", "PHANTOM/kernel.b"},
+                                           {"rootfs.img", "PHANTOM/rootfs.b"},
+                                           {"BOOTX64.EFI", "EFI/PHANTOM/BOOTX64.EFI"},
+                                           {"env", "PHANTOM/env"}};
+
+/* mtools does not say of every write that it failed. */
+static void esp_verify(const char *device)
+{
+        struct esp e;
+
+        if (esp_open(&e, plan.esp_sectors ? device : plan.esp_shared, plan.esp_sectors ? plan.esp_first * SECTOR : 0,
+                     false))
+                fail("the boot partition cannot be read again. %s", left());
+        for (unsigned i = 0; i < sizeof(esp_files) / sizeof(esp_files[0]); i++) {
+                struct esp_file f;
+                char path[32];
+                size_t n;
+                uint8_t *should = file_read(esp_files[i][0], &n), *is = malloc(n);
+
+                snprintf(path, sizeof(path), "%s", esp_files[i][1]);
+                for (char *c = path; *c; c++)
+                        *c = (char)toupper((unsigned char)*c);
+                if (!is || esp_find(&e, path, &f) || f.size != n || esp_read(&e, &f, 0, is, n) || memcmp(should, is, n))
+                        fail("the disk did not keep /%s as it was written. %s", esp_files[i][1], left());
+                free(should);
+                free(is);
+        }
+        esp_close(&e);
 }
 
 static void esp_make(const char *device)
 {
-        static const char *const files[][2] = {{"grub.cfg", "::/PHANTOM/grub.cfg"},
-                                               {"options.cfg", "::/PHANTOM/options.cfg"},
-                                               {"kernel", "::/PHANTOM/kernel.a"},
-                                               {"rootfs.img", "::/PHANTOM/rootfs.a"},
-                                               {"kernel", "::/PHANTOM/kernel.b"},
-                                               {"rootfs.img", "::/PHANTOM/rootfs.b"},
-                                               {"BOOTX64.EFI", "::/EFI/PHANTOM/BOOTX64.EFI"},
-                                               {"env", "::/PHANTOM/env"}};
         static const char *const dirs[] = {"EFI/", "EFI/BOOT/", "EFI/PHANTOM/", "PHANTOM/"};
         bool others = false, there[4] = {false};
         char image[96], dir[32];
@@ -506,7 +533,7 @@ static void esp_make(const char *device)
                 struct esp e;
 
                 snprintf(image, sizeof(image), "%s", plan.esp_shared);
-                if (esp_open(&e, image, false))
+                if (esp_open(&e, image, 0, false))
                         fail("%s cannot be read. %s", image, left());
                 others = !esp_find(&e, "EFI/BOOT/BOOTX64.EFI", &f);
                 for (unsigned i = 0; i < 4; i++)
@@ -518,10 +545,10 @@ static void esp_make(const char *device)
                 if (!there[i])
                         run((const char *[]){"mmd", "-i", image, dir, NULL});
         }
-        for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-                esp_copy(image, files[i][0], files[i][1]);
+        for (unsigned i = 0; i < sizeof(esp_files) / sizeof(esp_files[0]); i++)
+                esp_copy(image, esp_files[i][0], esp_files[i][1]);
         if (!others)
-                esp_copy(image, "BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI");
+                esp_copy(image, "BOOTX64.EFI", "EFI/BOOT/BOOTX64.EFI");
 }
 
 /* ---- the store ---- */
@@ -770,7 +797,7 @@ static void esp_share(const struct disk *k, const struct gpt_part *parts, int n)
 
                 snprintf(path, sizeof(path), "/dev/%s%s%u", k->name,
                          isdigit((unsigned char)k->name[strlen(k->name) - 1]) ? "p" : "", parts[i].number);
-                if (memcmp(parts[i].type, gpt_type_esp, 16) || esp_open(&e, path, true))
+                if (memcmp(parts[i].type, gpt_type_esp, 16) || esp_open(&e, path, 0, true))
                         continue;
                 if (!esp_free(&e, &bytes) && bytes >= ESP_NEEDED)
                         snprintf(plan.esp_shared, sizeof(plan.esp_shared), "%s", path);
@@ -893,6 +920,7 @@ static void install(const struct disk *k)
                 pwrite_all(fd, core, (core_len + SECTOR - 1) / SECTOR * SECTOR, plan.core_first * SECTOR, device);
         esp_make(device);
         flush(fd);
+        esp_verify(device);
         done();
         files_remove();
         store_write(k);

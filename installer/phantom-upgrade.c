@@ -144,7 +144,7 @@ static void esp_choose(struct target *t, const char *disk, const struct gpt_part
                         continue;
                 snprintf(path, sizeof(path), "/dev/%s%s%u", disk,
                          isdigit((unsigned char)disk[strlen(disk) - 1]) ? "p" : "", parts[i].number);
-                ours = !esp_open(&e, path, false);
+                ours = !esp_open(&e, path, 0, false);
                 if (ours) {
                         ours = !env_read(&e, &env);
                         esp_close(&e);
@@ -277,8 +277,8 @@ static void archive_copy(struct esp *e, const struct slot *from, const struct sl
 
 /* ---- which kernel came up ---- */
 
-/* 0: the one that was to; 3: the one before, which is what is started from now on. */
-static int confirm(struct esp *e)
+/* started: the machine was, since the switch. 0: the kernel that was to; 3: the one before, which is what is started from now on. */
+static int confirm(struct esp *e, bool started)
 {
         uint32_t running = 0, slot = 0, other = 0;
         struct boot_env env;
@@ -288,7 +288,7 @@ static int confirm(struct esp *e)
                 fail("the boot partition: %s", trouble(r));
         if (env.tries < 0)
                 return 0;
-        if (env.tries == ENV_TRIES) {
+        if (env.tries == ENV_TRIES && !started) {
                 fputs("phantom-upgrade: the new kernel was not started yet\n", stderr);
                 return 0;
         }
@@ -377,7 +377,7 @@ static void tried_before(struct esp *e, const struct target *t)
                 return;
         if (env.tries == ENV_TRIES)
                 fail("another upgrade is waiting for the next start. Nothing was changed");
-        confirm(e);
+        confirm(e, true);
 }
 
 static void upgrade(struct esp *e, const struct target *t)
@@ -429,10 +429,10 @@ static int gone_on(struct esp *e)
         sync();
         esp_close(e);
         target_find(&t);
-        r = esp_open(e, t.device, true);
+        r = esp_open(e, t.device, 0, true);
         if (r)
                 fail("%s, the boot partition: %s. The new kernel is not confirmed", t.device, trouble(r));
-        r = confirm(e);
+        r = confirm(e, true);
         if (!r)
                 puts("Phantom runs on the new kernel now; the one before is in the boot menu.");
         return r;
@@ -463,11 +463,11 @@ int main(int argc, char **argv)
         if (geteuid())
                 fail("only root can upgrade");
         target_find(&t);
-        r = esp_open(&e, t.device, true);
+        r = esp_open(&e, t.device, 0, true);
         if (r)
                 fail("%s, the boot partition: %s. Nothing was changed", t.device, trouble(r));
         if (want.confirm)
-                return confirm(&e);
+                return confirm(&e, false);
         signals_block();
         upgrade(&e, &t);
         if (!t.ours) {

@@ -44,10 +44,13 @@ def recorded(name, base, log, boot, **options):
     return Guest(name, blocklog.recorded(path("disk.img"), log) + boot, **options)
 
 
-def cut_point(log, first, chance):
-    """Half of the cuts anywhere, half in a stretch between two flushes, which are of very different length."""
-    if chance.random() < 0.5:
+def cut_point(log, first, last, chance):
+    """A third of the cuts anywhere, a third around entry `last`, where it all becomes true, a third in a stretch between two flushes, which are of very different length."""
+    how = chance.randrange(3)
+    if how == 0:
         return chance.randint(first, len(log.entries))
+    if how == 1:
+        return chance.randint(max(first, last - 40), min(last + 10, len(log.entries)))
     flushes = [first] + [i for i in range(first, len(log.entries)) if log.entries[i][0] & blocklog.FLUSH] + [len(log.entries)]
     i = chance.randrange(len(flushes) - 1)
     return chance.randint(flushes[i], flushes[i + 1])
@@ -118,7 +121,7 @@ def installing(count, chance):
         log, done = install_record(f"installcuts-{name}", base)
         for n in range(count // len(bases)):
             copy(base, path("cut.img"))
-            end = cut_point(log, 0, chance)
+            end = cut_point(log, 0, done, chance)
             how = blocklog.cut(log, path("cut.img"), chance, 0, end)
             what = install_judge(f"installcuts-{name}-{n}", path("cut.img"), end > done)
             print(f"PASS install-cuts install, disk {name}, cut {n} ({how}): {what}", flush=True)
@@ -184,7 +187,7 @@ def upgrading(count, chance):
     for n in range(count):
         base, log, first = lives[n % 2]
         copy(base, path("cut.img"))
-        how = blocklog.cut(log, path("cut.img"), chance, first, cut_point(log, first, chance))
+        how = blocklog.cut(log, path("cut.img"), chance, first, cut_point(log, first, len(log.entries), chance))
         copy(path("cut.img"), path("judged.img"))
         what = upgrade_judge(f"upgradecuts-{n}", path("judged.img"), new)
         print(f"PASS install-cuts upgrade, {'old' if n % 2 == 0 else 'new'} kernel's life, cut {n} ({how}): {what}", flush=True)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """installtests.py [NAME...] - from the live CD to a disk that starts by itself; `-l` lists the tests; `matrix` stands for what takes longer: all firmwares and
-kinds of disk.
+kinds of disk, and figures.
 
 Each test is a function below; its docstring says what it proves. Prints `PASS install NAME` or `FAIL install NAME why`.
 """
@@ -127,9 +127,25 @@ def uefi():
     install_and_boot("uefi", True, "nvme")
 
 
+def figures():
+    """What installing the base system costs: instructions (1 ns of the machine's clock is one, under -icount), and room in the store; within what was promised."""
+    path = blank("figures", 256)
+    with Guest("figures", phantom(), icount=True, disks=[path]) as guest:
+        guest.prompt(total=600)
+        status, output = guest.command("read -r begin _ </proc/uptime; phantom-install --yes --disk vda >/dev/null; r=$?; read -r end _ </proc/uptime; sync; echo $begin $end;"
+                                       " sed -n 's/^store_\\(blocks\\|free\\) //p' /proc/phantom/status; [ $r = 0 ]", timeout=600)
+        expect(status == 0, output)
+        begin, end, blocks, free = map(float, output.split())
+        guest.kill()
+    os.unlink(path)
+    instructions, mib = (end - begin) * 1e9, (blocks - free) / 256
+    print(f"  installing: {instructions:.2e} instructions, at most 6e9; in the store {mib:.1f} MiB, at most 64", flush=True)
+    expect(instructions <= 6e9 and mib <= 64, "too much")
+
+
 def matrix():
-    """What takes longer: all firmwares and kinds of disk: (name, function)."""
-    return [(f"{'uefi' if firmware else 'bios'}-{bus}", lambda firmware=firmware, bus=bus: install_and_boot(f"matrix-{bus}", firmware, bus)) for firmware in (False, True) for bus in NAMES]
+    """What takes longer: all firmwares and kinds of disk, and the figures: (name, function)."""
+    return [("figures", figures)] + [(f"{'uefi' if firmware else 'bios'}-{bus}", lambda firmware=firmware, bus=bus: install_and_boot(f"matrix-{bus}", firmware, bus)) for firmware in (False, True) for bus in NAMES]
 
 
 @test
@@ -465,6 +481,40 @@ def beside():
     expect(of_others(path) == before, "something of the other systems was changed")
     os.unlink(path)
     os.unlink(small)
+
+
+def failing_disk(name, sector):
+    """A disk that does not take writes to one sector: QEMU's arguments for it, its path, its rules."""
+    path, rules = blank(name, 256), os.path.join(BUILD, f"install-{name}.conf")
+    with open(rules, "w", encoding="ascii") as f:
+        f.write(f'[inject-error]\nevent = "write_aio"\nsector = "{sector}"\nerrno = "5"\nonce = "off"\n')
+    return ["-drive", f"file=blkdebug:{rules}:{path},format=raw,if=none,id={name},werror=report", "-device", f"virtio-blk-pci,drive={name},disable-legacy=on"], path, rules
+
+
+@test
+def failing():
+    """The disk fails while it is written, in the boot partition or in the store: a message, no system on the disk, and the session goes on in memory; it can go to another disk then."""
+    boot, boot_path, boot_rules = failing_disk("failing-boot", 5000)
+    store, store_path, store_rules = failing_disk("failing-store", 2048 + 131072 + 8)
+    good = blank("failing-good", 256)
+    with Guest("failing", phantom() + boot + store, smp=2, disks=[good]) as guest:
+        guest.prompt(total=300)
+        session_begin(guest)
+        for disk, say in (("vdb", r"mcopy failed|the disk did not keep /PHANTOM/kernel.a"), ("vdc", "the store cannot be made")):
+            status, output = guest.command(f"phantom-install --yes --disk {disk}", total=300)
+            expect(status == 1 and re.search(say, output), output)
+            session_goes_on(guest, 1)
+        status, output = guest.command("phantom-install --yes --disk vda && sync; ls /tmp", total=300)
+        expect(status == 0 and "lives on /dev/vda now" in output and "phantom-install." not in output, output)
+        session_goes_on(guest, 1)
+        guest.kill()
+    for path in (boot_path, store_path):
+        with open(path, "rb") as f:
+            start = f.read(520)
+        expect(start == bytes(520), f"{path}: something could be started from it")
+        os.unlink(path)
+    for path in (boot_rules, store_rules, good):
+        os.unlink(path)
 
 
 @test
