@@ -18,15 +18,25 @@
 
 static struct worker *writer;
 
+/*
+ * A wake that comes while the writer waits for the disk ends that wait, not the sleep below: without this word a commit that was asked for during another one, or the first change after it,
+ * was seen when something else woke the writer, perhaps never.
+ */
+static bool woken; /* [a] since the writer last began to look */
+
 static void run(void *arg)
 {
         uint64_t next_ns;
 
         (void)arg;
         for (;;) {
+                __atomic_store_n(&woken, false, __ATOMIC_SEQ_CST);
                 snapshot_step(&next_ns);
                 snap_serve(snapshot_store());
-                worker_sleep(next_ns);
+                if (__atomic_load_n(&woken, __ATOMIC_SEQ_CST))
+                        writer_yield();
+                else
+                        worker_sleep(next_ns);
         }
 }
 
@@ -47,6 +57,7 @@ void writer_yield(void)
 
 void writer_wake(void)
 {
+        __atomic_store_n(&woken, true, __ATOMIC_SEQ_CST);
         if (writer)
                 worker_wake(writer);
 }

@@ -190,6 +190,22 @@ def asked(guest):
 
 
 @test
+def sync_comes_back():
+    """Without commits by the clock, and with a snapshot kept every second, each sync of several programs at once comes back: none is forgotten that was asked for while the writer waited for the disk."""
+    disk = store_disk("sync_comes_back")
+    for smp in (1, 2):
+        with Guest("sync_comes_back", phantom("panic=exit"), disks=[disk], smp=smp) as guest:
+            if smp == 1:
+                guest.prompt(total=300)
+            else:
+                resumed(guest)
+            guest.command("echo interval 0 >/proc/phantom/control; echo auto 1 >/proc/phantom/control")
+            _, output = guest.command("for j in 1 2 3; do (i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo $i >>/f$j; sync; done) & done; wait; cat /f1 /f2 /f3 | wc -l", total=120)
+            expect(output.split()[-1] == str(60 * smp), output)
+    os.unlink(disk)
+
+
+@test
 def boot_menu():
     """The menu before recovery: a kept snapshot comes back, what it replaces is kept; the files alone; the newest state for who does not answer. It comes by itself after three failed boots."""
     disk = store_disk("boot_menu")
