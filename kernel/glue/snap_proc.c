@@ -20,6 +20,7 @@
 #include "kernel/glue/snap_proc.h"
 #include "kernel/glue/old_pages.h"
 #include "kernel/glue/snap_request.h"
+#include "kernel/glue/store_disk.h"
 #include "kernel/include/block.h"
 #include "kernel/include/cpu.h"
 #include "kernel/include/mem.h"
@@ -224,6 +225,7 @@ static void show_status(struct proc_text *t, void *arg)
         static const char *const kinds[PAGE_KINDS] = {NULL,         "allocator", "objects", "blocks",
                                                       "page_trees", "memory",    "files",   "directories"};
         struct snapshot_stats commits;
+        struct store_disk_counts disk;
         struct barrier_stats b;
         struct space_stats s;
         struct store_info store;
@@ -234,6 +236,7 @@ static void show_status(struct proc_text *t, void *arg)
         snapshot_barrier_stats(&b);
         space_stats(&s);
         snap_store_info(&store);
+        store_disk_counts(&disk);
         for (unsigned k = 1; k < PAGE_KINDS; k++)
                 used += s.pages[k];
         proc_printf(t, "store %d\nerror %d\nepoch %lu\ndurable_epoch %lu\ninterval_ms %lu\nauto_s %lu\n",
@@ -243,9 +246,12 @@ static void show_status(struct proc_text *t, void *arg)
                 proc_printf(t, "pages_%s %lu\n", kinds[k], s.pages[k]);
         proc_printf(t, "commits %lu\ncommitted_pages %lu\ncopied_pages %lu\ndirty_pages %lu\nused_pages %lu\n",
                     commits.commits, commits.pages, commits.copied, s.dirty_now, used);
+        proc_printf(t, "disk_writes %lu\ndisk_written_bytes %lu\ndisk_flushes %lu\ndisk_read_bytes %lu\n", disk.writes,
+                    disk.written, disk.flushes, disk.read);
         proc_printf(t, "attach_pages %lu\nattach_total %lu\n", commits.attach_pages, commits.attach_total);
-        proc_printf(t, "pauses %lu\npause_p50_ns %lu\npause_p99_ns %lu\npause_max_ns %lu\n", b.count,
-                    ticks_ns(snapshot_pause(500)), ticks_ns(snapshot_pause(990)), ticks_ns(b.pause_max));
+        proc_printf(t, "pauses %lu\npause_last_ns %lu\npause_p50_ns %lu\npause_p99_ns %lu\npause_max_ns %lu\n", b.count,
+                    ticks_ns(b.pause_last), ticks_ns(snapshot_pause(500)), ticks_ns(snapshot_pause(990)),
+                    ticks_ns(b.pause_max));
         proc_printf(t, "store_blocks %lu\nstore_free %lu\nstore_pending %lu\nkept %lu\nincarnation %lu\n",
                     store.nblocks, store.free, store.pending + store.recent, store.nkept, store.incarnation);
 }

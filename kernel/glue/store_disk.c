@@ -38,6 +38,13 @@ struct disk {
         uint32_t near_n;
 };
 
+static struct store_disk_counts counts; /* by whoever uses a store: one at a time */
+
+void store_disk_counts(struct store_disk_counts *c)
+{
+        *c = counts;
+}
+
 static void slot_done(struct block_request *r, int status)
 {
         struct slot *s = container_of(r, struct slot, request);
@@ -71,6 +78,12 @@ static int slot_submit(struct disk *k, struct slot *s, enum block_op op, uint64_
                 r->seg[r->nsegs].pa = direct_pa(s->bounce + at);
                 r->seg[r->nsegs++].len = MIN(len - at, k->per_seg);
         }
+        if (op == BLOCK_READ)
+                counts.read += len;
+        else if (op == BLOCK_FLUSH)
+                counts.flushes++;
+        else
+                counts.writes++, counts.written += len;
         s->waits = worker_this();
         s->busy = true;
         e = block_submit(k->device, r);

@@ -186,7 +186,7 @@ static void status(void)
         struct figure before[64], now[64];
         unsigned nb = figures(before, 64), n;
         char text[32], text2[32];
-        double rate;
+        double rate, committed, written;
 
         usleep(500000);
         n = figures(now, 64);
@@ -194,11 +194,14 @@ static void status(void)
         rate = (double)(F("commits") - figure(before, nb, "commits")) / 0.5;
         if (F("commits") < figure(before, nb, "commits")) /* the machine was off in between */
                 rate = 0;
+        committed = (double)F("committed_pages") * 4096;
+        written = (double)F("disk_written_bytes");
         if (json) {
                 printf("{");
                 for (unsigned i = 0; i < n; i++)
                         printf("\"%s\": %lld, ", now[i].name, (long long)now[i].value);
-                printf("\"commits_per_second\": %.1f}\n", rate);
+                printf("\"commits_per_second\": %.1f, \"amplification\": %.3f}\n", rate,
+                       committed ? written / committed : 0);
                 return;
         }
         if (!F("store")) {
@@ -208,7 +211,9 @@ static void status(void)
                         printf("error       commits have stopped: %s\n", strerror(-(int)F("error")));
                 printf("durable     epoch %llu of %llu\n", F("durable_epoch"), F("epoch"));
                 printf("rate        %.1f commits a second now, %llu since boot\n", rate, F("commits"));
-                printf("committed   %s since boot\n", size((double)F("committed_pages") * 4096, text));
+                printf("committed   %s since boot", size(committed, text));
+                printf(", for which %s were written (%.2f times as much), with %llu flushes\n", size(written, text),
+                       committed ? written / committed : 0, F("disk_flushes"));
                 printf("store       %s, %s free, %llu snapshots kept\n", size((double)F("store_blocks") * 4096, text),
                        size((double)F("store_free") * 4096, text2), F("kept"));
         }
