@@ -113,6 +113,27 @@ static void all_ranks_and_all_pairs(void **state)
         section_end();
 }
 
+/* P2, P3: a barrier that a CPU did not stop for is found. */
+static void barrier_beside_a_section(void *arg)
+{
+        persist_sections[1] = arg;
+        persist_ncpus = 2;
+        snapshot_barrier();
+}
+
+static void barrier_looks_at_each_cpu(void **state)
+{
+        static struct section in_section = {.active = true}, with_lock = {.nheld = 1};
+
+        (void)state;
+        assert_string_equal(hosted_panic_of(barrier_beside_a_section, &in_section),
+                            "P3: CPU 1 is in a section at the barrier, with 0 locks");
+        hosted_close();
+        machine(4096);
+        assert_string_equal(hosted_panic_of(barrier_beside_a_section, &with_lock),
+                            "P3: CPU 1 is in a section at the barrier, with 1 locks");
+}
+
 /* ---- abandonment ---- */
 
 static struct {
@@ -534,6 +555,7 @@ int main(void)
                 TEST(order_after),
                 TEST(unlock_of_unheld),
                 TEST(all_ranks_and_all_pairs),
+                TEST(barrier_looks_at_each_cpu),
                 TEST(absent_page_abandons),
                 TEST(absent_page_after_the_change_is_found),
                 TEST(first_writes_are_noted),

@@ -11,7 +11,7 @@
 #include "persist/engine.h"
 #include "persist/host/hosted.h"
 
-enum { T_NODE = 1, T_SMALL, T_BIG, T_RESIDENT, T_LINE, T_TYPES };
+enum { T_NODE = 1, T_SMALL, T_BIG, T_RESIDENT, T_LINE, T_TWIN, T_TYPES };
 
 struct node {
         struct object o;
@@ -33,6 +33,7 @@ static const struct space_type test_types[T_TYPES] = {
         [T_BIG] = {"big", 2016, 1, 0, NULL},
         [T_RESIDENT] = {"resident", 40, 1, SPACE_RESIDENT, NULL},
         [T_LINE] = {"line", 100, 1, SPACE_ALIGN64, NULL},
+        [T_TWIN] = {"twin", 2016, 1, 0, NULL}, /* as T_BIG, but for the number */
 };
 
 static inline void machine(uint64_t nframes)
