@@ -19,7 +19,8 @@ volatile uint32_t pvm_poll;
 enum pvm_compile pvm_compile;
 uint32_t pvm_drop_code;
 uint32_t pvm_hot_calls = 200;
-#define WARM_TURN 1000u  /* as many calls as a turn counts */
+#define WARM_TURN    1000u /* as many calls as a turn counts */
+#define WARM_CALLERS 4u
 static uint32_t pvm_hot; /* as pvm_compile wants it */
 
 #define Q_OPS(Q)                                                                                                       \
@@ -1212,6 +1213,11 @@ enum run_end interp_run(struct thread *t)
                 if (pvm_drop_code)
                         maybe_drop();
                 warm(m, WARM_TURN);
+                /* Or the loop is in who called it: ticks fall into what polls. */
+                g = f->prev;
+                for (unsigned k = 0; g && k < WARM_CALLERS; k++, g = g->prev)
+                        if (methods[g->method]->code)
+                                warm(methods[g->method], WARM_TURN);
                 if (m->compiled)
                         goto resume;
         }
