@@ -248,6 +248,21 @@ static long fail(struct call *c, struct transfer *t, long error)
         return c->io.done ? (long)c->io.done : error;
 }
 
+/* The device is no more. What it still works on is let go of when that is done. */
+static long device_gone(struct call *c, long error)
+{
+        struct transfer *t = transfer_find(c);
+        uint64_t f = spin_lock(&transfers_lock);
+        bool in_flight = t && !t->done;
+
+        if (in_flight) {
+                t->slot = NOBODY;
+                t->thread = NULL;
+        }
+        spin_unlock(&transfers_lock, f);
+        return fail(c, in_flight ? NULL : t, error);
+}
+
 static long block_io(struct call *c, struct file *f, bool write)
 {
         struct block_device *d = device_of(f->inode->rdev);
@@ -258,7 +273,7 @@ static long block_io(struct call *c, struct file *f, bool write)
         int r;
 
         if (!d)
-                return fail(c, t, -ENXIO);
+                return device_gone(c, -EIO);
         size = d->nsectors * 512;
         unit = d->logical_block;
         if (!c->io.len || (c->why == WHY_KILL && !t))
@@ -329,7 +344,7 @@ static long block_fsync(struct call *c, struct file *f, bool data_only)
 
         (void)data_only;
         if (!d)
-                return fail(c, t, -ENXIO);
+                return device_gone(c, -EIO);
         if (!d->has_flush)
                 return 0;
         if (!t) {
@@ -517,7 +532,7 @@ static long block_ioctl(struct call *c, struct file *f, unsigned cmd, uint64_t a
         struct block_device *d = device_of(f->inode->rdev);
 
         if (!d)
-                return fail(c, transfer_find(c), -ENXIO);
+                return device_gone(c, -ENXIO);
         switch (cmd) {
         case BLKGETSIZE64:
                 return give_u64(c, arg, d->nsectors * 512);
@@ -566,17 +581,14 @@ const struct file_ops block_file_ops = {
 /* Disks that have come while the system runs: /sys, then a node for each run. */
 static void renew(struct work *w)
 {
-        static unsigned have_node; /* work items of one kind run one at a time */
-
         sys_block_renew();
-        while (have_node < block_count()) {
-                struct block_device *d = block_by_index(have_node);
+        for (unsigned k = 0; k < block_count(); k++) {
+                struct block_device *d = block_by_index(k);
 
                 if (!d->gone && make_node(d)) {
                         work_queue(w);
                         return;
                 }
-                have_node++;
         }
 }
 

@@ -721,7 +721,7 @@ def usb_plug():
             unplug(guest, f"a{turn}")
             _, output = guest.command("wait; grep 'I/O\\|No such' /tmp/o; echo x >&3; cat /dev/sda; exec 3>&-; wait_for '[ ! -e /sys/block/sda ]'; echo $?; ls /sys/block/sda; grep sda /proc/partitions")
             expect("/O error" in output or "No such device" in output, output)
-            expect("write error" in output and "/dev/sda': No such device" in output and "\n0\nls: /sys/block/sda: No such" in output, output)
+            expect("write error: I/O error" in output and "/dev/sda': No such device" in output and "\n0\nls: /sys/block/sda: No such" in output, output)
         plug(guest, "b", disks[1], serial="TWO")
         status, output = guest.command("wait_for '[ -b /dev/sdb2 ]' && cat /sys/block/sdb/serial; cat /dev/sda")
         expect(output.startswith("TWO\n") and "No such device" in output, output)

@@ -34,6 +34,7 @@
 #define REPORT_MAX        64u
 #define DELAY_NS          (NSEC_PER_SEC / 4)
 #define REPEAT_NS         (NSEC_PER_SEC / 30)
+#define ERRORS_MAX        8u
 #define DEVICES_MAX       8u
 
 struct hid {
@@ -44,6 +45,7 @@ struct hid {
         uint8_t *report; /* a page: the report; behind it, what is sent */
         struct spinlock serving;
         bool keyboard, registered;
+        unsigned errors;              /* without a report between */
         uint8_t last[KEYBOARD_BYTES]; /* s */
         uint16_t repeating;           /* s; KEY_RESERVED: none */
         struct vtimer repeat;
@@ -184,6 +186,7 @@ static void reported(struct usb_transfer *t)
                 usb_wake(h->dev);
                 return;
         }
+        h->errors = 0;
         flags = spin_lock(&h->serving);
         if (h->keyboard && t->actual >= KEYBOARD_BYTES)
                 keyboard_report(h, h->report);
@@ -199,7 +202,7 @@ static void work(struct usb_device *d)
         struct hid *h = d->driver_data;
 
         if (h->transfer.status) {
-                if (usb_restart(h->in, true) || listen(h)) {
+                if (++h->errors > ERRORS_MAX || usb_restart(h->in, true) || listen(h)) {
                         klog(LOG_WARN, "%s: it does not answer any more", d->name);
                         usb_give_up(d);
                         return;
@@ -266,6 +269,7 @@ static int attach(struct usb_device *d)
                 usb_request(d, USB_TYPE_CLASS | USB_TO_INTERFACE, SET_IDLE, 0, d->interface.number, NULL, 0);
                 h->report = memset(direct(page), 0, PAGE_SIZE);
                 h->in = d->endpoint[0];
+                h->errors = 0;
                 memset(h->last, 0, sizeof(h->last));
                 h->input.bus = BUS_USB;
                 h->input.vendor = d->vendor;

@@ -12,6 +12,7 @@
 #define HUB_DESCRIPTOR_SUPER 0x2au
 #define SET_DEPTH            12u /* USB 3.2 10.16.2.9 */
 #define PORTS                15u /* a route has four bits for each (xHCI 8.9) */
+#define ERRORS_MAX           8u
 #define ATTEMPTS             3u
 #define RESET_NS             (NSEC_PER_SEC / 2)
 #define STEP_NS              (NSEC_PER_SEC / 100)
@@ -34,7 +35,8 @@
 struct hub {
         struct usb_device *dev;
         struct usb_transfer changes;
-        uint8_t *bits; /* what the interrupt endpoint says: a page */
+        unsigned errors; /* without an answer between */
+        uint8_t *bits;   /* what the interrupt endpoint says: a page */
         uint8_t attempts[PORTS + 1];
 };
 
@@ -132,7 +134,9 @@ static void work(struct usb_device *d)
         struct hub *h = d->driver_data;
         int status = h->changes.status;
 
-        if (status && usb_restart(d->endpoint[0], true)) {
+        h->errors = status ? h->errors + 1 : 0;
+        if (status && (h->errors > ERRORS_MAX || usb_restart(d->endpoint[0], true))) {
+                klog(LOG_WARN, "%s: it does not answer any more", d->name);
                 usb_give_up(d);
                 return;
         }

@@ -29,20 +29,22 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-#define SUBCLASS_SCSI  6u
-#define PROTOCOL_BULK  0x50u
-#define REQUEST_RESET  0xffu /* BOT 3.1 */
-#define REQUEST_NS     (30 * NSEC_PER_SEC)
-#define WATCH_NS       (5 * NSEC_PER_SEC)
-#define READY_NS       (10 * NSEC_PER_SEC)
-#define READY_STEP_NS  (NSEC_PER_SEC / 10)
-#define STATUS_NS      (5 * NSEC_PER_SEC)
-#define RETRIES        3u
-#define COMPLAINTS_MAX 16u
-#define SEG_MAX        (1u << 16) /* at super speed; slower sticks are known to take no more than 120 KiB at once */
-#define SEG_MAX_SLOW   4096u
-#define DISCARD_MAX    (1u << 21) /* sectors */
-#define DISKS_MAX      32u
+#define SUBCLASS_SCSI   6u
+#define PROTOCOL_BULK   0x50u
+#define REQUEST_RESET   0xffu /* BOT 3.1 */
+#define REQUEST_NS      (30 * NSEC_PER_SEC)
+#define BOOT_REQUEST_NS (5 * NSEC_PER_SEC) /* before the system runs: a dead disk does not hold it up for long */
+#define WATCH_NS        (5 * NSEC_PER_SEC)
+#define READY_NS        (10 * NSEC_PER_SEC)
+#define READY_STEP_NS   (NSEC_PER_SEC / 10)
+#define STATUS_NS       (5 * NSEC_PER_SEC)
+#define POLLS_PER_WATCH 4096u
+#define RETRIES         3u
+#define COMPLAINTS_MAX  16u
+#define SEG_MAX         (1u << 16) /* at super speed; slower sticks are known to take no more than 120 KiB at once */
+#define SEG_MAX_SLOW    4096u
+#define DISCARD_MAX     (1u << 21) /* sectors */
+#define DISKS_MAX       32u
 
 #define CBW_SIGNATURE 0x43425355u
 #define CSW_SIGNATURE 0x53425355u
@@ -113,7 +115,7 @@ struct storage {
         struct command command;        /* the one in flight */
         uint32_t tag, moved;           /* moved: data that came, if not all did */
         unsigned tries;
-        uint32_t complaints;
+        uint32_t complaints, polls;
         struct usb_transfer cbw_transfer, data_transfer, csw_transfer;
         uint8_t *page; /* what the device reads and writes: */
         struct cbw *cbw;
@@ -170,6 +172,11 @@ static int ask_status(struct storage *s)
         return usb_submit(s->in, &s->csw_transfer, &seg, 1);
 }
 
+static uint64_t patience_ns(void)
+{
+        return usb_has_worker() ? REQUEST_NS : BOOT_REQUEST_NS;
+}
+
 /* Lock held, IDLE. What cannot be queued is found in trouble. */
 static void begin(struct storage *s)
 {
@@ -180,7 +187,7 @@ static void begin(struct storage *s)
         s->state = BUSY;
         s->trouble = NO_TROUBLE;
         s->own_done = 0;
-        s->deadline_ns = time_mono_ns() + REQUEST_NS;
+        s->deadline_ns = time_mono_ns() + patience_ns();
         s->moved = c->length;
         *s->cbw = (struct cbw){.signature = CBW_SIGNATURE,
                                .tag = ++s->tag,
@@ -434,7 +441,7 @@ static int run(struct storage *s)
         s->state = IDLE;
         begin(s);
         spin_unlock(&s->lock, flags);
-        if (!usb_wait(s->dev, &s->own_done, REQUEST_NS)) {
+        if (!usb_wait(s->dev, &s->own_done, patience_ns())) {
                 flags = spin_lock(&s->lock);
                 in_trouble(s, NO_ANSWER);
                 spin_unlock(&s->lock, flags);
@@ -554,17 +561,24 @@ static void work(struct usb_device *d)
         go_on(s, r, again, trouble == NO_TROUBLE ? 0 : -EIO);
 }
 
-static void watch(struct vtimer *t)
+/* True: something is in flight. */
+static bool check_deadline(struct storage *s)
 {
-        struct storage *s = container_of(t, struct storage, watch);
         uint64_t flags = spin_lock(&s->lock);
         bool any = s->state == BUSY || s->state == TROUBLE;
 
-        __atomic_store_n(&s->watching, 0, __ATOMIC_RELEASE);
         if (s->state == BUSY && s->request && time_mono_ns() > s->deadline_ns)
                 in_trouble(s, NO_ANSWER);
         spin_unlock(&s->lock, flags);
-        if (any)
+        return any;
+}
+
+static void watch(struct vtimer *t)
+{
+        struct storage *s = container_of(t, struct storage, watch);
+
+        __atomic_store_n(&s->watching, 0, __ATOMIC_RELEASE);
+        if (check_deadline(s))
                 watch_later(s);
 }
 
@@ -590,6 +604,8 @@ static void storage_poll(struct block_device *d)
         if (s->state == DEAD)
                 return;
         usb_poll(s->dev);
+        if (++s->polls % POLLS_PER_WATCH == 0)
+                check_deadline(s); /* there may be no interrupts, and so no timers */
         if (s->state == TROUBLE && klog_panicking())
                 fail_all(s); /* nobody mends it any more */
         else if (!usb_has_worker())

@@ -106,7 +106,7 @@ void usb_give_up(struct usb_device *d)
 
 void usb_stop(struct usb_device *d)
 {
-        xhci_release(d);
+        xhci_stop(d);
 }
 
 void usb_poll(struct usb_device *d)
@@ -319,9 +319,10 @@ void usb_detach(struct usb_device *d)
         for (unsigned port = 1; d->child && port <= d->nports; port++)
                 if (d->child[port])
                         usb_detach(d->child[port]);
-        xhci_release(d);
+        xhci_stop(d);
         if (d->driver)
-                d->driver->detach(d);
+                d->driver->detach(d); /* from here on no other CPU can mean its endpoints */
+        xhci_release(d);
         klog(LOG_INFO, "%s: %s %s is let go of", d->name, d->manufacturer, d->model);
         kfree(d);
 }
@@ -384,16 +385,18 @@ static bool serve(struct usb_device *d)
 
 static void look_at(struct root *r)
 {
-        for (unsigned port = 1; port <= xhci_ports(r->hc) && !xhci_dead(r->hc); port++)
+        bool dead = xhci_dead(r->hc); /* if it dies meanwhile, the next look ends it */
+
+        for (unsigned port = 1; port <= xhci_ports(r->hc) && !dead; port++)
                 look_at_port(r, port);
         for (unsigned port = 1; port <= xhci_ports(r->hc); port++) {
-                if (r->child[port] && (xhci_dead(r->hc) || !serve(r->child[port]))) {
+                if (r->child[port] && (dead || !serve(r->child[port]))) {
                         usb_detach(r->child[port]);
                         r->child[port] = NULL;
                         r->attempts[port] = ATTEMPTS;
                 }
         }
-        r->ended = xhci_dead(r->hc);
+        r->ended = dead;
 }
 
 void usb_work(void)

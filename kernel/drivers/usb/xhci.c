@@ -627,12 +627,11 @@ static void cancel(struct usb_endpoint *e, int status)
         finish(&f);
 }
 
-void xhci_release(struct usb_device *d)
+void xhci_stop(struct usb_device *d)
 {
         struct xhci *x = d->hc;
 
-        __atomic_store_n(&d->gone, true, __ATOMIC_RELEASE);
-        if (!d->slot)
+        if (__atomic_exchange_n(&d->gone, true, __ATOMIC_ACQ_REL) || !d->slot)
                 return;
         if (command(x, 0, TRB_TYPE(TRB_DISABLE_SLOT) | TRB_SLOT(d->slot), NULL, NULL))
                 die(x, "it does not let go of a device");
@@ -640,8 +639,17 @@ void xhci_release(struct usb_device *d)
                 if (x->slot[d->slot].endpoint[i])
                         cancel(x->slot[d->slot].endpoint[i], -ENODEV);
         x->slots[d->slot] = 0;
-        x->slot[d->slot].dev = NULL;
+}
+
+void xhci_release(struct usb_device *d)
+{
+        struct xhci *x = d->hc;
+
+        xhci_stop(d);
+        if (!d->slot)
+                return;
         endpoints_free(d);
+        x->slot[d->slot].dev = NULL;
         frame_free(direct_pa(d->context));
         d->context = NULL;
         d->slot = 0;
@@ -739,6 +747,8 @@ int xhci_restart(struct usb_endpoint *e)
                 else if (state == EP_RUNNING)
                         err = command(x, 0, TRB_TYPE(TRB_STOP_ENDPOINT) | which, NULL, NULL);
                 state = EP_STATE(context(d, e->dci)[0]);
+                if (state == EP_STOPPED)
+                        err = 0;
                 if (!err)
                         break;
         }

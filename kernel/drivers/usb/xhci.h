@@ -23,7 +23,8 @@ int xhci_port_reset(struct xhci *x, unsigned port);
 
 /* A slot, with endpoint 0, and the device's address. On failure nothing is left. */
 int xhci_address(struct usb_device *d);
-void xhci_release(struct usb_device *d); /* everything queued finishes with -ENODEV */
+void xhci_stop(struct usb_device *d);    /* everything queued finishes with -ENODEV, nothing can be queued */
+void xhci_release(struct usb_device *d); /* the same, and its endpoints are freed: its driver has let go of them */
 int xhci_control_packet(struct usb_device *d, unsigned max_packet);
 int xhci_configure(struct usb_device *d); /* the endpoints of d->interface */
 int xhci_hub(struct usb_device *d);       /* it is a hub with d->nports ports */
