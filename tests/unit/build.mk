@@ -12,3 +12,5 @@ UNIT_SRCS_drv_gpt := kernel/drivers/block/gpt.c kernel/lib/string.c
 UNIT_SRCS_drv_mbr := kernel/drivers/block/mbr.c kernel/lib/string.c
 UNIT_SRCS_retention := kernel/glue/retention.c
 UNIT_SRCS_drv_usb := kernel/drivers/usb/descriptor.c kernel/drivers/usb/hidkeys.c
+UNIT_SRCS_drv_usb_storage := kernel/lib/fmt.c kernel/lib/string.c
+UNIT_FLAGS_drv_usb_storage := -iquote tests/unit/hosted

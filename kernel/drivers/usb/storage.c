@@ -37,6 +37,7 @@
 #define WATCH_NS        (5 * NSEC_PER_SEC)
 #define READY_NS        (10 * NSEC_PER_SEC)
 #define READY_STEP_NS   (NSEC_PER_SEC / 10)
+#define READY_TIMES     200u
 #define STATUS_NS       (5 * NSEC_PER_SEC)
 #define POLLS_PER_WATCH 4096u
 #define RETRIES         3u
@@ -188,7 +189,7 @@ static void begin(struct storage *s)
         s->trouble = NO_TROUBLE;
         s->own_done = 0;
         s->deadline_ns = time_mono_ns() + patience_ns();
-        s->moved = c->length;
+        s->moved = 0;
         *s->cbw = (struct cbw){.signature = CBW_SIGNATURE,
                                .tag = ++s->tag,
                                .length = c->length,
@@ -402,7 +403,6 @@ static enum trouble mend(struct storage *s, int *err)
 
         *err = 0;
         if (trouble == STALLED_IN || trouble == STALLED_OUT) {
-                s->moved = 0;
                 *err = usb_restart(trouble == STALLED_IN ? s->in : s->out, true);
                 if (!*err)
                         trouble = status_by_hand(s);
@@ -647,7 +647,7 @@ static int wait_ready(struct storage *s)
 {
         static const uint8_t cdb[6] = {TEST_READY};
         uint64_t end = time_mono_ns() + READY_NS;
-        unsigned key, asc;
+        unsigned key, asc, times = 0;
 
         for (;;) {
                 int err = run_cdb(s, cdb, sizeof(cdb), 0);
@@ -659,7 +659,7 @@ static int wait_ready(struct storage *s)
                         return err;
                 if (asc == ASC_NO_MEDIUM)
                         return -ENOMEDIUM;
-                if (key != KEY_UNIT_ATTENTION && time_mono_ns() > end)
+                if (time_mono_ns() > end || ++times > READY_TIMES)
                         return -EIO;
                 if (key != KEY_UNIT_ATTENTION)
                         usb_sleep(READY_STEP_NS);
