@@ -46,6 +46,14 @@ static inline struct root_page *root(void)
         return space_page(ROOT_PPN);
 }
 
+/* Can objects of the space with this root page be made today's? */
+static inline bool schema_is_known(const struct root_page *r)
+{
+        uint32_t oldest = r->schema ? r->schema : 1;
+
+        return oldest >= SPACE_SCHEMA_OLDEST && oldest <= SPACE_SCHEMA;
+}
+
 static inline struct page_record *record(ppn_t ppn)
 {
         return (struct page_record *)(SPACE_START + RECORD_PPN * PAGE_BYTES) + ppn;
@@ -129,6 +137,8 @@ struct type_info {
 };
 extern struct type_info type_info[SPACE_TYPES];
 void slab_free_now(struct cpu_heap *h, void *object);
+/* A slab page, not at its place yet or a copy: its objects become today's version. 0, or -EOPNOTSUPP: of a version that nobody knows. */
+int slab_migrate(struct slab *b, unsigned type);
 void slab_list_add(uint32_t *head, ppn_t ppn);
 /* Calls fn for every slab page of the type, present or not. */
 void slab_pages(unsigned type, void (*fn)(ppn_t ppn, void *arg), void *arg);

@@ -59,14 +59,17 @@ struct root_page {
         } run[RUN_ORDERS];
         uint32_t partial[SPACE_TYPES]; /* slabs of the type that no CPU owns and that have room */
         uint32_t full[SPACE_TYPES];    /* and those that have none */
+        uint32_t schema;               /* no typed object is of an older schema than this; 0: 1 */
 };
 #define ROOT_MAGIC     0x5048414e544f4d31ul
 #define LAYOUT_VERSION 1u
 /*
- * Of everything in the space: layouts of types, type numbers, stages of progress records, hash functions. A store says of which it is; one of another is not
- * opened for writing. Raise it with every change that makes old contents mean something else.
+ * Of everything in the space: layouts of types, type numbers, stages of progress records, hash functions. A store says of which it is; one of a newer schema,
+ * or of one older than SPACE_SCHEMA_OLDEST, is not opened for writing. Raise it with every change that makes old contents mean something else, and say in the
+ * types that change how they come over (space_type.migrate). README.md, "Schema", has the list.
  */
-#define SPACE_SCHEMA 1u
+#define SPACE_SCHEMA        2u
+#define SPACE_SCHEMA_OLDEST 1u
 _Static_assert(sizeof(struct root_page) <= PAGE_BYTES, "root page");
 
 /* Touched by its CPU only; by others at recovery and, read-only, when all CPUs are parked. */

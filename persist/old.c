@@ -126,7 +126,25 @@ const void *old_root(uint64_t epoch, enum root_slot slot)
 {
         const struct root_page *r = old_page(epoch, ROOT_PPN);
 
-        return r && r->magic == ROOT_MAGIC && r->layout == LAYOUT_VERSION ? r->slot[slot] : NULL;
+        if (!r || r->magic != ROOT_MAGIC || r->layout != LAYOUT_VERSION || !schema_is_known(r))
+                return NULL;
+        return r->slot[slot];
+}
+
+/* The copy in memory is what is migrated, once. */
+static uint32_t migrating;
+
+static bool as_today(const struct slab *b, unsigned type)
+{
+        bool known = true;
+
+        if (__atomic_load_n(&b->version, __ATOMIC_ACQUIRE) == type_info[type].type->version)
+                return true;
+        while (__atomic_exchange_n(&migrating, 1, __ATOMIC_ACQUIRE))
+                cpu_pause();
+        known = !slab_migrate((struct slab *)b, type);
+        __atomic_store_n(&migrating, 0, __ATOMIC_RELEASE);
+        return known;
 }
 
 const void *old_object(uint64_t epoch, const void *at, unsigned type)
@@ -139,8 +157,8 @@ const void *old_object(uint64_t epoch, const void *at, unsigned type)
         if (!place(at, ti->size, &ppn, &offset) || offset < SLAB_FIRST || offset % 16)
                 return NULL;
         b = old_page(epoch, ppn);
-        if (!b || b->type != type || b->version != ti->type->version || b->size != ti->size ||
-            (offset - SLAB_FIRST) % ti->size || !(b->live[offset >> 10] >> (offset >> 4 & 63) & 1))
+        if (!b || b->type != type || b->size != ti->size || !as_today(b, type) || (offset - SLAB_FIRST) % ti->size ||
+            !(b->live[offset >> 10] >> (offset >> 4 & 63) & 1))
                 return NULL;
         return (const char *)b + offset;
 }

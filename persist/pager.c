@@ -89,6 +89,8 @@ static int fetch(ppn_t ppn)
         r = store_read(space_store, ppn, frame);
         if (r == -ENOENT)
                 r = 0; /* all zeroes */
+        if (!r && ppn >= DATA_PPN && record(ppn)->kind == PAGE_SLAB)
+                r = slab_migrate(frame, record(ppn)->type);
         if (!r) {
                 r = persist_host->page_install(ppn, frame);
                 nfetched++;

@@ -13,7 +13,9 @@
  */
 #include "persist/engine.h"
 
-#define FRESH_BATCH 8u /* objects never used before that are linked into the free list at once */
+#define MIGRATE_PAGES 32u   /* made dirty by one call of space_migrate */
+#define MIGRATE_LOOKS 4096u /* and looked at by it */
+#define FRESH_BATCH   8u    /* objects never used before that are linked into the free list at once */
 
 struct type_info type_info[SPACE_TYPES];
 
@@ -348,21 +350,38 @@ struct each {
         void *arg;
 };
 
+/* The bits of live[] without those of objects that came back and were not taken over yet. */
+static void live_and_out(struct slab *b, uint64_t live[4])
+{
+        for (unsigned word = 0; word < 4; word++)
+                live[word] = b->live[word];
+        for (uint32_t offset = b->remote; offset; offset = *link_of(b, offset))
+                live[offset >> 10] &= ~(1ul << (offset >> 4 & 63));
+}
+
+#define for_each_bit(live, word, bits)                                                                                 \
+        for (unsigned word = 0; word < 4; word++)                                                                      \
+                for (uint64_t bits = (live)[word]; bits; bits &= bits - 1)
+
+static void *at_bit(struct slab *b, unsigned word, uint64_t bits)
+{
+        return (char *)b + (word * 64 + __builtin_ctzl(bits)) * 16;
+}
+
 static void each_in_slab(ppn_t ppn, void *arg)
 {
         const struct each *e = arg;
         struct slab *b = space_page(ppn);
-        uint64_t live[4] = {b->live[0], b->live[1], b->live[2], b->live[3]};
+        uint64_t live[4];
 
-        for (uint32_t offset = b->remote; offset; offset = *link_of(b, offset))
-                live[offset >> 10] &= ~(1ul << (offset >> 4 & 63));
-        for (unsigned word = 0; word < 4; word++)
-                for (uint64_t bits = live[word]; bits; bits &= bits - 1) {
-                        void *object = (char *)b + (word * 64 + __builtin_ctzl(bits)) * 16;
+        live_and_out(b, live);
+        for_each_bit(live, word, bits)
+        {
+                void *object = at_bit(b, word, bits);
 
-                        if (!space_checking || !check_is_dead(object))
-                                e->fn(object, e->arg);
-                }
+                if (!space_checking || !check_is_dead(object))
+                        e->fn(object, e->arg);
+        }
 }
 
 void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg)
@@ -370,4 +389,50 @@ void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg)
         struct each e = {fn, arg};
 
         slab_pages(type, each_in_slab, &e);
+}
+
+/* ---- versions ---- */
+
+int slab_migrate(struct slab *b, unsigned type)
+{
+        const struct space_type *t = type_info[type].type;
+        uint64_t live[4];
+
+        if (!t || b->version == t->version)
+                return 0;
+        if (b->type != type || b->version > t->version || !b->version || !t->migrate || b->size != type_info[type].size)
+                return -EOPNOTSUPP;
+        live_and_out(b, live);
+        for_each_bit(live, word, bits) t->migrate(at_bit(b, word, bits), b->version);
+        __atomic_store_n(&b->version, t->version, __ATOMIC_RELEASE);
+        return 0;
+}
+
+bool space_is_migrated(void)
+{
+        return root()->schema == SPACE_SCHEMA;
+}
+
+bool space_migrate(ppn_t *at)
+{
+        struct root_page *r = root();
+        ppn_t pages[MIGRATE_PAGES], ppn = *at ? *at : DATA_PPN;
+        unsigned n = 0;
+
+        for (ppn_t end = ppn + MIGRATE_LOOKS; ppn < end && ppn < r->frontier && n < MIGRATE_PAGES; ppn++) {
+                const struct page_record *p = record(ppn);
+
+                if (p->kind != PAGE_SLAB || !type_info[p->type].type || !type_info[p->type].type->migrate)
+                        continue;
+                (void)*(volatile char *)space_page(ppn);
+                pages[n++] = ppn;
+        }
+        section_changes();
+        for (unsigned i = 0; i < n; i++)
+                space_page_dirty(pages[i]);
+        *at = ppn;
+        if (ppn < r->frontier)
+                return false;
+        r->schema = SPACE_SCHEMA;
+        return true;
 }

@@ -566,6 +566,11 @@ int space_open(struct store *s, struct space_clock *clock)
                                   root()->layout, LAYOUT_VERSION);
                 r = -EOPNOTSUPP;
         }
+        if (!r && !schema_is_known(root())) {
+                persist_host->log("persist: objects in the store may be of schema %u, this kernel knows %u to %u\n",
+                                  root()->schema, SPACE_SCHEMA_OLDEST, SPACE_SCHEMA);
+                r = -EOPNOTSUPP;
+        }
         if (!r)
                 r = read_resident();
         if (!r)

@@ -18,6 +18,7 @@ int space_create(void)
         zero_page(r);
         r->magic = ROOT_MAGIC;
         r->layout = LAYOUT_VERSION;
+        r->schema = SPACE_SCHEMA;
         r->frontier = DATA_PPN;
         r->records_end = DATA_PPN;
         return 0;

@@ -58,6 +58,12 @@ struct space_type {
         uint16_t version;
         uint16_t flags;
         const struct space_field *fields; /* ends with count 0; NULL: no pointers */
+        /*
+         * Makes an object of version `from` >= 1 one of `version`. Each time a page comes from the store that was written with an older version, until somebody
+         * writes to that page; so the same bytes must give the same result, and nothing but them is looked at: the object is not at its address yet. Its size,
+         * rounded up to 16 (64 when aligned so), must not change; a type that outgrows it needs a new type number. NULL: there is one version.
+         */
+        void (*migrate)(void *object, unsigned from);
 };
 #define SPACE_RESIDENT 1u /* never absent */
 #define SPACE_OBJECT   2u /* starts with struct object: takes part in P12 */
@@ -66,6 +72,13 @@ struct space_type {
 void space_types_register(const struct space_type *table,
                           unsigned ntypes); /* before space_create; index = type number, 0 unused */
 int space_create(void);                     /* a fresh, empty space. 0 or -ENOMEM */
+
+/*
+ * The pass that finishes a change of schema, so that one day nobody needs to know the older: makes every page that holds objects of a type with several versions be written
+ * again. In a section that has changed nothing; some pages a call, from *at (0 at first) on. True: done, and the root says so.
+ */
+bool space_migrate(ppn_t *at);
+bool space_is_migrated(void); /* nothing is left to do */
 
 void space_forget(void); /* all volatile state of persist/, as at power-off; outside sections, one CPU */
 

@@ -7,6 +7,8 @@
 #include "kernel/glue/store_writer.h"
 #include "kernel/include/boot.h"
 #include "kernel/include/log.h"
+#include "kernel/include/time.h"
+#include "kernel/include/work.h"
 #include "persist/store/store.h"
 
 #define BLOCK_SECTORS 8u
@@ -166,9 +168,43 @@ void store_boot_attach(void)
         space_fetch_at_once(true);
 }
 
+/* ---- a store of an older schema: the pass that leaves nothing of it, in small pieces beside the programs ---- */
+
+#define MIGRATE_PAUSE_NS 10000000ul
+
+static struct vtimer migrate_clock;
+static struct work migrate_work;
+static ppn_t migrate_at;
+
+static void migrate_tick(struct vtimer *t)
+{
+        (void)t;
+        work_queue(&migrate_work);
+}
+
+static void migrate(struct work *w)
+{
+        (void)w;
+        if (space_migrate(&migrate_at))
+                klog(LOG_INFO, "store: everything in it is of this system's schema now");
+        else
+                vtimer_arm(&migrate_clock, time_mono_ns() + MIGRATE_PAUSE_NS);
+}
+
+static void migrate_start(void)
+{
+        if (space_is_migrated())
+                return;
+        klog(LOG_INFO, "store: it is of an older schema; this system takes it over while everything goes on");
+        migrate_clock.fn = migrate_tick;
+        migrate_work.fn = migrate;
+        vtimer_arm(&migrate_clock, time_mono_ns() + MIGRATE_PAUSE_NS);
+}
+
 void store_boot_run(void)
 {
         space_fetch_at_once(false); /* from here on the store is the writer's alone */
         if (writer_start())
                 panic("no memory for the store's writer");
+        migrate_start();
 }

@@ -350,11 +350,12 @@ static int take(struct store *s, uint64_t owner)
                 s->failed = -EROFS;
                 return 0;
         }
-        if (s->super.schema != SPACE_SCHEMA) {
-                persist_host->log("store: what is in it is of schema %u, this system knows schema %u\n",
-                                  s->super.schema, SPACE_SCHEMA);
+        if (s->super.schema > SPACE_SCHEMA || s->super.schema < SPACE_SCHEMA_OLDEST) {
+                persist_host->log("store: what is in it is of schema %u, this system knows schemas %u to %u\n",
+                                  s->super.schema, SPACE_SCHEMA_OLDEST, SPACE_SCHEMA);
                 return -EOPNOTSUPP;
         }
+        s->super.schema = SPACE_SCHEMA; /* what is written from here on */
         if (!attempt_begin(s, owner))
                 return 0;
         persist_host->log("store: block %u, which says whose it is, cannot be written\n", BLOCK_ATTEMPT);

@@ -23,6 +23,7 @@ enum {
         EXIT_BEGIN,
         EXIT_ROBUST,
         EXIT_CLEARTID,
+        EXIT_OTHERS,
         EXIT_TIMERS,
         EXIT_IPC,
         EXIT_RESOURCES,
@@ -30,9 +31,8 @@ enum {
         EXIT_CHILDREN,
         EXIT_END,
         EXIT_INIT_KILL,
-        EXIT_INIT_WAIT,
-        EXIT_OTHERS /* comes after CLEARTID; numbers are part of the schema */
-};
+        EXIT_INIT_WAIT
+}; /* numbers are part of the schema */
 
 struct exit_state {
         uint64_t robust[3];
@@ -457,6 +457,15 @@ long exit_run(struct call *c)
         default:
                 return init_again(c);
         }
+}
+
+void exit_stage_migrate(struct call *c)
+{
+        enum { SCHEMA1_INIT_WAIT = 9 };
+
+        if (c->nr != NR_EXIT || c->stage < EXIT_OTHERS)
+                return;
+        c->stage = c->stage > SCHEMA1_INIT_WAIT ? EXIT_OTHERS : c->stage + 1;
 }
 
 bool exit_goes_on(const struct thread *t)

@@ -24,6 +24,9 @@ void pgrp_orphan_check(struct pgrp *g,
 /* exec.c. No other record in its process but that of a dead leader, whose number exec takes. Its sighand is locked. */
 bool thread_is_alone(const struct thread *t);
 
+/* exit.c. A record of schema 1: OTHERS came in between CLEARTID and TIMERS, and for a short while had the last number. */
+void exit_stage_migrate(struct call *c);
+
 /* exit.c, wait.c: LOCK_PROCTREE held, after changes() */
 void child_link(struct process *parent, struct process *child); /* takes the caller's reference on child */
 void child_unlink(struct process *child);                       /* and gives it back */

@@ -176,6 +176,15 @@ static void walk_threads(const struct space_visitor *v)
         space_each(TYPE_THREAD, walk_thread, (void *)(uintptr_t)v);
 }
 
+static void thread_migrate(void *object, unsigned from)
+{
+        struct thread *t = object;
+
+        (void)from; /* 1: the only one there was */
+        if (t->in_call)
+                exit_stage_migrate(&t->call);
+}
+
 int process_boot(void)
 {
         space_ref_walker_register(walk_threads, 0);
@@ -185,7 +194,7 @@ int process_boot(void)
 #define RESIDENT (SPACE_RESIDENT | SPACE_OBJECT)
 const struct posix_type proc_types[] = {
         {TYPE_THREAD,
-         {"thread", sizeof(struct thread), 1, RESIDENT | SPACE_ALIGN64, thread_fields},
+         {"thread", sizeof(struct thread), 2, RESIDENT | SPACE_ALIGN64, thread_fields, thread_migrate},
          thread_release,
          thread_touch},
         {TYPE_PROCESS,

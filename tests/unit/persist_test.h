@@ -28,12 +28,12 @@ static const struct space_field node_fields[] = {
         {0, 0, 0},
 };
 static const struct space_type test_types[T_TYPES] = {
-        [T_NODE] = {"node", sizeof(struct node), 1, SPACE_OBJECT, node_fields},
-        [T_SMALL] = {"small", 24, 1, 0, NULL},
-        [T_BIG] = {"big", 2016, 1, 0, NULL},
-        [T_RESIDENT] = {"resident", 40, 1, SPACE_RESIDENT, NULL},
-        [T_LINE] = {"line", 100, 1, SPACE_ALIGN64, NULL},
-        [T_TWIN] = {"twin", 2016, 1, 0, NULL}, /* as T_BIG, but for the number */
+        [T_NODE] = {"node", sizeof(struct node), 1, SPACE_OBJECT, node_fields, NULL},
+        [T_SMALL] = {"small", 24, 1, 0, NULL, NULL},
+        [T_BIG] = {"big", 2016, 1, 0, NULL, NULL},
+        [T_RESIDENT] = {"resident", 40, 1, SPACE_RESIDENT, NULL, NULL},
+        [T_LINE] = {"line", 100, 1, SPACE_ALIGN64, NULL, NULL},
+        [T_TWIN] = {"twin", 2016, 1, 0, NULL, NULL}, /* as T_BIG, but for the number */
 };
 
 static inline void machine(uint64_t nframes)
