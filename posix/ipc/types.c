@@ -10,9 +10,9 @@ const struct posix_type ipc_types[] = {
          {"semset", sizeof(struct semset), 1, SPACE_OBJECT | SPACE_RESIDENT, semset_fields},
          semset_release,
          NULL},
-        {TYPE_SEMUNDO, {"semundo", sizeof(struct sem_undo), 1, SPACE_RESIDENT, undo_fields}, NULL, NULL},
+        {TYPE_SEMUNDO, {"sem_undo", sizeof(struct sem_undo), 1, SPACE_RESIDENT, undo_fields}, NULL, NULL},
         {TYPE_MSGQ, {"msgq", sizeof(struct msgq), 1, SPACE_OBJECT, msgq_fields}, msgq_release, msgq_touch},
-        {TYPE_MSG, {"message", sizeof(struct ipc_message), 1, 0, message_fields}, NULL, NULL},
+        {TYPE_MSG, {"ipc_message", sizeof(struct ipc_message), 1, 0, message_fields}, NULL, NULL},
         {TYPE_MQUEUE, {"mqueue", sizeof(struct mqueue), 1, SPACE_OBJECT, mqueue_fields}, mqueue_release, mqueue_touch},
         {0},
 };

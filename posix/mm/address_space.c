@@ -434,7 +434,7 @@ const struct posix_type mm_types[] = {
          mm_release_object,
          mm_touch_object},
         {TYPE_VMA,
-         {"area", sizeof(struct vma), 1, SPACE_RESIDENT | SPACE_OBJECT, vma_fields},
+         {"vma", sizeof(struct vma), 1, SPACE_RESIDENT | SPACE_OBJECT, vma_fields},
          vma_release_object,
          vma_touch_object},
         {.type = 0},

@@ -625,7 +625,7 @@ static const struct space_field skb_fields[] = {
         {0, 0, 0},
 };
 const struct posix_type socket_types[] = {
-        {TYPE_SOCKET, {"socket", sizeof(struct sock), 1, SPACE_OBJECT, sock_fields}, sock_release, sock_release_touch},
+        {TYPE_SOCKET, {"sock", sizeof(struct sock), 1, SPACE_OBJECT, sock_fields}, sock_release, sock_release_touch},
         {TYPE_SKB, {"skb", sizeof(struct skb), 1, 0, skb_fields}, NULL, NULL},
         {0},
 };
