@@ -29,7 +29,7 @@ static const struct kernel_note note
                                                                        .type = NOTE_KNOWLEDGE,
                                                                        .name = "Phantom",
                                                                        .version = NOTE_VERSION,
-                                                                       .schema_oldest = SPACE_SCHEMA,
+                                                                       .schema_oldest = SPACE_SCHEMA_OLDEST,
                                                                        .schema = SPACE_SCHEMA,
                                                                        .store_version = STORE_VERSION};
 
