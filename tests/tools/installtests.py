@@ -340,7 +340,7 @@ def replace_kernel(path, new):
     os.unlink(new)
 
 
-UPGRADE_REFUSALS = [("/dev/vdd", "is of schema 1, and the new kernel knows 99 to 99"), ("/dev/vde", "no room"), ("/etc/passwd", "too short"),
+UPGRADE_REFUSALS = [("/dev/vdd", ", and the new kernel knows 99 to 99"), ("/dev/vde", "no room"), ("/etc/passwd", "too short"),
                     ("/bin/busybox", "no kernel of Phantom"), ("/dev/vda", "no kernel, and no image"), ("/nowhere", "No such file"),
                     ("/tmp/flipped", "checksum is wrong"), ("/tmp/short", "ends too soon"), ("/tmp/arm", "another kind of machine"),
                     ("/dev/vdf", "boot archive is damaged"), ("--disk vdb /dev/vdb", "has no Phantom"), ("--archive /etc/passwd /dev/vdb", "no boot archive")]
