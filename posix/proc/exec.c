@@ -35,11 +35,12 @@ long process_exec_alone(struct call *c)
                         if (t != self && t->run <= THREAD_STOPPED)
                                 thread_kill_post(t);
         }
-        signal_unlock(sh);
         if (c->why == WHY_KILL) {
                 p->exec_thread = NULL;
+                signal_unlock(sh);
                 return -EAGAIN;
         }
+        /* locked until it sleeps: who ends meanwhile wakes it */
         return call_wait(c, CONDITION, &p->exec_thread, KILLABLE, NO_DEADLINE);
 }
 

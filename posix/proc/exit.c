@@ -163,16 +163,16 @@ static long await_others(struct call *c)
         struct thread *self = c->thread;
         struct process *p = self->proc;
         struct sighand *sh;
-        bool alone;
 
         if (READ_ONCE(p->nthreads) == 1)
                 return 0;
         if (section_this()->changed) /* the leader may be on an absent page */
                 return CALL_AGAIN;
         sh = signal_lock(p);
-        alone = thread_is_alone(self);
+        if (!thread_is_alone(self)) /* locked until it sleeps: who ends meanwhile wakes it */
+                return call_wait(c, CONDITION, &p->exec_thread, UNINTERRUPTIBLE, NO_DEADLINE);
         signal_unlock(sh);
-        return alone ? 0 : call_wait(c, CONDITION, &p->exec_thread, UNINTERRUPTIBLE, NO_DEADLINE);
+        return 0;
 }
 
 /* What is let go of must be present, and most stages begin with a change: so each section looks first. */
