@@ -970,6 +970,29 @@ TEST(fork_tree)
         _exit(0);
 }
 
+static void *pauses(void *unused)
+{
+        pause();
+        return unused;
+}
+/* The process is gone when its last thread is, however they overtake each other on the way out. */
+TEST(exit_with_threads_often)
+{
+        for (int i = 0; i < 400; i++) {
+                pid_t pid = fork();
+
+                if (pid == 0) {
+                        pthread_t t;
+
+                        for (int k = 0; k < 3; k++)
+                                pthread_create(&t, 0, pauses, 0);
+                        _exit(7);
+                }
+                int s;
+
+                CHECK(waitpid(pid, &s, 0) == pid && WIFEXITED(s) && WEXITSTATUS(s) == 7);
+        }
+}
 TEST(fpu_over_fork)
 {
         volatile double x = 1.5;

@@ -31,7 +31,10 @@ class Log:
         self.path = path
         self.entries = []
         with open(path, "rb") as f:
-            magic, version, _, size = struct.unpack("<QQQI", f.read(28))
+            header = f.read(28)
+            if len(header) < 28:
+                return  # the machine ended before it wrote anything
+            magic, version, _, size = struct.unpack("<QQQI", header)
             if magic != MAGIC or version != 1 or size != SECTOR:
                 sys.exit(f"{path} is no log of blklogwrites")
             end = os.path.getsize(path)
