@@ -55,7 +55,7 @@ STORE = [
     ("life-sum-unchecked", "recover.c", "if (h->epoch == s->super.life_epoch && !(h->flags & RECORD_PARTIAL) && h->sum != s->super.life_sum)", "if (0)", "store"),
     ("uuid-unchecked", "commit.c", "__builtin_memcmp(h->uuid, s->uuid, sizeof(h->uuid)))", "0)", "store"),
     ("extent-unbounded", "commit.c", "x->nblocks > s->end_data - x->block ||", "", "store"),
-    ("schema-unchecked", "recover.c", "if (s->super.schema != SPACE_SCHEMA) {", "if (0) {", "store"),
+    ("schema-unchecked", "recover.c", "if (s->super.schema > SPACE_SCHEMA || s->super.schema < SPACE_SCHEMA_OLDEST) {", "if (0) {", "store"),
     ("version-unchecked", "recover.c", "if (b->version != STORE_VERSION) {", "if (0) {", "store"),
     ("end-missing-unnoticed", "recover.c", "if (!good[0] && b[0].nblocks > d->nblocks) {", "if (0) {", "store"),
     ("owner-unchecked", "super.c", "a->owner != s->attempt.owner", "0", "store"),
