@@ -63,7 +63,6 @@ CHECK = {
     "guest-storm": suite("guest", "storm"),
     "guest-kills": command(f"{TOOLS}/kills.py", "guest", "4"),
     "fuzz": suite("fuzz", "all"),
-    "crash-qemu": command(f"{TOP}/tests/crash/crashlab.py", "20"),
     "boot": command(f"{TOOLS}/boottests.py"),
     "install": command(f"{TOOLS}/installtests.py"),
     "install-cuts": command(f"{TOOLS}/installcuts.py", "10"),

@@ -9,6 +9,7 @@ import importlib.machinery
 import os
 import random
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -311,6 +312,13 @@ def knows(image, schema):
     struct.pack_into("<II", image, at, schema, schema)
 
 
+def cd_copy():
+    """Of the CD, as a disk that can be written: QEMU locks the original for who boots it."""
+    path = os.path.join(BUILD, "tests", "install-cd.img")
+    shutil.copyfile(os.path.join(BUILD, "phantom.iso"), path)
+    return path
+
+
 def damaged_cd():
     """The live CD's image, with one byte of its boot archive changed, wherever a copy of that is."""
     path = os.path.join(BUILD, "install-damaged.iso")
@@ -354,7 +362,7 @@ def upgrade():
     goes on; a CD's image gives kernel and boot archive."""
     path = blank("upgrade", 256)
     disks = [path, kernel("new", other_name), kernel("resets", resets), kernel("schema", lambda image: knows(image, 99)),
-             kernel("large", lambda image: image.extend(bytes(5 << 20))), damaged_cd(), os.path.join(BUILD, "phantom.iso")]
+             kernel("large", lambda image: image.extend(bytes(5 << 20))), damaged_cd(), cd_copy()]
     with Guest("upgrade", phantom(), smp=2, disks=disks[:6]) as guest:
         guest.prompt(total=300)
         status, output = guest.command("phantom-upgrade /dev/vdb")
