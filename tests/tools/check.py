@@ -65,7 +65,6 @@ CHECK = {
     "fuzz": suite("fuzz", "all"),
     "boot": command(f"{TOOLS}/boottests.py"),
     "install": command(f"{TOOLS}/installtests.py"),
-    "install-cuts": command(f"{TOOLS}/installcuts.py", "10"),
     "bench": command(f"{TOOLS}/bench.py", "check"),
 }
 
