@@ -46,10 +46,10 @@ long sys_get_robust_list(struct call *c)
 static long word_died(struct call *c, uint64_t va, bool pi, bool pending)
 {
         struct thread *t = c->thread;
-        struct mm *m = READ_ONCE(t->proc->mm); /* the last thread may be through already */
+        struct mm *m = t->proc->mm;
         uint32_t now, seen;
 
-        if (va & 3 || va >= USER_TOP || !m)
+        if (va & 3 || va >= USER_TOP)
                 return -EFAULT;
         if (user_read32(va, &now) < 0)
                 return user_fault(c);

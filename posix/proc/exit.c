@@ -132,9 +132,9 @@ static void begin(struct thread *t, struct exit_state *s)
         vfork_release(t);
 }
 
-static bool mm_has_others(struct process *p, struct mm *mm)
+static bool mm_has_others(struct process *p)
 {
-        return p->nlive || READ_ONCE(mm->obj.refs) > 1;
+        return p->nlive || (p->mm && READ_ONCE(p->mm->obj.refs) > 1);
 }
 
 /* What the thread library waits for in pthread_join. */
@@ -142,10 +142,9 @@ static long clear_tid(struct call *c)
 {
         struct thread *t = c->thread;
         struct process *p = t->proc;
-        struct mm *mm = p->mm;
         uint32_t zero = 0;
 
-        if (!t->clear_tid || !mm || !mm_has_others(p, mm))
+        if (!t->clear_tid || !p->mm || !mm_has_others(p))
                 return 0;
         if (!copy_out(c, t->clear_tid, &zero, sizeof(zero))) {
                 if (user_fault(c) == CALL_FAULT)
@@ -153,7 +152,7 @@ static long clear_tid(struct call *c)
                 return 0;
         }
         section_changes();
-        futex_wake_word(mm, t->clear_tid, 1);
+        futex_wake_word(p->mm, t->clear_tid, 1);
         return 0;
 }
 
