@@ -66,36 +66,41 @@ static int try(struct block_device *d)
         return r;
 }
 
-/*
- * A live system writes to no disk, not even the attempt sector; it says what it sees. In safe mode nobody else writes to a store either: what is in it, whole or not, is to be got out of it.
- */
-static void look_only(struct block_device *d, bool safe)
+/* Safe mode: nobody writes to the store on d; what is in it, whole or not (error), is to be got out of it. */
+static void keep_safe(struct block_device *d, int error)
 {
         struct store_info info;
+
+        store_device_claim(d, true);
+        klog(LOG_WARN, "safe mode: the store on %s stays as it is, and nothing in it is started", d->name);
+        if (error) {
+                klog(LOG_WARN, "  %s", reason(error));
+                return;
+        }
+        store_info(store, &info);
+        klog(LOG_WARN, "  its newest state is that of epoch %lu; %lu snapshots are kept; %lu of %lu MiB are free",
+             info.epoch, info.nkept, info.free >> 8, info.nblocks >> 8);
+}
+
+/* A live system writes to no disk, not even the attempt sector; it says what it sees. */
+static void look_only(struct block_device *d, bool safe)
+{
         int r;
 
         if (d->nsectors < BLOCK_SECTORS || store_disk_open(d, 0, d->nsectors - d->nsectors % BLOCK_SECTORS, &disk))
                 return;
         r = store_open(disk, 0, &store);
-        if (r != -ENOENT && r != -EIO && safe) {
-                store_device_claim(d, true);
-                klog(LOG_WARN, "safe mode: the store on %s stays as it is, and nothing in it is started", d->name);
-        } else if (r != -ENOENT && r != -EIO) {
-                klog(LOG_WARN,
-                     "%s has a Phantom that is installed; this live system leaves it alone. Start from that disk to go "
-                     "on with it",
-                     d->name);
-        }
-        if (!r) {
-                store_info(store, &info);
+        if (r != -ENOENT && r != -EIO) {
                 if (safe)
+                        keep_safe(d, r);
+                else
                         klog(LOG_WARN,
-                             "  its newest state is that of epoch %lu; %lu snapshots are kept; %lu of %lu MiB are free",
-                             info.epoch, info.nkept, info.free >> 8, info.nblocks >> 8);
-                store_close(store);
-        } else if (safe && r != -ENOENT && r != -EIO) {
-                klog(LOG_WARN, "  %s", reason(r));
+                             "%s has a Phantom that is installed; this live system leaves it alone. Start from that "
+                             "disk to go on with it",
+                             d->name);
         }
+        if (!r)
+                store_close(store);
         store_disk_close(disk);
         store = NULL;
 }
