@@ -1,8 +1,8 @@
 /*
  * gpt.c - partition tables (gpt.h). All numbers are little-endian, as the machine is.
  */
+#include "crc32.h"
 #include "gpt.h"
-#include "sums.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>

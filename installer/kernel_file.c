@@ -3,7 +3,7 @@
  * which there are contiguous), boot archives (rootfs/FORMAT.md).
  */
 #include "kernel_file.h"
-#include "sums.h"
+#include "crc32.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define NOTE_NAME    "Phantom"
 #define NOTE_KNOWS   1u
@@ -125,7 +126,7 @@ const char *archive_check(const uint8_t *image, size_t n, size_t *len)
                 return "it is no boot archive";
         memcpy(&sum, image + 8, 8);
         memcpy(&size, image + 24, 8);
-        if (size > n || size < ARCHIVE_HEAD || xxh64(image + 16, (size_t)size - 16, 0) != sum)
+        if (size > n || size < ARCHIVE_HEAD || XXH64(image + 16, (size_t)size - 16, 0) != sum)
                 return "its boot archive is damaged";
         *len = (size_t)size;
         return NULL;

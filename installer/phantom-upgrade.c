@@ -15,7 +15,6 @@
 #include "esp.h"
 #include "gpt.h"
 #include "kernel_file.h"
-#include "sums.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +25,7 @@
 #include <string.h>
 #include <sys/reboot.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define KERNEL      "/proc/phantom/kernel"
 #define DISK        "/proc/phantom/disk"
@@ -113,7 +113,7 @@ static bool super_read(int fd, uint64_t at, struct target *t, uint64_t *sequence
         uint64_t block[BLOCK / 8];
 
         if (pread(fd, block, sizeof(block), (off_t)at) != sizeof(block) || memcmp(block, SUPER_MAGIC, 8) ||
-            xxh64(block + 2, sizeof(block) - 16, xxh64(block, 8, 0)) != block[1] || block[5] < *sequence)
+            XXH64(block + 2, sizeof(block) - 16, XXH64(block, 8, 0)) != block[1] || block[5] < *sequence)
                 return false;
         t->store_version = (uint32_t)block[2];
         t->schema = (uint32_t)(block[2] >> 32);
