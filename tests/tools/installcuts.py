@@ -2,8 +2,8 @@
 """installcuts.py [N [SEED]] - power cuts of an installation and of an upgrade: N cuts of each (10 if not said), from recorded writes (blocklog.py).
 
 An installation is recorded once, onto an empty disk and onto one with an older Phantom, and cut N times. What a cut leaves is judged as a machine would: without the signature at the end
-of sector 0 the BIOS finds nothing to start, without a valid partition table (either copy) UEFI finds no partition to start from; neither: cleanly not installed. Otherwise the image must
-start, by the firmware that starts it, and come to a prompt: with the session once the installer's last flush is behind, else as the disk's older system or the session as it was then.
+of sector 0 the BIOS finds nothing to start, without a protective MBR there and a valid partition table (either copy; UEFI 2.10, 5.2.3 and 5.3.2) UEFI finds no partition to start from; neither: cleanly not installed. Otherwise the image must
+start, by the firmware that starts it (by turns, where both do), and come to a prompt: with the session once the installer's last flush is behind, else as the disk's older system or the session as it was then.
 
 An upgrade is recorded in two lives: the old kernel's up to the restart, and the new one's until it is confirmed. Whatever a cut of either leaves is started, as often as the machine
 starts itself anew, until the upgrade has come to its end; every program of the session is there then, and it is the new kernel that runs.
@@ -72,9 +72,10 @@ def table_is_valid(f, sector):
 def starts(image):
     """(by BIOS, by UEFI)"""
     with open(image, "rb") as f:
-        f.seek(510)
-        signature = f.read(2)
-        return signature == b"\x55\xaa", any(table_is_valid(f, sector) for sector in (1, MIB * 2048 - 1))
+        mbr = f.read(SECTOR)
+        signature = mbr[510:] == b"\x55\xaa"
+        protective = signature and any(mbr[at + 4] == 0xee for at in range(446, 510, 16))
+        return signature, protective and any(table_is_valid(f, sector) for sector in (1, MIB * 2048 - 1))
 
 
 # ---- installing ----
@@ -93,13 +94,13 @@ def install_record(name, base):
     return blocklog.Log(log), done
 
 
-def install_judge(name, image, complete):
+def install_judge(name, image, complete, prefer_uefi):
     bios, uefi = starts(image)
     if complete:
         expect(bios and uefi, "the installer had ended, and the disk does not start")
     if not bios and not uefi:
         return "not installed"
-    with Guest(name, [], disks=[image], smp=1, uefi=not bios) as guest:
+    with Guest(name, [], disks=[image], smp=1, uefi=uefi and (prefer_uefi or not bios)) as guest:
         guest.expect(r"\d+ CPUs?, \d+ MiB in use", total=600)
         guest.send("\n")
         guest.prompt(total=300)
@@ -123,7 +124,7 @@ def installing(count, chance):
             copy(base, path("cut.img"))
             end = cut_point(log, 0, done, chance)
             how = blocklog.cut(log, path("cut.img"), chance, 0, end)
-            what = install_judge(f"installcuts-{name}-{n}", path("cut.img"), end > done)
+            what = install_judge(f"installcuts-{name}-{n}", path("cut.img"), end > done, n % 2 == 1)
             print(f"PASS install-cuts install, disk {name}, cut {n} ({how}): {what}", flush=True)
 
 
