@@ -74,7 +74,7 @@ static void call_init(struct call *c, struct thread *t, unsigned nr)
         c->nr = (uint16_t)nr;
         c->stage = 0;
         c->why = WHY_RUN;
-        c->saved = 0;
+        c->saved = CALL_UNSAVED;
         c->counted = 0;
         c->fault_failed = 0;
         c->has_mask = 0;
@@ -158,7 +158,7 @@ void call_save(struct call *c)
                         object_get(c->objects[i]);
                         c->counted |= (uint8_t)(1u << i);
                 }
-        c->saved = 1;
+        c->saved = CALL_SAVED;
         t->call = *c;
         t->call.entry = NULL;
         t->in_call = 1;
@@ -218,7 +218,7 @@ void call_prepare(struct thread *t, unsigned nr, const uint64_t arg[6])
         call_init(&t->call, t, nr);
         for (unsigned i = 0; i < 6; i++)
                 t->call.arg[i] = arg[i];
-        t->call.saved = 1;
+        t->call.saved = CALL_PREPARED;
         t->call.entry = NULL;
         t->in_call = 1;
 }
