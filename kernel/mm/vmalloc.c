@@ -126,6 +126,21 @@ void vfree(void *p)
         area_free(a);
 }
 
+void *kvmalloc(size_t size)
+{
+        void *p = kmalloc(size);
+
+        return p || size <= PAGE_SIZE ? p : vmalloc(size);
+}
+
+void kvfree(void *p)
+{
+        if ((uint64_t)p >= KHEAP_BASE && (uint64_t)p < KHEAP_BASE + KHEAP_SIZE)
+                vfree(p);
+        else
+                kfree(p);
+}
+
 static void *map_physical(paddr_t pa, size_t len, unsigned flags)
 {
         paddr_t first = ALIGN_DOWN(pa, PAGE_SIZE);

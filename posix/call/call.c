@@ -94,7 +94,7 @@ static void scratch_free(struct sched_thread *st)
 {
         for (unsigned i = 0; i < ARRAY_SIZE(st->scratch); i++)
                 if (st->scratch[i]) {
-                        kfree(st->scratch[i]);
+                        kvfree(st->scratch[i]);
                         st->scratch[i] = NULL;
                 }
 }
@@ -113,8 +113,10 @@ void *call_scratch(struct call *c, unsigned which, size_t len)
         struct sched_thread *st = sched_of(c->thread->slot);
 
         if (st->scratch[which])
-                kfree(st->scratch[which]);
-        st->scratch[which] = kmalloc(len);
+                kvfree(st->scratch[which]);
+        do
+                st->scratch[which] = kvmalloc(len);
+        while (!st->scratch[which] && space_trim(ALIGN_UP(len, PAGE_SIZE) >> PAGE_SHIFT)); /* free pages of the space keep their frames */
         return st->scratch[which];
 }
 
