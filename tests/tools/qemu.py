@@ -52,6 +52,10 @@ def config(name):
     return dict(smp=int(smp), cpu=cpu, cmdline=MODES[mode])
 
 
+class QmpError(Exception):
+    """QEMU refused a command of its monitor."""
+
+
 class Hang(Exception):
     """Nothing came for too long, or QEMU ended; the message has the end of the serial log."""
 
@@ -224,8 +228,10 @@ class Guest:
         self.qmp_file.flush()
         while True:
             answer = json.loads(self.qmp_file.readline())
-            if "return" in answer or "error" in answer:
-                return answer.get("return")
+            if "error" in answer:
+                raise QmpError(f"{command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
 
     def screenshot(self, path):
         self.qmp("screendump", filename=os.path.abspath(path), format="png")
