@@ -277,7 +277,7 @@ $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio: $(ROOTFS_DEPS) $(GUEST_PROGR
 bench: iso tests linux $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio ## instructions per operation, ours beside Debian's Linux
 	@tests/tools/bench.py
 
-CHECK_NEEDS := iso tests $(OUT)/bench/rootfs.img
+CHECK_NEEDS := iso tests $(OUT)/bench/rootfs.img $(BUILD)/pfsck
 check: $(CHECK_NEEDS) ## the short proof; ends with `N passed, N failed` (STAGES= for some of it)
 	@tests/tools/check.py $(STAGES)
 
@@ -286,10 +286,10 @@ soak: $(CHECK_NEEDS) ## all suites in all configurations, and long fuzzing; hour
 
 # Cuts of recorded writes of real machines. LAB_BOOTS= LAB_SEED=; a failure leaves what is needed in build/failed.
 LAB_BOOTS ?= 20
-crash-qemu: $(CHECK_NEEDS) $(BUILD)/pfsck ## real power cuts: LAB_BOOTS=20 boots from cut disks (LAB_SEED=)
+crash-qemu: $(CHECK_NEEDS) ## real power cuts: LAB_BOOTS=20 boots from cut disks (LAB_SEED=)
 	@tests/crash/crashlab.py $(LAB_BOOTS) $(LAB_SEED)
 
-crash: $(CHECK_NEEDS) $(BUILD)/pfsck ## 1,000 boots, a million simulated states, the suites from cut to cut; hours, can be interrupted and goes on
+crash: $(CHECK_NEEDS) ## 1,000 boots, a million simulated states, the suites from cut to cut; hours, can be interrupted and goes on
 	@tests/crash/crashlab.py long 1000
 	@$(MAKE) --no-print-directory crash-sim CRASH_STATES=1000000
 

@@ -50,6 +50,7 @@ def make(*words):
 # The longest first: two at a time then end together.
 CHECK = {
     "posix": suite("posix", "plain"),
+    "crash-qemu": command(f"{TOP}/tests/crash/crashlab.py", "20"),
     "lint": make("lint"),
     "unit": make("-k", "unit"),
     "plc": make("-s", "check-plc"),
@@ -65,6 +66,7 @@ CHECK = {
     "fuzz": suite("fuzz", "all"),
     "boot": command(f"{TOOLS}/boottests.py"),
     "install": command(f"{TOOLS}/installtests.py"),
+    "install-cuts": command(f"{TOOLS}/installcuts.py", "10"),
     "bench": command(f"{TOOLS}/bench.py", "check"),
 }
 
