@@ -215,6 +215,6 @@ void gate_idle(void)
 void gate_awake(void)
 {
         park_idle_end();
-        if (storm_due) /* an idle CPU counts as parked, but somebody has to lead */
+        if (storm_due || barrier_due) /* an idle CPU counts as parked, but somebody has to lead */
                 __atomic_fetch_or(&cpu_this()->need, NEED_PARK, __ATOMIC_RELAXED);
 }

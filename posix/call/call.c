@@ -116,7 +116,8 @@ void *call_scratch(struct call *c, unsigned which, size_t len)
                 kvfree(st->scratch[which]);
         do /* chaos: no frames stand side by side now */
                 st->scratch[which] = len > PAGE_SIZE && chaos_strikes() ? vmalloc(len) : kvmalloc(len);
-        while (!st->scratch[which] && space_trim(ALIGN_UP(len, PAGE_SIZE) >> PAGE_SHIFT)); /* free pages of the space keep their frames */
+        while (!st->scratch[which] &&
+               space_trim(ALIGN_UP(len, PAGE_SIZE) >> PAGE_SHIFT)); /* free pages of the space keep their frames */
         return st->scratch[which];
 }
 

@@ -360,6 +360,8 @@ static long send_run(struct call *c)
                 if (socket_state()->flight)
                         (void)READ_ONCE(socket_state()->flight->len);
         }
+        if (to->tail)
+                (void)READ_ONCE(to->tail->len); /* the new one is put behind it */
         if (!space_room(2 + n / 2048 + n / PAGE_SIZE))
                 return c->io.done ? (long)c->io.done : -ENOBUFS;
         changes(c);
@@ -462,6 +464,7 @@ static bool take_message(struct call *c, struct sock *s, struct intake *in, uint
         struct skb *b = s->head;
         size_t n = MIN((size_t)b->len, c->io.len);
 
+        object_look(b->sender);
         in->first = b;
         in->with_files = b->nfiles ? b : NULL;
         in->nskbs = 1;

@@ -331,8 +331,9 @@ static long connect_datagram(struct call *c, struct sock *s, struct sock *to)
         lock(LOCK_SOCK, s);
         if (to && to->peer && to->peer != s)
                 return -EPERM;
-        changes(c);
         old = s->peer;
+        object_look(old);
+        changes(c);
         s->peer = to;
         object_get(to);
         s->state = to ? SOCK_CONNECTED : SOCK_UNCONNECTED;
@@ -393,6 +394,7 @@ static long connect_run(struct call *c)
                         return sock_interrupted(c);
                 return call_wait(c, CONDITION, &to->queue_room, INTERRUPTIBLE, c->deadline);
         }
+        object_look(to->accept_tail);
         if (!space_room(3))
                 return -ENOMEM;
         changes(c);
@@ -482,6 +484,7 @@ static long accept_run(struct call *c, uint32_t flags)
                 if (!name_copy_out(c, e->peer, c->arg[1], c->arg[2]))
                         return user_fault(c);
         }
+        object_look(e);
         if (!space_room(2))
                 return -ENFILE;
         changes(c);
@@ -521,6 +524,7 @@ long sys_shutdown(struct call *c)
                 return -EINVAL;
         peer = is_connected_type(s) ? s->peer : NULL;
         lock2(LOCK_SOCK, s, peer ? peer : s);
+        object_look(peer);
         changes(c);
         s->shut |= (uint8_t)how;
         if (peer)

@@ -597,4 +597,50 @@ TEST(ping_pong)
         CHECK(st == 0);
 }
 
+/* So many sockets and messages that those made before stand on pages that nobody looks at; then a time in which such pages can go. */
+static void many_more(void)
+{
+        for (int i = 0; i < 48; i++) {
+                int fd[2];
+
+                CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0 && write(fd[0], "many", 4) == 4);
+        }
+        nap(60);
+}
+/* What a call changes may be on a page that only comes when it is looked at: of a queue, what stands before and behind; of a socket, who is joined with it. */
+TEST(far_apart)
+{
+        struct sockaddr_un here, there;
+        socklen_t hl = name_abstract(&here, "far-here"), tl = name_abstract(&there, "far-there");
+        char buf[8];
+        int l = socket(AF_UNIX, SOCK_STREAM, 0), a = socket(AF_UNIX, SOCK_DGRAM, 0), b = socket(AF_UNIX, SOCK_DGRAM, 0),
+            s = socket(AF_UNIX, SOCK_DGRAM, 0), c[3], e;
+
+        CHECK(bind(l, SA(here), hl) == 0 && listen(l, 8) == 0 && bind(a, SA(there), tl) == 0);
+        for (int i = 0; i < 3; i++) { /* the last in the list of those who wait to be accepted */
+                c[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+                CHECK(connect(c[i], SA(here), hl) == 0);
+                many_more();
+        }
+        e = accept(l, NULL, NULL); /* the first of them */
+        CHECK(e >= 0 && write(c[0], "one", 3) == 3);
+        many_more();
+        CHECK(write(c[0], "two", 3) == 3); /* the last message */
+        many_more();
+        CHECK(read(e, buf, 6) == 6 && memcmp(buf, "onetwo", 6) == 0);
+        many_more();
+        CHECK(shutdown(c[0], SHUT_WR) == 0 && read(e, buf, 6) == 0); /* the other end */
+        CHECK(connect(s, SA(there), tl) == 0 && write(s, "gram", 4) == 4);
+        many_more();
+        CHECK(recv(a, buf, 8, 0) == 4); /* the sender */
+        tl = name_abstract(&there, "far-else");
+        CHECK(bind(b, SA(there), tl) == 0);
+        many_more();
+        CHECK(connect(s, SA(there), tl) == 0 && write(s, "else", 4) == 4 &&
+              recv(b, buf, 8, 0) == 4); /* the peer of before */
+        many_more();
+        close(s);
+        close(c[1]);
+        close(l);
+}
 TEST_MAIN

@@ -61,6 +61,7 @@ CHECK = {
     "guest": suite("guest", "plain"),
     "guest-chaos": suite("guest", "chaos"),
     "guest-barrier": suite("guest", "barrier"),
+    "guest-absent": suite("guest", "absent"),
     "guest-storm": suite("guest", "storm"),
     "guest-kills": command(f"{TOOLS}/kills.py", "guest", "4"),
     "fuzz": suite("fuzz", "all"),

@@ -31,7 +31,7 @@ EXACT = ["-icount", "shift=0,sleep=off", "-seed", "42", "-rtc", "base=2026-01-01
 
 # Configurations of testing.md, by name; CPUS-MODEL-MODE names all others, 4-qemu64-chaos. The numbers of chaos and
 # absent are per mille, barrier is in Hz; check runs the structure checkers at each barrier.
-MODES = {"plain": "", "chaos": "chaos=50", "barrier": "barrier=100 check", "absent": "absent=20",
+MODES = {"plain": "", "chaos": "chaos=50", "barrier": "barrier=100 check", "absent": "absent=1000 barrier=50",
          "storm": "storm=100",
          "all": "chaos=50 absent=20 barrier=100 check"}
 CONFIGS = {

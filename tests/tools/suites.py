@@ -230,6 +230,7 @@ def run(suite, name, config="plain", linux=False, part=None):
     try:
         with boot(label, config, linux, tar, suite.memory) as guest:
             start = guest.at
+            stopped = {}
             try:
                 nested = "-o " if suite.nested else ""
 
@@ -248,9 +249,13 @@ def run(suite, name, config="plain", linux=False, part=None):
                         guest.command(f"grep -h '^{line} ' /t/list /t/alone >> /t/again")
                     if again:
                         batch(1, "again", 4 * suite.seconds)
+                if "barrier=" in qemu.config(config).get("cmdline", "") and not linux:
+                    count = "grep barriers /proc/phantom/stats"
+                    if guest.command(f"{count} >/tmp/before; sleep 1; {count} | cmp -s - /tmp/before")[0] == 0:
+                        stopped = {f"{name}: barriers": "there are none any more"}
             finally:
                 text = guest.log[start:].decode(errors="replace").replace("\r\n", "\n")
-                found = suite.results(text)
+                found = suite.results(text) | stopped
     except qemu.Hang as hang:
         found[f"{name}: died"] = str(hang)
     os.makedirs(os.path.join(BUILD, "logs"), exist_ok=True)
