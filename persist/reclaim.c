@@ -42,7 +42,7 @@ uint64_t reclaim_dirty_max(uint64_t nblocks)
 
 bool reclaim_disk_full(void)
 {
-        return __atomic_load_n(&disk_full, __ATOMIC_RELAXED);
+        return __atomic_load_n(&disk_full, __ATOMIC_RELAXED) || snapshot_error(); /* what grows now would be lost */
 }
 
 void reclaim_disk(void)

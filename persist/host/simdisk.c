@@ -48,12 +48,21 @@ static int disk_read_(struct store_disk *d, uint64_t block, void *buf, uint32_t 
         return 0;
 }
 
+static bool is_bad(const struct simdisk *s, uint64_t block)
+{
+        return (s->bad_block && block == s->bad_block) ||
+               (block >= s->bad_from && block < s->d.nblocks - 1 &&
+                (block * 0x9e3779b97f4a7c15ul >> 32) % 1000 < s->bad_per_mille);
+}
+
 static int write_sectors(struct simdisk *s, uint64_t sector, const void *buf, uint32_t n)
 {
-        uint64_t bad = s->bad_block * (BLOCK / SECTOR_SIZE);
+        bool bad = chance(s, s->fail_writes);
 
         s->nwrites++;
-        if (chance(s, s->fail_writes) || (bad && sector < bad + 8 && sector + n > bad)) {
+        for (uint64_t b = sector / 8; b <= (sector + n - 1) / 8; b++)
+                bad |= is_bad(s, b);
+        if (bad) {
                 uint32_t some = (uint32_t)(hosted_random(&s->rng) % n);
 
                 if (some)

@@ -18,8 +18,10 @@ struct simdisk {
         size_t nops, cap;
         uint8_t *base; /* contents before op[0] */
         /* misbehaviour */
-        uint32_t fail_writes;  /* of 1000 writes this many fail; a failed write may have written some sectors */
-        uint64_t bad_block;    /* this one cannot be written; 0: none */
+        uint32_t fail_writes;   /* of 1000 writes this many fail; a failed write may have written some sectors */
+        uint64_t bad_block;     /* this one cannot be written; 0: none */
+        uint32_t bad_per_mille; /* of the blocks from bad_from on but the last, so many cannot be written */
+        uint64_t bad_from;
         uint64_t unreadable;   /* this one cannot be read; 0: none */
         uint32_t lose_flushes; /* of 1000 flushes this many do nothing, and say they did */
         uint64_t rng;

@@ -113,8 +113,13 @@ static int group_load(struct store *s, uint64_t n, struct unit **unit, struct gr
                         r = -EIO;
                 if (r) {
                         persist_host->log("store: bitmap of group %lu cannot be read: %d\n", n, r);
-                        persist_host->mem_free(g, sizeof(*g));
-                        return r;
+                        if (!s->tolerant) {
+                                persist_host->mem_free(g, sizeof(*g));
+                                return r;
+                        }
+                        __builtin_memset(g, 0xff, sizeof(*g)); /* perhaps in use */
+                        s->free -= e->free;
+                        e->free = 0;
                 }
         } else {
                 zero16(g, sizeof(*g));
@@ -164,7 +169,7 @@ int blocks_take(struct store *s, uint64_t block)
         int r = blocks_used(s, block);
 
         if (r)
-                return r == 1 ? -EUCLEAN : r;
+                return r != 1 ? r : s->tolerant ? 0 : -EUCLEAN;
         group_load(s, n, &u, &g);
         bit_change(s, u, n, g, block % GROUP_BLOCKS, true);
         return 0;
@@ -184,7 +189,7 @@ void blocks_release(struct store *s, uint64_t block)
                 /* A bitmap that cannot be read: the block is lost until pfsck. One that says free: the store contradicts itself. */
                 persist_host->log("store: block %lu cannot be freed: %s\n", block,
                                   r ? "its bitmap is damaged" : "it is free");
-                if (!r)
+                if (!r && !s->tolerant)
                         s->failed = -EUCLEAN;
         }
 }

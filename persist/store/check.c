@@ -102,6 +102,9 @@ static void walk(struct check *c, struct disk_map m, unsigned level, uint64_t pp
                 struct disk_map *e = &node[i];
                 uint64_t at = ppn | (uint64_t)i << (8 * level);
 
+                if (map_lost(e))
+                        found(c, "map: %s at page %lx is lost: a node was damaged", level ? "what lies" : "what was",
+                              at);
                 if (!map_block(e))
                         continue;
                 if (map_birth(e) > map_birth(&m))

@@ -20,31 +20,19 @@ static int run_again(struct store *s)
         int r = 0;
 
         for (uint32_t i = s->run_n; i-- && !r;) {
-                uint64_t block = s->run_block + i, other;
+                uint64_t block = s->run_block + i;
 
                 do
                         e--;
                 while (entry_kind(e) != ENTRY_BLOCK || e->where != block);
                 if (!s->disk->write(s->disk, block, s->run + i * STORE_BLOCK, 1))
                         continue;
-                for (unsigned tries = 0;; tries++) {
-                        r = blocks_alloc(s, 1, &other, &got);
-                        if (r)
-                                break;
-                        r = dead_add_old(s, block, 0, 0, DEATH_BAD | DEATH_UNKEPT);
-                        if (r)
-                                break;
-                        block = other;
-                        r = s->disk->write(s->disk, block, s->run + i * STORE_BLOCK, 1);
-                        if (!r || tries == 8)
-                                break;
-                }
-                e->where = block;
-                if (!r) {
-                        struct recent *rec = recent_find(s, entry_ppn(e));
-
-                        rec->block = block;
-                }
+                persist_host->log("store: block %lu cannot be written; another is taken\n", block);
+                r = dead_add_old(s, block, 0, 0, DEATH_BAD | DEATH_UNKEPT);
+                if (!r)
+                        r = disk_write_new(s, s->run + i * STORE_BLOCK, 1, &e->where, &got);
+                if (!r)
+                        recent_find(s, entry_ppn(e))->block = e->where;
         }
         return r;
 }
@@ -89,72 +77,137 @@ static bool is_zero(const void *page)
         return true;
 }
 
-/* Writes the record with what was gathered. */
-static int record_write(struct store *s, uint32_t flags)
+/* Room for a body of nbody bytes, if there are so few runs of free blocks; *room tells for how many bytes there is. */
+static int extents_alloc(struct store *s, struct disk_record *h, uint32_t nbody, uint32_t *room)
 {
-        struct disk_record *h = (struct disk_record *)s->page;
-        uint32_t nentry_bytes = s->nentries * sizeof(struct disk_entry), rest, got;
-        uint64_t here = s->next_block, epoch = s->next_epoch, next;
-        int r = data_flush(s);
+        uint32_t got;
 
-        if (r)
-                return r;
-        if (!(flags & RECORD_PARTIAL) && s->ndata > BIG_COMMIT) {
-                r = disk_flush(s);
-                if (r)
-                        return r;
-                flags |= RECORD_DATA_FLUSHED;
-        }
-        for (uint32_t i = 0; i < s->nentries; i++) { /* offsets were counted from the first packed page */
-                if (entry_kind(&s->entry[i]) != ENTRY_PACKED)
-                        continue;
-                s->entry[i].where += nentry_bytes;
-                recent_find(s, entry_ppn(&s->entry[i]))->offset = (uint32_t)s->entry[i].where;
-        }
-        __builtin_memcpy(s->body, s->entry, nentry_bytes);
-        __builtin_memcpy(s->body + nentry_bytes, s->packed, s->npacked);
-        zero16(h, sizeof(*h));
-        *h = (struct disk_record){.magic = RECORD_MAGIC,
-                                  .version = STORE_VERSION,
-                                  .flags = flags,
-                                  .incarnation = s->super.incarnation,
-                                  .epoch = epoch,
-                                  .prev_epoch = s->epoch,
-                                  .prev_sum = s->prev_sum,
-                                  .flushed_through = s->epoch,
-                                  .mono_ns = s->new_clock.mono_ns,
-                                  .real_ns = s->new_clock.real_ns,
-                                  .nentries = s->nentries,
-                                  .nbody = nentry_bytes + s->npacked};
-        __builtin_memcpy(h->uuid, s->uuid, sizeof(h->uuid));
-        __builtin_memcpy(h->body, s->body, h->nbody < RECORD_INLINE ? h->nbody : RECORD_INLINE);
-        rest = h->nbody > RECORD_INLINE ? (h->nbody - RECORD_INLINE + STORE_BLOCK - 1) / STORE_BLOCK : 0;
-        for (uint32_t done = 0; done < rest; done += got) {
-                struct disk_extent *x = &h->extent[h->nextents++];
+        *room = RECORD_INLINE;
+        while (*room < nbody && h->nextents < EXTENTS_MAX) {
+                struct disk_extent *x = &h->extent[h->nextents];
+                int r = blocks_alloc(s, (nbody - *room + STORE_BLOCK - 1) / STORE_BLOCK, &x->block, &got);
 
-                if (h->nextents > RECORD_EXTENTS)
-                        return -ENOSPC; /* free space in crumbs; the store fails, what is committed stays */
-                r = blocks_alloc(s, rest - done, &x->block, &got);
-                if (!r)
-                        r = disk_write(s, x->block, s->body + RECORD_INLINE + done * STORE_BLOCK, got);
-                for (uint32_t i = 0; i < got && !r; i++)
-                        r = dead_add_old(s, x->block + i, 0, epoch, DEATH_RECORD);
                 if (r)
                         return r;
                 x->nblocks = got;
+                h->nextents++;
+                *room += got * STORE_BLOCK;
         }
-        r = blocks_alloc(s, 1, &next, &got);
+        return 0;
+}
+
+/* What the header's extents have of the body. -EIO: one of them cannot be written, none of them is used. */
+static int extents_write(struct store *s, struct disk_record *h)
+{
+        const uint8_t *from = s->body + RECORD_INLINE;
+        bool bad = false;
+        int r = 0;
+
+        for (uint32_t i = 0; i < h->nextents && !bad; from += h->extent[i++].nblocks * STORE_BLOCK)
+                bad = s->disk->write(s->disk, h->extent[i].block, from, h->extent[i].nblocks) != 0;
+        for (uint32_t i = 0; i < h->nextents; i++)
+                for (uint32_t b = 0; b < h->extent[i].nblocks && !r; b++)
+                        r = dead_add_old(s, h->extent[i].block + b, 0, bad ? 0 : h->epoch,
+                                         bad ? DEATH_BAD | DEATH_UNKEPT : DEATH_RECORD);
+        return r ? r : bad ? -EIO : 0;
+}
+
+/* The header cannot be written where the record before says: the chain ends there. It goes elsewhere for what is packed in it, until the checkpoint that must follow. */
+static int header_elsewhere(struct store *s, const struct disk_record *h)
+{
+        const struct disk_entry *e = (const struct disk_entry *)s->body;
+        uint64_t other;
+        uint32_t got;
+        int r = disk_write_new(s, h, 1, &other, &got);
+
+        if (!r)
+                r = dead_add_old(s, other, 0, h->epoch, DEATH_RECORD);
+        for (uint32_t i = 0; i < h->nentries && !r; i++)
+                if (entry_kind(&e[i]) == ENTRY_PACKED)
+                        recent_find(s, entry_ppn(&e[i]))->block = other;
+        s->chain_broken = true;
+        return r;
+}
+
+/* Writes a record with the first entries that were gathered, all of them if there is room; all that is packed is among them. */
+static int record_part(struct store *s, uint32_t flags)
+{
+        struct disk_record *h = (struct disk_record *)s->page;
+        uint32_t n = s->nentries, nbody = n * sizeof(struct disk_entry) + s->npacked, room, got;
+        uint64_t here = s->next_block;
+        int r;
+
+        zero16(h, sizeof(*h));
+        r = extents_alloc(s, h, nbody, &room);
         if (r)
                 return r;
-        h->next_block = next;
+        if (nbody > room) { /* free space is in crumbs */
+                n = (room - s->npacked) / sizeof(struct disk_entry);
+                flags = RECORD_PARTIAL;
+        }
+        h->magic = RECORD_MAGIC;
+        h->version = STORE_VERSION;
+        h->flags = flags;
+        h->incarnation = s->super.incarnation;
+        h->epoch = s->next_epoch;
+        h->prev_epoch = s->epoch;
+        h->prev_sum = s->prev_sum;
+        h->flushed_through = s->epoch;
+        h->mono_ns = s->new_clock.mono_ns;
+        h->real_ns = s->new_clock.real_ns;
+        h->nentries = n;
+        h->nbody = n * sizeof(struct disk_entry) + s->npacked;
+        __builtin_memcpy(h->uuid, s->uuid, sizeof(h->uuid));
+        for (uint32_t i = 0; i < n; i++) { /* offsets were counted from the first packed page */
+                struct disk_entry *e = (struct disk_entry *)s->body + i;
+
+                *e = s->entry[i];
+                if (entry_kind(e) != ENTRY_PACKED)
+                        continue;
+                e->where += n * sizeof(struct disk_entry);
+                recent_find(s, entry_ppn(e))->offset = (uint32_t)e->where;
+        }
+        __builtin_memcpy(s->body + n * sizeof(struct disk_entry), s->packed, s->npacked);
+        __builtin_memcpy(h->body, s->body, h->nbody < RECORD_INLINE ? h->nbody : RECORD_INLINE);
+        r = extents_write(s, h);
+        if (!r)
+                r = blocks_alloc(s, 1, &h->next_block, &got);
+        if (r)
+                return r;
         h->body_sum = block_sum(s->body, h->nbody);
         h->sum = self_sum(h, &h->sum, sizeof(*h));
-        r = disk_write(s, here, h, 1);
-        if (!r)
-                r = dead_add_old(s, here, 0, epoch, DEATH_RECORD);
+        if (!s->disk->write(s->disk, here, h, 1)) {
+                r = dead_add_old(s, here, 0, h->epoch, DEATH_RECORD);
+        } else {
+                persist_host->log("store: block %lu, a record's, cannot be written\n", here);
+                r = dead_add_old(s, here, 0, 0, DEATH_BAD | DEATH_UNKEPT);
+                if (!r)
+                        r = header_elsewhere(s, h);
+        }
         s->prev_sum = h->sum;
-        s->next_block = next;
-        s->nentries = s->npacked = 0;
+        s->next_block = h->next_block;
+        s->nentries -= n;
+        s->npacked = 0;
+        for (uint32_t i = 0; i < s->nentries; i++)
+                s->entry[i] = s->entry[n + i];
+        return r;
+}
+
+/* Writes what was gathered as a record, or as several if it must be. */
+static int record_write(struct store *s, uint32_t flags)
+{
+        unsigned tries = 0;
+        int r = data_flush(s);
+
+        if (!r && !(flags & RECORD_PARTIAL) && s->ndata > BIG_COMMIT) {
+                r = disk_flush(s);
+                flags |= RECORD_DATA_FLUSHED;
+        }
+        if (r)
+                return r;
+        do /* again, too, with other extents, if those could not be written */
+                r = record_part(s, flags);
+        while (r ? r == -EIO && !s->failed && tries++ < WRITE_TRIES : s->nentries != 0);
         return r;
 }
 
@@ -313,6 +366,10 @@ int store_commit_page(struct store *s, ppn_t ppn, const void *page)
         must(s->open, "store: page outside a commit");
         if (!r)
                 r = look_up(s, ppn, &old);
+        if (r == -EIO) { /* what it was cannot be known: that is lost, this is not */
+                old = (struct recent){0};
+                r = s->failed;
+        }
         if (r)
                 return commit_fail(s, r);
         if (is_zero(page))
@@ -334,6 +391,8 @@ int store_commit_none(struct store *s, ppn_t ppn)
         must(s->open, "store: page outside a commit");
         if (!r)
                 r = look_up(s, ppn, &old);
+        if (r == -EIO && !s->failed)
+                return commit_fail(s, enter(s, ppn, &(struct recent){0}, &new, ENTRY_NONE));
         if (!r && old.block)
                 r = enter(s, ppn, &old, &new, ENTRY_NONE);
         return commit_fail(s, r);
@@ -347,7 +406,7 @@ int store_commit_end(struct store *s)
         s->open = false;
         if (!r)
                 r = record_write(s, 0);
-        if (!r)
+        if (!r && !s->chain_broken)
                 r = disk_flush(s);
         if (r)
                 return commit_fail(s, r);
@@ -357,7 +416,13 @@ int store_commit_end(struct store *s)
         s->epoch = s->next_epoch++;
         s->nchain++;
         s->clock = s->new_clock;
-        return commit_fail(s, dead_settle_young(s));
+        if (s->chain_broken) { /* the checkpoint makes it durable, both superblocks since no chain leads to it */
+                s->chain_broken = false;
+                r = store_checkpoint(s);
+                if (!r)
+                        r = super_again(s);
+        }
+        return commit_fail(s, r ? r : dead_settle_young(s));
 }
 
 int store_read(struct store *s, ppn_t ppn, void *buf)

@@ -139,13 +139,10 @@ int list_read(struct store *s, uint64_t block, struct queue *q, struct queue *bl
         int r = l ? 0 : -ENOMEM;
 
         while (block && !r) {
-                r = disk_read(s, block, l, 1);
-                if (r)
-                        break;
-                if (!left-- || l->magic != LIST_MAGIC || self_sum(l, &l->sum, sizeof(*l)) != l->sum ||
-                    l->n > LIST_ENTRIES) {
+                if (disk_read(s, block, l, 1) || !left-- || l->magic != LIST_MAGIC ||
+                    self_sum(l, &l->sum, sizeof(*l)) != l->sum || l->n > LIST_ENTRIES) {
                         persist_host->log("store: list block %lu is damaged\n", block);
-                        r = -EIO;
+                        r = s->tolerant ? 0 : -EIO; /* what it names stays in use */
                         break;
                 }
                 for (uint32_t i = 0; i < l->n && q && !r; i++)
@@ -159,11 +156,12 @@ int list_read(struct store *s, uint64_t block, struct queue *q, struct queue *bl
         return r;
 }
 
-/* Writes q as blocks in front of the list *head, in order. The blocks' numbers go to `blocks`, if there is one. */
-static int list_write(struct store *s, struct queue *q, uint64_t epoch, uint64_t *head, struct queue *blocks)
+/* Writes q from entry `from` on as blocks in front of the list *head, in order. The blocks' numbers go to `blocks`, if there is one. */
+static int list_write(struct store *s, struct queue *q, size_t from, uint64_t epoch, uint64_t *head,
+                      struct queue *blocks)
 {
         struct disk_list *l = persist_host->mem_alloc(sizeof(*l));
-        size_t left = q->n;
+        size_t left = q->n - from;
         uint64_t block;
         uint32_t got;
         int r = l ? 0 : -ENOMEM;
@@ -171,19 +169,18 @@ static int list_write(struct store *s, struct queue *q, uint64_t epoch, uint64_t
         while (left && !r) { /* from the end, since each block is put in front; the one that is not full comes first */
                 uint32_t n = left > LIST_ENTRIES ? LIST_ENTRIES : (uint32_t)left;
 
-                r = blocks_alloc(s, 1, &block, &got);
-                if (r)
-                        break;
                 zero16(l, sizeof(*l));
                 l->magic = LIST_MAGIC;
                 l->next = *head;
                 l->birth = epoch;
                 l->n = n;
                 for (uint32_t i = 0; i < n; i++)
-                        l->death[i] = *queue_at(q, left - n + i);
+                        l->death[i] = *queue_at(q, from + left - n + i);
                 l->sum = self_sum(l, &l->sum, sizeof(*l));
-                r = disk_write(s, block, l, 1);
-                if (!r && blocks)
+                r = disk_write_new(s, l, 1, &block, &got);
+                if (r)
+                        break;
+                if (blocks)
                         r = queue_push(blocks, death_of(block, epoch, 0, 0));
                 *head = block;
                 left -= n;
@@ -206,10 +203,10 @@ static int kept_write_list(struct store *s, struct kept *k, uint64_t epoch)
         if (!l)
                 return -ENOMEM;
         if (k->k.dead_list) {
-                r = disk_read(s, k->k.dead_list, l, 1);
-                if (!r && (l->magic != LIST_MAGIC || self_sum(l, &l->sum, sizeof(*l)) != l->sum || l->n > LIST_ENTRIES))
-                        r = -EIO;
-                if (!r && l->n < LIST_ENTRIES) {
+                if (disk_read(s, k->k.dead_list, l, 1))
+                        l->magic = 0;
+                /* A damaged one stays where it is: dropping the snapshot will find it. */
+                if (l->magic == LIST_MAGIC && self_sum(l, &l->sum, sizeof(*l)) == l->sum && l->n < LIST_ENTRIES) {
                         for (uint32_t i = 0; i < l->n && !r; i++)
                                 r = queue_push(&all, l->death[i]);
                         if (!r)
@@ -220,7 +217,7 @@ static int kept_write_list(struct store *s, struct kept *k, uint64_t epoch)
         for (size_t i = 0; i < k->add.n && !r; i++)
                 r = queue_push(&all, *queue_at(&k->add, i));
         if (!r)
-                r = list_write(s, &all, epoch, &k->k.dead_list, NULL);
+                r = list_write(s, &all, 0, epoch, &k->k.dead_list, NULL);
         k->k.ndead += k->add.n;
         queue_free(&k->add);
         queue_free(&all);
@@ -241,9 +238,6 @@ static int kept_write(struct store *s, struct disk_super *next, uint64_t epoch)
         while (left && !r) { /* the last ones first, so that the list is in order */
                 unsigned n = left % KEPT_ENTRIES ? left % KEPT_ENTRIES : KEPT_ENTRIES;
 
-                r = blocks_alloc(s, 1, &block, &got);
-                if (r)
-                        break;
                 zero16(b, sizeof(*b));
                 b->magic = KEPT_MAGIC;
                 b->next = next->kept;
@@ -252,9 +246,10 @@ static int kept_write(struct store *s, struct disk_super *next, uint64_t epoch)
                 for (unsigned i = 0; i < n; i++)
                         b->kept[i] = s->kept[left - n + i].k;
                 b->sum = self_sum(b, &b->sum, sizeof(*b));
-                r = disk_write(s, block, b, 1);
-                if (!r)
-                        r = queue_push(&s->meta, death_of(block, epoch, 0, DEATH_UNKEPT));
+                r = disk_write_new(s, b, 1, &block, &got);
+                if (r)
+                        break;
+                r = queue_push(&s->meta, death_of(block, epoch, 0, DEATH_UNKEPT));
                 next->kept = block;
                 left -= n;
         }
@@ -278,12 +273,13 @@ int dead_write(struct store *s, struct disk_super *next, uint64_t epoch)
         if (!r)
                 r = kept_write(s, next, epoch);
         next->old = next->young = 0;
-        next->nold = s->old.n;
         next->nyoung = s->young.n;
         if (!r)
-                r = list_write(s, &s->old, epoch, &next->old, &s->meta);
-        if (!r)
-                r = list_write(s, &s->young, epoch, &next->young, &s->meta);
+                r = list_write(s, &s->young, 0, epoch, &next->young, &s->meta);
+        /* Blocks that cannot be written are added to this one meanwhile. */
+        for (size_t done = 0, n = s->old.n; done < n && !r; done = n, n = s->old.n)
+                r = list_write(s, &s->old, done, epoch, &next->old, &s->meta);
+        next->nold = s->old.n;
         for (unsigned i = 0; i < COMMITS_KEPT; i++)
                 next->last[i] = s->last[i];
         return r;
@@ -298,13 +294,10 @@ static int kept_read(struct store *s)
         int r = b ? 0 : -ENOMEM;
 
         while (block && !r) {
-                r = disk_read(s, block, b, 1);
-                if (r)
-                        break;
-                if (b->magic != KEPT_MAGIC || self_sum(b, &b->sum, sizeof(*b)) != b->sum || !b->n ||
-                    b->n > KEPT_ENTRIES || s->nkept + b->n > KEPT_MAX) {
+                if (disk_read(s, block, b, 1) || b->magic != KEPT_MAGIC || self_sum(b, &b->sum, sizeof(*b)) != b->sum ||
+                    !b->n || b->n > KEPT_ENTRIES || s->nkept + b->n > KEPT_MAX) {
                         persist_host->log("store: table of kept snapshots, block %lu, is damaged\n", block);
-                        r = -EIO;
+                        r = s->tolerant ? 0 : -EIO;
                         break;
                 }
                 for (uint32_t i = 0; i < b->n; i++)

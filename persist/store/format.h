@@ -42,7 +42,7 @@ _Static_assert(UNIT_GROUPS * 16 == UNIT_BLOCKS * STORE_BLOCK, "unit");
 
 #define MAP_FANOUT 256u
 #define MAP_LEVELS 4u
-struct disk_map {             /* all zero: nothing there, the pages are all zeroes */
+struct disk_map {             /* all zero: nothing there, the pages are all zeroes; block and birth 0, sum not: lost */
         uint64_t block_birth; /* block: bits 0-39; birth: low 24 bits in bits 40-63 */
         uint64_t sum_birth;   /* sum: bits 0-47; birth: high 16 bits in bits 48-63 */
 };
@@ -60,7 +60,7 @@ struct disk_extent {
 #define RECORD_EXTENTS 8u
 #define RECORD_INLINE  3840u /* bytes of the body that the header block holds */
 #ifdef STORE_SMALL
-#define RECORD_ENTRIES 48u
+#define RECORD_ENTRIES 100u
 #else
 #define RECORD_ENTRIES 4096u /* at most; an epoch that has more takes several records */
 #endif

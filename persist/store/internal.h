@@ -15,21 +15,28 @@
 
 #define DATA_RUN 64u /* blocks gathered for one write */
 #ifdef STORE_SMALL   /* tests: limits are met soon */
-#define CHAIN_MAX  30u
-#define RECENT_MAX 250u
-#define BIG_COMMIT 60u
+#define CHAIN_MAX   30u
+#define RECENT_MAX  250u
+#define PACK_PAGES  3u
+#define EXTENTS_MAX 1u
+#define BIG_COMMIT  60u
 #else
-#define CHAIN_MAX  256u   /* commits since the last checkpoint: above it one is due, since recovery reads each */
-#define RECENT_MAX 65536u /* pages in the recent index: above it a checkpoint is due */
-#define BIG_COMMIT 1024u  /* data blocks: above it the data is flushed before the record */
+#define CHAIN_MAX   256u /* commits since the last checkpoint: above it one is due, since recovery reads each */
+#define PACK_PAGES  16u  /* commits of more pages are not packed */
+#define EXTENTS_MAX RECORD_EXTENTS
+#define RECENT_MAX  65536u /* pages in the recent index: above it a checkpoint is due */
+#define BIG_COMMIT  1024u  /* data blocks: above it the data is flushed before the record */
 #endif
-#define PACK_PAGES   16u   /* commits of more pages are not packed */
+#define WRITE_TRIES  8u    /* places that are tried for a block that cannot be written */
 #define PACKED_MAX   2048u /* a page that does not compress below this gets a block */
 #define BODY_MAX     (RECORD_INLINE + 60u * STORE_BLOCK)
 #define COMMITS_KEPT 3u
 #define OWNER_NS     1000000000ul /* so often commits look whether another machine has opened the store */
 #define KEPT_MAX     1024u
 #define MAP_CACHE    4096u /* nodes in memory above which clean ones go after a checkpoint */
+
+_Static_assert(PACK_PAGES *(PACKED_MAX + sizeof(struct disk_entry)) <= RECORD_INLINE + EXTENTS_MAX * STORE_BLOCK,
+               "what is packed fits into a record whose extents are single blocks");
 
 struct queue { /* of deaths, first in first out */
         struct disk_death *d;
@@ -74,6 +81,7 @@ struct store {
         int failed; /* 0, or the error */
         uint64_t evidence;
         bool fell_back;
+        bool tolerant; /* recovery goes on without lists and bitmaps that are damaged */
 
         /* superblocks */
         struct disk_super super; /* the newest */
@@ -113,7 +121,8 @@ struct store {
 
         /* the commit under way */
         bool open, pack;
-        uint64_t ndata; /* data blocks so far */
+        bool chain_broken; /* a record is not where the one before says: a checkpoint must follow */
+        uint64_t ndata;    /* data blocks so far */
         struct store_clock new_clock;
         uint32_t nentries, npacked;
         uint64_t run_block;
@@ -147,6 +156,11 @@ static inline uint64_t map_sum(const struct disk_map *m)
 {
         return m->sum_birth & MAP_SUM_MASK;
 }
+/* Something was here, and its place is not known any more: the node that named it was damaged. */
+static inline bool map_lost(const struct disk_map *m)
+{
+        return !m->block_birth && m->sum_birth;
+}
 static inline struct disk_map map_entry(uint64_t block, uint64_t birth, uint64_t sum)
 {
         return (struct disk_map){block | birth << 40, (sum & MAP_SUM_MASK) | (birth >> 24) << 48};
@@ -168,10 +182,14 @@ static inline unsigned entry_kind(const struct disk_entry *e)
         return e->ppn_kind >> 56;
 }
 
-/* disk access, with the store marked failed by errors of writes and flushes */
+/*
+ * Disk access, with the store marked failed by errors of writes and flushes. disk_write_new: to `got` <= want free blocks; those that cannot be written are never used
+ * again, and others are taken.
+ */
 int disk_read(struct store *s, uint64_t block, void *buf, uint32_t n);
 int disk_write(struct store *s, uint64_t block, const void *buf, uint32_t n);
 int disk_flush(struct store *s);
+int disk_write_new(struct store *s, const void *buf, uint32_t want, uint64_t *block, uint32_t *got);
 
 /* blocks.c: free space */
 void blocks_geometry(struct store *s, uint64_t nblocks);
@@ -202,6 +220,7 @@ int list_read(struct store *s, uint64_t block, struct queue *q, struct queue *bl
 int kept_drop(struct store *s, unsigned i, uint64_t epoch);
 
 /* map.c */
+int map_open(struct store *s);
 int map_get(struct store *s, uint64_t ppn, struct disk_map *m);
 int map_set(struct store *s, uint64_t ppn, struct disk_map m);
 int map_write(struct store *s, uint64_t epoch, struct disk_map *root);
@@ -219,6 +238,7 @@ int data_flush(struct store *s);
 /* super.c */
 uint64_t super_place(const struct store *s, unsigned slot);
 int super_write(struct store *s, struct disk_super *next);
+int super_again(struct store *s);
 int life_begin(struct store *s);
 int attempt_write(struct store *s);
 int owner_check(struct store *s);

@@ -50,6 +50,32 @@ static int node_read(struct store *s, struct disk_map m, unsigned level, struct 
         return 0;
 }
 
+/*
+ * A node in place of one that cannot be read: checkpoints go on, and what it named is lost, page by page, until it is written anew. Its blocks stay in use: kept snapshots may
+ * name them, too.
+ */
+static int node_replace(struct store *s, struct disk_map m, unsigned level, struct map_node **node)
+{
+        struct map_node *n = node_new(s, level);
+
+        if (!n)
+                return -ENOMEM;
+        for (unsigned i = 0; i < MAP_FANOUT; i++)
+                n->e[i].sum_birth = 1;
+        n->block = map_block(&m);
+        n->birth = map_birth(&m);
+        *node = n;
+        return 0;
+}
+
+/* The node that m names, or, to make, what it can be replaced by. */
+static int node_get(struct store *s, struct disk_map m, unsigned level, bool make, struct map_node **node)
+{
+        int r = map_lost(&m) ? -EIO : node_read(s, m, level, node);
+
+        return r == -EIO && make ? node_replace(s, m, level, node) : r;
+}
+
 /* The leaf node for ppn; with make, missing nodes are made (and all on the way marked dirty). *node NULL: no such leaf. */
 static int leaf_find(struct store *s, uint64_t ppn, bool make, struct map_node **node)
 {
@@ -59,7 +85,7 @@ static int leaf_find(struct store *s, uint64_t ppn, bool make, struct map_node *
         *node = NULL;
         if (!n) {
                 if (map_block(&s->super.map_root)) {
-                        r = node_read(s, s->super.map_root, MAP_LEVELS - 1, &n);
+                        r = node_get(s, s->super.map_root, MAP_LEVELS - 1, make, &n);
                         if (r)
                                 return r;
                 } else if (make) {
@@ -78,8 +104,8 @@ static int leaf_find(struct store *s, uint64_t ppn, bool make, struct map_node *
                 child = n->child[i];
                 if (child)
                         continue;
-                if (map_block(&n->e[i])) {
-                        r = node_read(s, n->e[i], level - 1, &child);
+                if (map_block(&n->e[i]) || map_lost(&n->e[i])) {
+                        r = node_get(s, n->e[i], level - 1, make, &child);
                         if (r)
                                 return r;
                 } else if (make) {
@@ -96,7 +122,13 @@ static int leaf_find(struct store *s, uint64_t ppn, bool make, struct map_node *
         return 0;
 }
 
-/* What the tree says, checkpoints only; all zero: nothing. */
+/* Recovery: the root is read, so that a superblock whose map begins with a damaged node is not taken. */
+int map_open(struct store *s)
+{
+        return map_block(&s->super.map_root) ? node_read(s, s->super.map_root, MAP_LEVELS - 1, &s->root) : 0;
+}
+
+/* What the tree says, checkpoints only; all zero: nothing. -EIO: that cannot be known. */
 int map_get(struct store *s, uint64_t ppn, struct disk_map *m)
 {
         struct map_node *leaf;
@@ -105,7 +137,7 @@ int map_get(struct store *s, uint64_t ppn, struct disk_map *m)
         *m = (struct disk_map){0};
         if (!r && leaf)
                 *m = leaf->e[slot_of(ppn, 0)];
-        return r;
+        return !r && map_lost(m) ? -EIO : r;
 }
 
 int map_set(struct store *s, uint64_t ppn, struct disk_map m)
@@ -121,7 +153,7 @@ int map_set(struct store *s, uint64_t ppn, struct disk_map m)
 static bool node_empty(const struct map_node *n)
 {
         for (unsigned i = 0; i < MAP_FANOUT; i++)
-                if (n->e[i].block_birth)
+                if (n->e[i].block_birth || map_lost(&n->e[i]))
                         return false;
         return true;
 }
@@ -141,7 +173,7 @@ static int node_write(struct store *s, struct map_node *n, unsigned level, uint6
                 if (!child)
                         continue;
                 r = node_write(s, child, level - 1, epoch, &n->e[i]);
-                if (!r && !n->e[i].block_birth) { /* became empty */
+                if (!r && !n->e[i].block_birth && !map_lost(&n->e[i])) { /* became empty */
                         persist_host->mem_free(child, node_size(level - 1));
                         s->nnodes--;
                         n->child[i] = NULL;
@@ -156,13 +188,13 @@ static int node_write(struct store *s, struct map_node *n, unsigned level, uint6
         *m = (struct disk_map){0};
         if (node_empty(n))
                 return 0;
-        r = blocks_alloc(s, 1, &block, &got);
+        r = disk_write_new(s, n->e, 1, &block, &got);
         if (r)
                 return r;
         n->block = block;
         n->birth = epoch;
         *m = map_entry(block, epoch, page_sum(n->e));
-        return disk_write(s, block, n->e, 1);
+        return 0;
 }
 
 static void node_free(struct store *s, struct map_node *n, unsigned level)
@@ -206,6 +238,8 @@ int map_get_at(struct store *s, struct disk_map root, uint64_t ppn, struct disk_
                         r = -EIO;
                 if (!r)
                         *m = node[slot_of(ppn, level)];
+                if (!r && map_lost(m))
+                        r = -EIO;
         }
         if (node)
                 persist_host->mem_free(node, STORE_BLOCK);

@@ -142,6 +142,25 @@ static int record_apply(struct store *s, uint64_t block, const struct disk_recor
         return r ? r : blocks_take(s, h->next_block);
 }
 
+/*
+ * The chain ends at c. If what stands there is a record that is damaged, and not one that power was lost under, another comes after it that knows of it: what the chain has lost was
+ * durable.
+ */
+static void look_beyond(struct store *s, const struct chain *c, struct disk_record *h, uint64_t *durable)
+{
+        uint64_t next;
+
+        if (disk_read(s, c->block, h, 1) || h->magic != RECORD_MAGIC ||
+            __builtin_memcmp(h->uuid, s->uuid, sizeof(h->uuid)) != 0)
+                return;
+        next = h->next_block;
+        if (next < s->first_data || next >= s->end_data || record_read(s, next, h) ||
+            h->incarnation > s->super.incarnation)
+                return;
+        if (h->flushed_through > c->epoch && h->flushed_through > *durable)
+                *durable = h->flushed_through;
+}
+
 static int replay(struct store *s)
 {
         struct disk_record *h = persist_host->mem_alloc(sizeof(*h));
@@ -161,6 +180,7 @@ static int replay(struct store *s)
         }
         if (r != -EUCLEAN)
                 goto out;
+        look_beyond(s, &c, h, &durable);
         r = dead_settle_old(s);
         chain_start(s, &c);
         while (!r && c.epoch < end) {
@@ -296,7 +316,9 @@ static int open_with(struct store *s, const struct disk_super *this, unsigned sl
                 s->next_epoch = other->next_epoch;
         s->seen_incarnation = this->incarnation;
         s->clock = (struct store_clock){this->mono_ns, this->real_ns};
-        r = dead_read(s);
+        r = map_open(s);
+        if (!r)
+                r = dead_read(s);
         if (!r)
                 r = replay(s);
         if (s->next_epoch <= s->epoch)
@@ -305,13 +327,14 @@ static int open_with(struct store *s, const struct disk_super *this, unsigned sl
         return r;
 }
 
-static struct store *store_new(struct store_disk *d)
+static struct store *store_new(struct store_disk *d, bool tolerant)
 {
         struct store *s = persist_host->mem_alloc(STORE_SIZE);
 
         if (s) {
                 zero16(s, STORE_SIZE);
                 s->disk = d;
+                s->tolerant = tolerant;
         }
         return s;
 }
@@ -377,22 +400,24 @@ int store_open(struct store_disk *d, uint64_t owner, struct store **store)
                 goto out;
         newer = good[0] || (!good[1] && b[1].sequence > b[0].sequence);
         r = -EUCLEAN;
-        for (unsigned i = 0; i < 2 && r && r != -ENOMEM; i++) {
-                unsigned slot = newer ^ i;
+        /* The newer one, the other one; then both again, without what is not needed to know the state. */
+        for (unsigned i = 0; i < 4 && r && r != -ENOMEM; i++) {
+                unsigned slot = newer ^ (i & 1);
+                bool other =
+                        !good[!slot] && !i; /* what the newer one leads to is of no use when the older one is taken */
 
                 if (good[slot])
                         continue;
-                s = store_new(d);
-                r = s ? open_with(s, &b[slot], slot, good[!slot] ? NULL : &b[!slot]) : -ENOMEM;
+                s = store_new(d, i >= 2);
+                r = s ? open_with(s, &b[slot], slot, other ? &b[!slot] : NULL) : -ENOMEM;
                 if (!r) {
-                        s->fell_back = i || good[!slot];
+                        s->fell_back = i || !other;
                         break;
                 }
                 if (s)
                         store_close(s);
                 s = NULL;
                 persist_host->log("store: superblock %c leads to no good state: %d\n", 'A' + slot, r);
-                good[slot] = -EUCLEAN; /* what it names is of no use */
         }
         if (!s) {
                 r = r == -ENOMEM ? r : -EUCLEAN;
@@ -403,6 +428,10 @@ int store_open(struct store_disk *d, uint64_t owner, struct store **store)
                 store_close(s);
                 goto out;
         }
+        if (s->tolerant)
+                persist_host->log(
+                        "store: lists of blocks are damaged. The state is whole, but some room is lost, and perhaps "
+                        "kept snapshots\n");
         if (s->evidence)
                 persist_host->log("store: epoch %lu was durable once; the disk has lost it. Going on from %lu\n",
                                   s->evidence, s->epoch);

@@ -44,7 +44,8 @@ struct store_info {
         struct store_clock clock;
         uint64_t nblocks, free, recent, pending, nkept;
         uint32_t attempts;
-        bool fell_back; /* the newest superblock was not good */
+        bool fell_back;  /* the newest superblock was not good */
+        bool lists_lost; /* lists of blocks were damaged: some room is lost, and perhaps kept snapshots */
 };
 void store_info(const struct store *s, struct store_info *info);
 

@@ -38,6 +38,25 @@ int disk_write(struct store *s, uint64_t block, const void *buf, uint32_t n)
         return r;
 }
 
+int disk_write_new(struct store *s, const void *buf, uint32_t want, uint64_t *block, uint32_t *got)
+{
+        int r;
+
+        for (unsigned tries = 0; tries < WRITE_TRIES; tries++) {
+                r = blocks_alloc(s, want, block, got);
+                if (r || !s->disk->write(s->disk, *block, buf, *got))
+                        return r;
+                persist_host->log("store: block %lu cannot be written; another is taken\n", *block);
+                for (uint32_t i = 0; i < *got; i++) {
+                        r = dead_add_old(s, *block + i, 0, 0, DEATH_BAD | DEATH_UNKEPT);
+                        if (r)
+                                return r;
+                }
+        }
+        s->failed = -EIO;
+        return -EIO;
+}
+
 int disk_flush(struct store *s)
 {
         int r = s->disk->flush(s->disk) ? -EIO : 0;
@@ -169,7 +188,7 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base)
 }
 
 /* The newest superblock goes over the older one, too: what it says is not lost when one of them is damaged. */
-static int super_again(struct store *s)
+int super_again(struct store *s)
 {
         struct disk_super next = s->super;
         int r = super_write(s, &next);
@@ -210,9 +229,7 @@ static int promote(struct store *s, struct recent *p, uint64_t epoch)
         int r = packed_read(s, p, s->page);
 
         if (!r)
-                r = blocks_alloc(s, 1, &block, &got);
-        if (!r)
-                r = disk_write(s, block, s->page, 1);
+                r = disk_write_new(s, s->page, 1, &block, &got);
         if (!r)
                 r = map_set(s, p->ppn - 1, map_entry(block, epoch, p->sum));
         return r;
@@ -370,5 +387,6 @@ void store_info(const struct store *s, struct store_info *i)
                                  .pending = s->young.n + s->old.n,
                                  .nkept = s->nkept,
                                  .attempts = s->attempt.attempts,
-                                 .fell_back = s->fell_back};
+                                 .fell_back = s->fell_back,
+                                 .lists_lost = s->tolerant};
 }

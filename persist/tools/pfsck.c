@@ -143,15 +143,17 @@ int main(int argc, char **argv)
         store_info(s, &info);
         lost = info.evidence;
         if (json)
-                printf("],\n  \"whole\": %s\n}\n", r || lost || info.fell_back ? "false" : "true");
+                printf("],\n  \"whole\": %s\n}\n", r || lost || info.fell_back || info.lists_lost ? "false" : "true");
         else if (r == -ENOMEM)
                 printf("not enough memory\n");
         else if (r)
                 printf("damaged: %lu findings\n", nfindings);
+        else if (info.lists_lost)
+                printf("whole, but lists of blocks are damaged: some room is lost, and perhaps kept snapshots\n");
         else if (lost)
                 printf("whole, but epoch %lu, which was durable once, is lost\n", lost);
         else
                 printf(info.fell_back ? "whole, but the newest superblock is damaged\n" : "whole\n");
         store_close(s);
-        return close(fd) || r || lost || info.fell_back ? DAMAGED : WHOLE;
+        return close(fd) || r || lost || info.fell_back || info.lists_lost ? DAMAGED : WHOLE;
 }

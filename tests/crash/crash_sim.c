@@ -9,7 +9,7 @@
  *   the record of one of the  the commit before that one is the state, whole: the last 3 commits can be gone back to
  *   last two commits
  *   any bits anywhere         never a page that is wrong: it is right, or cannot be read
- * The store is built with small limits (STORE_SMALL), on small disks that are nearly full, so that every block is soon used again.
+ * Some disks have blocks that cannot be written. The store is built with small limits (STORE_SMALL), on small disks that are nearly full, so that every block is soon used again.
  *
  * usage: crash_sim [-n states] [-s seed] [-c (check P11 and all checksums of every state)] [-v]
  * Prints the seed of a run that fails; with -s that run comes first.
@@ -205,6 +205,8 @@ static unsigned verify(struct store *s, const struct model *m, size_t at, struct
                         fail("%s: epoch number %lu would be used again", when, m->state[k].epoch);
         if (store_next_epoch(s) <= m->used && !e.damaged)
                 fail("%s: epoch number %lu would be used again", when, m->used);
+        if (s->tolerant && !e.damaged)
+                fail("%s: it opens only by leaving out what should be whole", when);
         compare(s, st, 0, e.damaged, when);
         verify_kept(s, m, at, e, when);
         if (!e.damaged && (check_all || pick(8) == 0) && store_check(s, true, print_finding, NULL))
@@ -239,10 +241,18 @@ static void remember(struct world *w, uint64_t epoch, size_t begun, size_t recor
         m->state[m->n++] = m->next;
 }
 
+/* The operation before the last flush, if it wrote a record. */
+static size_t record_op(const struct simdisk *d)
+{
+        const struct simdisk_op *op = &d->op[d->nops - 2];
+
+        return op->nsectors == 8 && ((struct disk_record *)op->data)->magic == RECORD_MAGIC ? d->nops - 2 : NEVER;
+}
+
 static void commit(struct world *w)
 {
         struct model *m = &w->model;
-        unsigned n = pick(3) ? (unsigned)pick(12) : (unsigned)pick(130);
+        unsigned n = pick(3) ? (unsigned)pick(12) : (unsigned)pick(160);
         bool done[PAGES] = {false};
         struct store_clock clock;
         uint64_t epoch;
@@ -274,7 +284,7 @@ static void commit(struct world *w)
                         expect_ok(store_commit_page(w->store, ppn_of(i), page_of(seed)), "commit_page");
         }
         expect_ok(store_commit_end(w->store), "commit_end");
-        remember(w, epoch, begun, w->disk.nops - 2);
+        remember(w, epoch, begun, record_op(&w->disk));
 }
 
 static void reopen(struct world *w)
@@ -509,6 +519,8 @@ static void cut(const struct world *w, unsigned depth)
         const char *what;
 
         world_init(&after, w->disk.d.nblocks);
+        after.disk.bad_per_mille = w->disk.bad_per_mille;
+        after.disk.bad_from = w->disk.bad_from;
         simdisk_cut(&w->disk, at, mode, &rng, &after.disk);
         what = damage(&after.disk, w, at, &e);
         simdisk_settle(&after.disk);
@@ -561,6 +573,10 @@ static void run(unsigned ncuts)
         expect_ok(store_format(&w.disk.d, uuid, 0), "format");
         cut_format(&w.disk);
         simdisk_settle(&w.disk);
+        if (pick(4) == 0) {
+                w.disk.bad_per_mille = 1 + (uint32_t)pick(60);
+                w.disk.bad_from = BLOCK_BITMAPS + HOMES * (1 + UNIT_BLOCKS); /* behind the fixed places */
+        }
         expect_ok(store_open(&w.disk.d, 1, &w.store), "open");
         live(&w, 10 + (unsigned)pick(60));
         if (store_check(w.store, true, print_finding, NULL))

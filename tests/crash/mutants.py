@@ -23,16 +23,30 @@ TESTS = {
 # name, file (of persist/store), what stands there (once), what stands there instead; and the test, if it is not "crash"
 STORE = [
     # order and flushes
-    ("commit-unflushed", "commit.c", "r = record_write(s, 0);\n        if (!r)\n                r = disk_flush(s);", "r = record_write(s, 0);"),
-    ("flush-before-record", "commit.c", "r = record_write(s, 0);\n        if (!r)\n                r = disk_flush(s);",
+    ("commit-unflushed", "commit.c", "if (!r && !s->chain_broken)\n                r = disk_flush(s);", ""),
+    ("flush-before-record", "commit.c", "r = record_write(s, 0);\n        if (!r && !s->chain_broken)\n                r = disk_flush(s);",
      "r = disk_flush(s);\n        if (!r)\n                r = record_write(s, 0);"),
     ("super-unflushed-after", "super.c", "r = disk_write(s, super_place(s, slot), next, 1);\n        if (!r)\n                r = disk_flush(s);",
      "r = disk_write(s, super_place(s, slot), next, 1);"),
     ("checkpoint-unflushed", "super.c", "r = blocks_write(s, next);\n        if (!r)\n                r = disk_flush(s);", "r = blocks_write(s, next);"),
-    ("flushed-through-too-new", "commit.c", ".flushed_through = s->epoch,", ".flushed_through = epoch,"),
-    ("data-flushed-is-a-lie", "commit.c", "if (!(flags & RECORD_PARTIAL) && s->ndata > BIG_COMMIT) {\n                r = disk_flush(s);",
-     "if (!(flags & RECORD_PARTIAL)) {\n                r = 0;"),
-    ("data-left-unwritten", "commit.c", "int r = data_flush(s);\n\n        if (r)\n                return r;\n        if (!(flags", "int r = 0;\n\n        if (r)\n                return r;\n        if (!(flags"),
+    ("flushed-through-too-new", "commit.c", "h->flushed_through = s->epoch;", "h->flushed_through = s->next_epoch;"),
+    ("data-flushed-is-a-lie", "commit.c", "if (!r && !(flags & RECORD_PARTIAL) && s->ndata > BIG_COMMIT) {\n                r = disk_flush(s);",
+     "if (!r && !(flags & RECORD_PARTIAL)) {\n                r = 0;"),
+    ("data-left-unwritten", "commit.c", "int r = data_flush(s);\n\n        if (!r && !(flags", "int r = 0;\n\n        if (!r && !(flags"),
+    # blocks that cannot be written, crumbs, damage
+    ("bad-block-forgotten", "super.c", "r = dead_add_old(s, *block + i, 0, 0, DEATH_BAD | DEATH_UNKEPT);", "r = 0;"),
+    ("bad-record-unnoticed", "commit.c", "s->chain_broken = true;", ""),
+    ("bad-record-in-one-super", "commit.c", "r = super_again(s);", ""),
+    ("packed-in-bad-record", "commit.c", "recent_find(s, entry_ppn(&e[i]))->block = other;", ";"),
+    ("moved-page-forgotten", "commit.c", "recent_find(s, entry_ppn(e))->block = e->where;", ";"),
+    ("crumbs-lose-entries", "commit.c", "s->nentries -= n;", "s->nentries = 0;"),
+    ("crumbs-are-whole", "commit.c", "flags = RECORD_PARTIAL;\n        }", "}"),
+    ("lost-node-is-empty", "map.c", "n->e[i].sum_birth = 1;", "n->e[i].sum_birth = 0;", "store"),
+    ("lost-is-zero", "map.c", "return !r && map_lost(m) ? -EIO : r;", "return r;", "store"),
+    ("damaged-node-stops", "map.c", "return r == -EIO && make ? node_replace(s, m, level, node) : r;", "return r;", "store"),
+    ("map-node-unchecked", "map.c", "if (!r && page_sum(n->e) != map_sum(&m)) {", "if (0) {", "store"),
+    ("beyond-not-looked", "recover.c", "look_beyond(s, &c, h, &durable);", "", "store"),
+    ("evidence-unsaid", "recover.c", "if (durable > s->epoch)\n                s->evidence = durable;", "", "store"),
     # superblocks and lives
     ("super-over-the-newest", "super.c", "unsigned slot = !s->slot;", "unsigned slot = s->slot;"),
     ("life-in-one-super", "super.c", "s->life_begun = true;\n        return super_again(s);", "s->life_begun = true;\n        blocks_written(s, true);\n        return dead_settle_old(s);"),
@@ -83,7 +97,7 @@ STORE = [
     ("packed-offset-forgotten", "recover.c", "p.offset = (uint32_t)e->where;", ""),
     ("last-commits-forgotten", "recover.c", "s->last[i] = s->last[i + 1];", "s->last[i] = c.epoch;", "store"),
     ("number-of-super-forgotten", "super.c", "next->next_epoch = s->next_epoch;", ""),
-    ("packed-offset-of-partial", "commit.c", "recent_find(s, entry_ppn(&s->entry[i]))->offset = (uint32_t)s->entry[i].where;", ""),
+    ("packed-offset-of-partial", "commit.c", "recent_find(s, entry_ppn(e))->offset = (uint32_t)e->where;", ""),
 ]
 
 # The space: file (of persist/), and the test it is for.

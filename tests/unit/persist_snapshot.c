@@ -191,6 +191,44 @@ static void first_life(void)
         nhistory = 0;
 }
 
+/* P5: every page in use, as it was at the barrier. Nothing runs between that and this. */
+static struct {
+        ppn_t ppn;
+        uint8_t page[4096];
+} image[4096];
+static unsigned nimage;
+
+static void image_range(ppn_t first, ppn_t end)
+{
+        for (ppn_t ppn = first; ppn < end; ppn++) {
+                if (!persist_host->page_present(ppn) || (ppn >= DATA_PPN && record(ppn)->kind == PAGE_FREE))
+                        continue;
+                assert_true(nimage < 4096);
+                image[nimage].ppn = ppn;
+                memcpy(image[nimage++].page, hosted_alias(ppn), 4096);
+        }
+}
+
+static void image_take(void)
+{
+        nimage = 0;
+        image_range(ROOT_PPN, CPU_PPN + root()->ncpus);
+        image_range(RECORD_PPN + DATA_PPN / RECORDS_PAGE, RECORD_PPN + root()->records_end / RECORDS_PAGE);
+        image_range(DATA_PPN, root()->frontier);
+}
+
+static void image_compare(void)
+{
+        static uint8_t got[4096];
+
+        for (unsigned i = 0; i < nimage; i++) {
+                int r = store_read(store, image[i].ppn, got);
+
+                if ((r && r != -ENOENT) || memcmp(got, image[i].page, sizeof(got)) != 0)
+                        fail_msg("P5: page %lx was committed otherwise than it was: %d", image[i].ppn, r);
+        }
+}
+
 static void commit_now(bool busy)
 {
         uint64_t epoch = snapshot_epoch(), now = sum(), next;
@@ -198,11 +236,13 @@ static void commit_now(bool busy)
         hosted_clock_ns += 1000;
         assert_false(snapshot_is_durable(epoch));
         snapshot_request();
+        image_take();
         hosted_on_yield = busy ? mutate_in_yield : NULL;
         snapshot_step(&next);
         hosted_on_yield = NULL;
         assert_int_equal(snapshot_error(), 0);
         assert_true(snapshot_is_durable(epoch));
+        image_compare();
         assert_true(nhistory < HISTORY);
         history[nhistory].epoch = epoch;
         history[nhistory].sum = now;
@@ -311,7 +351,12 @@ static void cadence(void **state)
         simdisk_free(&disk);
 }
 
-/* A disk that fails: commits stop, what was durable stays, the program goes on. */
+static void ask_for_room(void)
+{
+        assert_false(space_room(1));
+}
+
+/* A disk that fails: commits stop, what was durable stays, the program goes on but does not grow. */
 static void failing_disk(void **state)
 {
         uint64_t last, next;
@@ -331,6 +376,7 @@ static void failing_disk(void **state)
         assert_false(snapshot_is_durable(snapshot_epoch() - 1));
         mutate(10);
         sum();
+        hosted_run(run_section, ask_for_room);
         power_off();
         disk.fail_writes = 0;
         assert_int_equal(store_open(&disk.d, 78, &store), 0);

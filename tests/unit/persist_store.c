@@ -116,6 +116,68 @@ static void damage_is_found(void **state)
         simdisk_free(&disk);
 }
 
+/* A store with any one damaged block goes on: it commits, makes checkpoints, and what was committed then is there. Where the one place of something was hit it may stop, and says so. */
+static void damage_is_lived_with(void **state)
+{
+        static uint8_t page[STORE_BLOCK], got[STORE_BLOCK], want[64][STORE_BLOCK];
+        uint8_t *whole = malloc(NBLOCKS * STORE_BLOCK);
+        struct store_info info;
+        unsigned opened = 0;
+        uint64_t newest = 0;
+        struct store *s;
+
+        (void)state;
+        make();
+        memcpy(whole, disk.now, NBLOCKS * STORE_BLOCK);
+        assert_int_equal(store_open(&disk.d, 0, &s), 0);
+        for (unsigned i = 0; i < 64; i++)
+                store_read(s, i, want[i]);
+        store_close(s);
+        for (uint64_t b = 0; b < NBLOCKS; b++) {
+                struct store_clock clock = {1, 2};
+                int r = 0;
+
+                memcpy(disk.now, whole, NBLOCKS * STORE_BLOCK);
+                simdisk_settle(&disk);
+                disk.now[b * STORE_BLOCK + hosted_random(&rng) % STORE_BLOCK] ^= 0x10;
+                if (store_open(&disk.d, 5, &s))
+                        continue;
+                opened++;
+                store_info(s, &info);
+                newest = newest > info.epoch ? newest : info.epoch;
+                for (unsigned c = 0; c < 8 && !r; c++) {
+                        r = store_commit_begin(s, 2, store_next_epoch(s), &clock);
+                        for (unsigned i = 0; i < 2 && !r; i++) {
+                                memset(page, (int)(10 * i + c + 1), sizeof(page));
+                                r = store_commit_page(s, i ? 50 : c, page);
+                        }
+                        r = r ? r : store_commit_end(s);
+                        if (!r && c % 3 == 1)
+                                r = store_checkpoint(s);
+                }
+                store_close(s);
+                if (r && b >= BLOCK_BITMAPS && b < BLOCK_BITMAPS + HOMES * (1 + UNIT_BLOCKS))
+                        continue;
+                if (r)
+                        fail_msg("block %lu damaged: commits stop: %d", b, r);
+                assert_int_equal(store_open(&disk.d, 6, &s), 0);
+                for (unsigned c = 0; c < 8; c++) {
+                        memset(page, (int)c + 1, sizeof(page));
+                        if (store_read(s, c, got) || memcmp(got, page, sizeof(got)) != 0)
+                                fail_msg("block %lu damaged: page %u is not what was written then", b, c);
+                }
+                for (unsigned i = 8; i < 50 && info.epoch == newest; i++) {
+                        r = store_read(s, i, got);
+                        if (r != -EIO && memcmp(got, want[i], sizeof(got)) != 0)
+                                fail_msg("block %lu damaged: page %u is wrong", b, i);
+                }
+                store_close(s);
+        }
+        assert_true(opened > NBLOCKS - 12);
+        simdisk_free(&disk);
+        free(whole);
+}
+
 /* ---- refusals ---- */
 
 static uint8_t *block_of(uint64_t b)
@@ -498,6 +560,56 @@ static void last_commits_outlive_a_boot(void **state)
         simdisk_free(&disk);
 }
 
+/* Promise 5, and disks that lie: what was durable and is lost is told, as long as something newer remains; a tail that is lost whole cannot be seen. */
+static void lost_commits(void **state)
+{
+        struct store_info info;
+        uint64_t block[6], epoch[6];
+        struct store *s;
+
+        (void)state;
+        for (unsigned damaged = 0; damaged < 6; damaged++) {
+                make();
+                assert_int_equal(store_open(&disk.d, 7, &s), 0);
+                commit_one(s, 3, 9, 0);
+                for (unsigned i = 0; i < 6; i++) {
+                        block[i] = s->next_block;
+                        commit_one(s, 3 + i, (uint8_t)i, 0);
+                        store_info(s, &info);
+                        epoch[i] = info.epoch;
+                }
+                store_close(s);
+                block_of(block[damaged])[STORE_BLOCK - 1] ^= 1;
+                hosted_said[0] = 0;
+                assert_int_equal(store_open(&disk.d, 8, &s), 0);
+                store_info(s, &info);
+                assert_true(info.epoch < epoch[damaged]);
+                /* The record after it knows it to be durable; nothing knows of the last one. */
+                assert_int_equal(info.evidence, damaged < 5 ? epoch[damaged] : 0);
+                assert_int_equal(strstr(hosted_said, "the disk has lost it") != NULL, damaged < 5);
+                commit_one(s, 30, 1, 0);
+                store_close(s);
+                simdisk_free(&disk);
+        }
+        /* Both superblocks of a life were durable, the commits before it are gone. */
+        make();
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        block[0] = s->next_block;
+        commit_one(s, 3, 1, 0);
+        store_close(s);
+        assert_int_equal(store_open(&disk.d, 8, &s), 0);
+        store_info(s, &info);
+        epoch[0] = info.epoch;
+        commit_one(s, 3, 2, 0);
+        store_close(s);
+        memset(block_of(block[0]), 0, STORE_BLOCK);
+        assert_int_equal(store_open(&disk.d, 9, &s), 0);
+        store_info(s, &info);
+        assert_true(info.epoch < epoch[0] && info.evidence == epoch[0]);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
 static void other_machine(void **state)
 {
         (void)state;
@@ -510,9 +622,11 @@ int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(looking_writes_nothing),
                                            cmocka_unit_test(damage_is_found),
+                                           cmocka_unit_test(damage_is_lived_with),
                                            cmocka_unit_test(refusals),
                                            cmocka_unit_test(other_machine),
                                            cmocka_unit_test(forged_records),
+                                           cmocka_unit_test(lost_commits),
                                            cmocka_unit_test(records_of_two_machines),
                                            cmocka_unit_test(last_commits_outlive_a_boot)};
 
