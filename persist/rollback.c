@@ -2,7 +2,7 @@
  * rollback.c - a kept snapshot becomes the newest state: one commit of every page in which the two differ, under a new epoch, with the clock of then. What is given up stays where it is
  * if it is kept, so that the way back can be gone again. The running space is of the state that was given up, and must not commit any more: the caller starts
  * the machine again.
- * Two passes over all pages that either state has: the first counts, so that a store without room refuses before it has begun.
+ * Two passes over all pages that either state has: the first counts those that differ, by their sums, so that a store without room refuses before it has begun; the second reads them.
  */
 #include "persist/engine.h"
 #include "persist/store/store.h"
@@ -32,17 +32,25 @@ static int read_now(struct rollback *r, ppn_t ppn)
         return e == -ENOENT ? 0 : e;
 }
 
+/* The page becomes what it was then. */
+static int put_back(struct rollback *r, ppn_t ppn)
+{
+        int e = store_read_at(r->store, r->epoch, ppn, r->then);
+
+        return e == -ENOENT ? store_commit_none(r->store, ppn) : e ? e : store_commit_page(r->store, ppn, r->then);
+}
+
 static int range(struct rollback *r, ppn_t first, ppn_t end)
 {
         for (ppn_t ppn = first; ppn < end; ppn++) {
-                int e = read_then(r, ppn);
+                int e = store_differs(r->store, r->epoch, ppn);
 
-                if (!e) /* a page that is the same is no write: the store sees to that */
-                        e = r->write ? store_commit_page(r->store, ppn, r->then) : read_now(r, ppn);
-                if (e)
+                if (e > 0 && r->write)
+                        e = put_back(r, ppn);
+                else if (e > 0)
+                        r->npages++;
+                if (e < 0)
                         return e;
-                if (!r->write)
-                        r->npages += memcmp(r->then, r->now, PAGE_BYTES) != 0;
                 if (++r->seen % YIELD_PAGES == 0)
                         persist_host->writer_yield();
         }

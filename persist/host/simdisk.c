@@ -44,6 +44,7 @@ static int disk_read_(struct store_disk *d, uint64_t block, void *buf, uint32_t 
 
         if (s->unreadable && block <= s->unreadable && block + n > s->unreadable)
                 return -1;
+        s->nblocks_read += n;
         memcpy(buf, s->now + block * BLOCK, n * BLOCK);
         return 0;
 }

@@ -25,7 +25,7 @@ struct simdisk {
         uint64_t unreadable;   /* this one cannot be read; 0: none */
         uint32_t lose_flushes; /* of 1000 flushes this many do nothing, and say they did */
         uint64_t rng;
-        uint64_t nwrites, nflushes, nblocks_written;
+        uint64_t nwrites, nflushes, nblocks_written, nblocks_read;
 };
 
 void simdisk_init(struct simdisk *s, uint64_t nblocks, uint64_t seed);

@@ -220,8 +220,7 @@ static uint32_t run_find(const struct group *g, uint32_t *b, uint32_t least, uin
         return n >= least ? n : 0;
 }
 
-#define LONG_RUN    16u /* shorter runs are passed over at first */
-#define LONG_GROUPS 4u  /* for so many groups */
+#define LONG_GROUPS 4u /* groups in which short runs are passed over */
 
 int blocks_alloc(struct store *s, uint32_t want, uint64_t *block, uint32_t *got)
 {

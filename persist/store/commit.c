@@ -443,23 +443,41 @@ int store_read(struct store *s, ppn_t ppn, void *buf)
         return r ? r : page_sum(buf) == now.sum ? 0 : -EIO;
 }
 
+static const struct kept *kept_find(const struct store *s, uint64_t epoch)
+{
+        for (unsigned i = 0; i < s->nkept; i++)
+                if (s->kept[i].k.epoch == epoch)
+                        return &s->kept[i];
+        return NULL;
+}
+
 int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf)
 {
+        const struct kept *k = kept_find(s, epoch);
         struct disk_map m;
-        int r = -ENOENT;
+        int r = k ? map_get_at(s, k->k.root, ppn, &m) : -ENOENT;
 
-        for (unsigned i = 0; i < s->nkept; i++) {
-                if (s->kept[i].k.epoch != epoch)
-                        continue;
-                r = map_get_at(s, s->kept[i].k.root, ppn, &m);
-                if (r)
-                        return r;
-                if (!map_block(&m)) {
-                        zero_page(buf);
-                        return -ENOENT;
-                }
-                r = disk_read(s, map_block(&m), buf, 1);
-                return r ? r : page_sum(buf) == map_sum(&m) ? 0 : -EIO;
+        if (r)
+                return r;
+        if (!map_block(&m)) {
+                zero_page(buf);
+                return -ENOENT;
         }
-        return r;
+        r = disk_read(s, map_block(&m), buf, 1);
+        return r ? r : page_sum(buf) == map_sum(&m) ? 0 : -EIO;
+}
+
+int store_differs(struct store *s, uint64_t epoch, ppn_t ppn)
+{
+        const struct kept *k = kept_find(s, epoch);
+        struct recent now;
+        struct disk_map m;
+        int r = k ? map_get_at(s, k->k.root, ppn, &m) : -ENOENT;
+
+        if (r)
+                return r;
+        r = look_up(s, ppn, &now);
+        if (r) /* what is there now cannot be known */
+                return r == -EIO ? 1 : r;
+        return !now.block != !map_block(&m) || (now.block && now.sum != map_sum(&m));
 }

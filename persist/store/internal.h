@@ -18,11 +18,15 @@
 #define CHAIN_MAX   30u
 #define RECENT_MAX  250u
 #define PACK_PAGES  3u
+#define MAP_CACHE   8u
+#define LONG_RUN    1u
 #define EXTENTS_MAX 1u
 #define BIG_COMMIT  60u
 #else
-#define CHAIN_MAX   256u /* commits since the last checkpoint: above it one is due, since recovery reads each */
-#define PACK_PAGES  16u  /* commits of more pages are not packed */
+#define CHAIN_MAX   256u  /* commits since the last checkpoint: above it one is due, since recovery reads each */
+#define MAP_CACHE   4096u /* map nodes in memory: with so many, leaves go before another one is read or made */
+#define LONG_RUN    16u   /* shorter runs of free blocks are passed over at first */
+#define PACK_PAGES  16u   /* commits of more pages are not packed */
 #define EXTENTS_MAX RECORD_EXTENTS
 #define RECENT_MAX  65536u /* pages in the recent index: above it a checkpoint is due */
 #define BIG_COMMIT  1024u  /* data blocks: above it the data is flushed before the record */
@@ -33,7 +37,6 @@
 #define COMMITS_KEPT 3u
 #define OWNER_NS     1000000000ul /* so often commits look whether another machine has opened the store */
 #define KEPT_MAX     1024u
-#define MAP_CACHE    4096u /* nodes in memory above which clean ones go after a checkpoint */
 
 _Static_assert(PACK_PAGES *(PACKED_MAX + sizeof(struct disk_entry)) <= RECORD_INLINE + EXTENTS_MAX * STORE_BLOCK,
                "what is packed fits into a record whose extents are single blocks");
@@ -107,6 +110,10 @@ struct store {
 
         /* map */
         struct map_node *root;
+        struct way { /* in a kept snapshot's tree, by level */
+                struct disk_map at;
+                struct disk_map e[MAP_FANOUT];
+        } way[MAP_LEVELS];
         uint64_t nnodes;
         struct recent *recent;
         uint64_t nrecent, recent_size;
@@ -228,6 +235,8 @@ int map_get_at(struct store *s, struct disk_map root, uint64_t ppn, struct disk_
 void map_close(struct store *s);
 struct recent *recent_find(struct store *s, uint64_t ppn);
 int recent_set(struct store *s, const struct recent *r);
+int recent_sorted(struct store *s,
+                  struct recent ***sorted); /* nrecent of them, by page; the caller frees the array. 0 or -ENOMEM */
 void recent_clear(struct store *s);
 
 /* commit.c */

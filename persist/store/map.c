@@ -2,7 +2,8 @@
  * map.c - where pages are: the copy-on-write tree on disk, and the index of what changed since it was written.
  *
  * The tree is a radix tree over page numbers; an entry has block, checksum and birth epoch of what it points to, so every node is checked when
- * it is read, and a dead block's birth is known. A checkpoint writes changed nodes to new blocks, bottom up. Nodes are read on demand and kept.
+ * it is read, and a dead block's birth is known. A checkpoint writes changed nodes to new blocks, bottom up. Nodes are read on demand and kept, up to MAP_CACHE; then the leaves go, and
+ * those that a checkpoint has changed are written by then. It changes them in the order of pages, so that hardly one is read or written twice.
  * The recent index is a hash table with linear probing over the pages named by records after the last checkpoint; emptied by it.
  */
 #include "persist/store/internal.h"
@@ -76,6 +77,32 @@ static int node_get(struct store *s, struct disk_map m, unsigned level, bool mak
         return r == -EIO && make ? node_replace(s, m, level, node) : r;
 }
 
+static int node_write(struct store *s, struct map_node *n, unsigned level, uint64_t epoch, struct disk_map *m);
+
+/* All leaves below n leave the memory, written if they were changed. */
+static int leaves_drop(struct store *s, struct map_node *n, unsigned level)
+{
+        int r = 0;
+
+        for (unsigned i = 0; i < MAP_FANOUT && !r; i++) {
+                struct map_node *child = n->child[i];
+
+                if (!child)
+                        continue;
+                if (level > 1) {
+                        r = leaves_drop(s, child, level - 1);
+                        continue;
+                }
+                r = node_write(s, child, 0, s->epoch, &n->e[i]);
+                if (r)
+                        break;
+                persist_host->mem_free(child, node_size(0));
+                s->nnodes--;
+                n->child[i] = NULL;
+        }
+        return r;
+}
+
 /* The leaf node for ppn; with make, missing nodes are made (and all on the way marked dirty). *node NULL: no such leaf. */
 static int leaf_find(struct store *s, uint64_t ppn, bool make, struct map_node **node)
 {
@@ -104,6 +131,11 @@ static int leaf_find(struct store *s, uint64_t ppn, bool make, struct map_node *
                 child = n->child[i];
                 if (child)
                         continue;
+                if (level == 1 && s->nnodes >= MAP_CACHE) {
+                        r = leaves_drop(s, s->root, MAP_LEVELS - 1);
+                        if (r)
+                                return r;
+                }
                 if (map_block(&n->e[i]) || map_lost(&n->e[i])) {
                         r = node_get(s, n->e[i], level - 1, make, &child);
                         if (r)
@@ -213,7 +245,7 @@ int map_write(struct store *s, uint64_t epoch, struct disk_map *root)
         *root = s->super.map_root;
         if (s->root)
                 r = node_write(s, s->root, MAP_LEVELS - 1, epoch, root);
-        if (s->root && (s->nnodes > MAP_CACHE || !map_block(root)))
+        if (s->root && !map_block(root))
                 map_close(s);
         return r;
 }
@@ -225,25 +257,24 @@ void map_close(struct store *s)
         s->root = NULL;
 }
 
-/* In the tree of a kept snapshot; reads all nodes anew. */
+/* In the tree of a kept snapshot. The nodes of the way that was gone last are remembered: neighbours are asked for one after the other. */
 int map_get_at(struct store *s, struct disk_map root, uint64_t ppn, struct disk_map *m)
 {
-        struct disk_map *node = persist_host->mem_alloc(STORE_BLOCK);
-        int r = node ? 0 : -ENOMEM;
-
         *m = root;
-        for (unsigned level = MAP_LEVELS; level-- && !r && map_block(m);) {
-                r = disk_read(s, map_block(m), node, 1);
-                if (!r && page_sum(node) != map_sum(m))
-                        r = -EIO;
-                if (!r)
-                        *m = node[slot_of(ppn, level)];
-                if (!r && map_lost(m))
-                        r = -EIO;
+        for (unsigned level = MAP_LEVELS; level-- && map_block(m);) {
+                struct way *w = &s->way[level];
+
+                if (w->at.block_birth != m->block_birth || w->at.sum_birth != m->sum_birth) {
+                        w->at = (struct disk_map){0};
+                        if (disk_read(s, map_block(m), w->e, 1) || page_sum(w->e) != map_sum(m))
+                                return -EIO;
+                        w->at = *m;
+                }
+                *m = w->e[slot_of(ppn, level)];
+                if (map_lost(m))
+                        return -EIO;
         }
-        if (node)
-                persist_host->mem_free(node, STORE_BLOCK);
-        return r;
+        return 0;
 }
 
 /* ---- the recent index ---- */
@@ -299,6 +330,44 @@ int recent_set(struct store *s, const struct recent *r)
         s->nrecent += !at->ppn;
         *at = *r;
         at->ppn = r->ppn + 1;
+        return 0;
+}
+
+/* The heap's node at i goes down to where it belongs. */
+static void sift(struct recent **p, size_t i, size_t n)
+{
+        for (size_t child; (child = 2 * i + 1) < n; i = child) {
+                struct recent *swap = p[i];
+
+                if (child + 1 < n && p[child + 1]->ppn > p[child]->ppn)
+                        child++;
+                if (p[child]->ppn <= swap->ppn)
+                        return;
+                p[i] = p[child];
+                p[child] = swap;
+        }
+}
+
+int recent_sorted(struct store *s, struct recent ***sorted)
+{
+        struct recent **p = persist_host->mem_alloc(s->nrecent * sizeof(*p));
+        size_t n = 0;
+
+        if (!p)
+                return -ENOMEM;
+        for (uint64_t i = 0; i < s->recent_size; i++)
+                if (s->recent[i].ppn)
+                        p[n++] = &s->recent[i];
+        for (size_t i = n / 2; i--;)
+                sift(p, i, n);
+        for (size_t last = n; last-- > 1;) {
+                struct recent *swap = p[0];
+
+                p[0] = p[last];
+                p[last] = swap;
+                sift(p, 0, last);
+        }
+        *sorted = p;
         return 0;
 }
 

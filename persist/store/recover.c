@@ -181,7 +181,10 @@ static int replay(struct store *s)
         if (r != -EUCLEAN)
                 goto out;
         look_beyond(s, &c, h, &durable);
-        r = dead_settle_old(s);
+        /* A life settles after its checkpoints, too. */
+        r = dead_settle_young(s);
+        if (!r)
+                r = dead_settle_old(s);
         chain_start(s, &c);
         while (!r && c.epoch < end) {
                 if (c.epoch >= durable) {

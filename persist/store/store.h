@@ -56,6 +56,9 @@ void store_info(const struct store *s, struct store_info *info);
 int store_read(struct store *s, ppn_t ppn, void *buf);
 int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf);
 
+/* Is the page another one in a kept snapshot than in the last commit? 1, 0, or an error. Compares sums: no page is read. Allowed when store_read is. */
+int store_differs(struct store *s, uint64_t epoch, ppn_t ppn);
+
 /*
  * A commit: begin, then each page that changed (once), then end, which returns when it is durable. npages is a hint: few pages are packed into the
  * record. epoch: the caller's number for the state, store_next_epoch() or greater (-EINVAL else). A page of zeroes takes no room. store_commit_none: the page is free.

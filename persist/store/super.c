@@ -238,19 +238,22 @@ static int promote(struct store *s, struct recent *p, uint64_t epoch)
 static int checkpoint(struct store *s)
 {
         struct disk_super *next = persist_host->mem_alloc(sizeof(*next));
+        struct recent **sorted = NULL;
         int r = next ? 0 : -ENOMEM;
 
-        for (uint64_t i = 0; i < s->recent_size && !r; i++) {
-                struct recent *p = &s->recent[i];
+        if (!r && s->nrecent)
+                r = recent_sorted(s, &sorted);
+        for (uint64_t i = 0; i < s->nrecent && !r; i++) {
+                struct recent *p = sorted[i];
 
-                if (!p->ppn)
-                        continue;
                 if (p->length)
                         r = promote(s, p, s->epoch);
                 else
                         r = map_set(s, p->ppn - 1,
                                     p->block ? map_entry(p->block, p->birth, p->sum) : (struct disk_map){0});
         }
+        if (sorted)
+                persist_host->mem_free(sorted, s->nrecent * sizeof(struct recent *));
         if (r)
                 goto out;
         *next = s->super;

@@ -83,7 +83,7 @@ static ppn_t ppn_of(unsigned i)
 
 static const void *page_of(uint32_t seed)
 {
-        static const unsigned packing[3] = {0, 150, 512}; /* words that do not pack */
+        static const unsigned packing[3] = {0, 235, 512}; /* words that do not pack */
         static uint64_t page[512];
         uint64_t x = seed * 0x9e3779b97f4a7c15ul + 1;
 
@@ -264,7 +264,7 @@ static void commit(struct world *w)
                 return;
         epoch = store_next_epoch(w->store) + pick(3);
         clock = (struct store_clock){epoch * 7 + 1, epoch * 13 + 2};
-        expect_ok(store_commit_begin(w->store, pick(8) ? n : pick(200), epoch, &clock), "commit_begin");
+        expect_ok(store_commit_begin(w->store, pick(6) ? n : pick(4), epoch, &clock), "commit_begin");
         begun = w->disk.nops;
         m->next = m->state[m->n - 1];
         m->next.clock = clock;
