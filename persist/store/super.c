@@ -344,7 +344,9 @@ int store_drop(struct store *s, uint64_t epoch)
         for (unsigned i = 0; i < s->nkept && !r; i++) {
                 if (s->kept[i].k.epoch != epoch)
                         continue;
-                r = epoch_new(s);
+                do /* a record that could not be written makes a superblock of its own: then a newer epoch is needed */
+                        r = epoch_new(s);
+                while (!r && s->epoch == s->super.map_epoch);
                 if (!r)
                         r = kept_drop(s, i, s->epoch);
                 if (!r)
