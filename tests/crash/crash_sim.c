@@ -295,35 +295,35 @@ static void reopen(struct world *w)
                "reopen");
 }
 
-/* Keeping and dropping make epochs in which nothing changes. */
-static void remember_same(struct world *w, uint64_t epoch)
+/* Keeping and dropping make epochs in which nothing changes; more than one, if a record's block could not be written: each may be found. */
+static void remember_same(struct world *w, uint64_t from)
 {
         struct model *m = &w->model;
+        struct store_info info;
 
-        m->next = m->state[m->n - 1];
-        if (epoch > m->next.epoch)
+        store_info(w->store, &info);
+        for (uint64_t epoch = from; epoch <= info.epoch; epoch++) {
+                m->next = m->state[m->n - 1];
                 remember(w, epoch, w->disk.nops, NEVER);
+        }
 }
 
 static void keep(struct world *w)
 {
         struct model *m = &w->model;
-        struct store_info info;
-        uint64_t epoch;
+        uint64_t epoch, from = store_next_epoch(w->store);
 
         if (m->nkept == KEPT || !store_room(w->store, 60, 60))
                 return;
         expect_ok(store_keep(w->store, 0, &epoch), "keep");
-        store_info(w->store, &info);
-        remember_same(w, epoch);
-        remember_same(w, info.epoch);
+        remember_same(w, from);
         m->kept[m->nkept++] = (typeof(m->kept[0])){epoch, w->disk.nops, NEVER, NEVER};
 }
 
 static void drop(struct world *w)
 {
         struct model *m = &w->model;
-        struct store_info info;
+        uint64_t from = store_next_epoch(w->store);
         unsigned k;
 
         if (!m->nkept)
@@ -334,8 +334,7 @@ static void drop(struct world *w)
         m->kept[k].drop_begun = w->disk.nops;
         expect_ok(store_drop(w->store, m->kept[k].epoch), "drop");
         m->kept[k].dropped = w->disk.nops;
-        store_info(w->store, &info);
-        remember_same(w, info.epoch);
+        remember_same(w, from);
 }
 
 static void live(struct world *w, unsigned steps)
