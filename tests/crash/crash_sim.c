@@ -66,6 +66,7 @@ struct model {
         struct {
                 uint64_t epoch;
                 size_t kept, drop_begun, dropped; /* kept 0: in an earlier life, and perhaps not acknowledged */
+                size_t named; /* until here the older superblock may name it, though dropped: power went before that was acknowledged */
         } kept[KEPT];
         unsigned nkept;
         unsigned first; /* index of the state that this life began with; before it those of kept snapshots */
@@ -168,7 +169,7 @@ static void verify_kept(struct store *s, const struct model *m, size_t at, struc
                 if (!there && !e.damaged && m->kept[k].kept <= at && m->kept[k].drop_begun > at &&
                     (m->kept[k].kept || !e.one_super))
                         fail("%s: kept snapshot %lu is gone", when, m->kept[k].epoch);
-                if (there && !e.damaged && m->kept[k].dropped <= at)
+                if (there && !e.damaged && m->kept[k].dropped <= at && !(e.one_super && at < m->kept[k].named))
                         fail("%s: dropped snapshot %lu is back", when, m->kept[k].epoch);
         }
         for (unsigned j = 0; j < n; j++) {
@@ -239,6 +240,9 @@ static void remember(struct world *w, uint64_t epoch, size_t begun, size_t recor
         m->next.acked = w->disk.nops;
         m->next.record = record;
         m->state[m->n++] = m->next;
+        for (unsigned k = 0; k < m->nkept; k++) /* this life has written both superblocks */
+                if (m->kept[k].named == NEVER)
+                        m->kept[k].named = w->disk.nops;
 }
 
 /* The operation before the last flush, if it wrote a record. */
@@ -317,7 +321,7 @@ static void keep(struct world *w)
                 return;
         expect_ok(store_keep(w->store, 0, &epoch), "keep");
         remember_same(w, from);
-        m->kept[m->nkept++] = (typeof(m->kept[0])){epoch, w->disk.nops, NEVER, NEVER};
+        m->kept[m->nkept++] = (typeof(m->kept[0])){epoch, w->disk.nops, NEVER, NEVER, 0};
 }
 
 static void drop(struct world *w)
@@ -396,36 +400,50 @@ static bool is_new(const struct simdisk *d)
 
 /* ---- cuts ---- */
 
+/* The model of a world that lives on from a cut has the state of a kept snapshot, too, before the newest. */
+static void inherit_state(struct model *to, const struct state *st)
+{
+        if (state_of(to, st->epoch))
+                return;
+        if (to->n == HISTORY)
+                fail("history is too short");
+        to->state[to->n] = to->state[to->n - 1];
+        to->state[to->n++ - 1] = *st;
+}
+
 /* What the model knows at the time of a cut, for a world that lives on from it. */
 static void inherit(struct world *to, const struct world *from, unsigned state, size_t at)
 {
         const struct model *m = &from->model;
+        struct model *t = &to->model;
         struct store_kept kept[KEPT];
         unsigned n = store_kept(to->store, kept, KEPT);
 
-        to->model.used = m->used;
+        t->used = m->used;
         for (unsigned i = 0; i < m->n; i++)
-                if (m->state[i].begun <= at && m->state[i].epoch > to->model.used)
-                        to->model.used = m->state[i].epoch;
-        to->model.state[0] = m->state[state];
-        to->model.n = 1;
-        /* Kept snapshots need their states. */
+                if (m->state[i].begun <= at && m->state[i].epoch > t->used)
+                        t->used = m->state[i].epoch;
+        t->state[0] = m->state[state];
+        t->n = 1;
         for (unsigned j = 0; j < n; j++) {
-                const struct state *st = state_of(m, kept[j].epoch);
+                inherit_state(t, state_of(m, kept[j].epoch));
+                t->kept[t->nkept++] = (typeof(t->kept[0])){kept[j].epoch, 0, NEVER, NEVER, 0};
+        }
+        for (unsigned k = 0; k < m->nkept; k++) {
+                bool there = false, cut = m->kept[k].drop_begun <= at && at < m->kept[k].dropped;
 
-                if (st->epoch == m->state[state].epoch)
+                for (unsigned j = 0; j < n; j++)
+                        there |= kept[j].epoch == m->kept[k].epoch;
+                if (there || !(cut || at < m->kept[k].named))
                         continue;
-                to->model.state[to->model.n] = to->model.state[to->model.n - 1];
-                to->model.state[to->model.n - 1] = *st;
-                to->model.n++;
+                inherit_state(t, state_of(m, m->kept[k].epoch));
+                t->kept[t->nkept++] = (typeof(t->kept[0])){m->kept[k].epoch, 0, 0, 0, NEVER};
         }
-        to->model.first = to->model.n - 1;
-        for (unsigned i = 0; i < to->model.n; i++) {
-                to->model.state[i].begun = to->model.state[i].acked = 0;
-                to->model.state[i].record = NEVER;
+        t->first = t->n - 1;
+        for (unsigned i = 0; i < t->n; i++) {
+                t->state[i].begun = t->state[i].acked = 0;
+                t->state[i].record = NEVER;
         }
-        for (unsigned j = 0; j < n; j++)
-                to->model.kept[to->model.nkept++] = (typeof(to->model.kept[0])){kept[j].epoch, 0, NEVER, NEVER};
 }
 
 /* ---- damage ---- */
