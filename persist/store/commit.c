@@ -193,7 +193,7 @@ static int record_part(struct store *s, uint32_t flags)
         return r;
 }
 
-/* Writes what was gathered as a record, or as several if it must be. */
+/* Writes what was gathered as a record, or as several if it must be. Again, too, with other extents, if those could not be written. */
 static int record_write(struct store *s, uint32_t flags)
 {
         unsigned tries = 0;
@@ -205,9 +205,13 @@ static int record_write(struct store *s, uint32_t flags)
         }
         if (r)
                 return r;
-        do /* again, too, with other extents, if those could not be written */
+        do {
                 r = record_part(s, flags);
-        while (r ? r == -EIO && !s->failed && tries++ < WRITE_TRIES : s->nentries != 0);
+                if (r == -EIO && !s->failed && ++tries < WRITE_TRIES) {
+                        blocks_skip(s, tries);
+                        r = 0;
+                }
+        } while (!r && s->nentries);
         return r;
 }
 

@@ -31,7 +31,7 @@
 #define RECENT_MAX  65536u /* pages in the recent index: above it a checkpoint is due */
 #define BIG_COMMIT  1024u  /* data blocks: above it the data is flushed before the record */
 #endif
-#define WRITE_TRIES  8u    /* places that are tried for a block that cannot be written */
+#define WRITE_TRIES  16u   /* places that are tried for a block that cannot be written, farther and farther apart */
 #define PACKED_MAX   2048u /* a page that does not compress below this gets a block */
 #define BODY_MAX     (RECORD_INLINE + 60u * STORE_BLOCK)
 #define COMMITS_KEPT 3u
@@ -202,7 +202,8 @@ int disk_write_new(struct store *s, const void *buf, uint32_t want, uint64_t *bl
 void blocks_geometry(struct store *s, uint64_t nblocks);
 int blocks_alloc(struct store *s, uint32_t want, uint64_t *block, uint32_t *got);
 int blocks_take(struct store *s, uint64_t block); /* -EUCLEAN: is not free */
-int blocks_used(struct store *s, uint64_t block); /* 0, 1 or an error */
+void blocks_skip(struct store *s, unsigned tries); /* the next are taken from elsewhere, farther away with each try */
+int blocks_used(struct store *s, uint64_t block);  /* 0, 1 or an error */
 void blocks_release(struct store *s, uint64_t block);
 int blocks_write(struct store *s, struct disk_super *next);
 void blocks_written(struct store *s, bool same);

@@ -52,6 +52,7 @@ int disk_write_new(struct store *s, const void *buf, uint32_t want, uint64_t *bl
                         if (r)
                                 return r;
                 }
+                blocks_skip(s, tries);
         }
         s->failed = -EIO;
         return -EIO;

@@ -672,6 +672,37 @@ static void lost_commits(void **state)
         simdisk_free(&disk);
 }
 
+/* What a life found that cannot be written, and no checkpoint wrote down, is free in the next one, among blocks that are all in use: it goes on elsewhere. */
+static void forgotten_bad_blocks(void **state)
+{
+        static const uint8_t uuid[16] = "bad blocks";
+        struct store_clock clock = {1, 2};
+        struct store_info info;
+        struct store *s;
+
+        (void)state;
+        simdisk_init(&disk, NBLOCKS, 1);
+        assert_int_equal(store_format(&disk.d, uuid, 0), 0);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        disk.bad_from = s->first_data;
+        disk.bad_per_mille = 60;
+        assert_int_equal(store_commit_begin(s, 350, store_next_epoch(s), &clock), 0);
+        for (unsigned i = 0; i < 350; i++)
+                assert_int_equal(store_commit_page(s, i, random_page()), 0);
+        assert_int_equal(store_commit_end(s), 0);
+        store_close(s);
+        assert_int_equal(store_open(&disk.d, 8, &s), 0);
+        store_info(s, &info);
+        assert_true(info.epoch && !info.evidence);
+        for (unsigned i = 0; i < 10; i++)
+                commit_one(s, i, (uint8_t)i, 0);
+        assert_int_equal(store_checkpoint(s), 0);
+        assert_int_equal(store_check(s, true, NULL, NULL), 0);
+        store_close(s);
+        opens(false);
+        simdisk_free(&disk);
+}
+
 static void other_machine(void **state)
 {
         (void)state;
@@ -691,7 +722,8 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(drop_is_cut),
                                            cmocka_unit_test(lost_commits),
                                            cmocka_unit_test(records_of_two_machines),
-                                           cmocka_unit_test(last_commits_outlive_a_boot)};
+                                           cmocka_unit_test(last_commits_outlive_a_boot),
+                                           cmocka_unit_test(forgotten_bad_blocks)};
 
         hosted_quiet = true;
         if (argc > 1)
