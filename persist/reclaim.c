@@ -16,13 +16,14 @@
 
 #define EVICT_SPAN  65536u /* pages the clock looks at in one barrier */
 #define EVICT_BATCH 1024u
-#define DIRTY_MAX   16384u /* 64 MiB; at most a quarter of the memory, and a 32nd of the disk */
+#define DIRTY_MAX   16384u /* 64 MiB; at most a quarter of the memory, and a 64th of the disk */
 
 uint32_t space_gate;
 static uint32_t room_wanted;   /* [a] sections wait for room */
 static uint32_t room_hopeless; /* [a] the last try for room gained nothing */
 static bool disk_full;         /* [a] no room for an epoch that changes, or adds, as much as it may */
 static uint64_t disk_blocks;
+static uint64_t settled; /* dead blocks that were left when the store last settled */
 static ppn_t hand = DATA_PPN;
 static uint64_t nevicted;
 
@@ -37,12 +38,38 @@ uint64_t reclaim_dirty_max(uint64_t nblocks)
 
         if (persist_host->frames_total() / 4 < max)
                 max = persist_host->frames_total() / 4;
-        return nblocks / 32 < max ? nblocks / 32 : max;
+        return nblocks / 64 < max ? nblocks / 64 : max;
 }
 
 bool reclaim_disk_full(void)
 {
         return __atomic_load_n(&disk_full, __ATOMIC_RELAXED) || snapshot_error(); /* what grows now would be lost */
+}
+
+/* So many pages an epoch may dirty: till the gate closes, then those of sections that have passed it. Of the allocator's own there are not more than there are. */
+static uint64_t epoch_most(uint64_t nblocks)
+{
+        uint64_t own = 1 + persist_ncpus + (root()->records_end - DATA_PPN) / RECORDS_PAGE + 8;
+
+        if (own > persist_ncpus * META_DIRTY_MAX)
+                own = persist_ncpus * META_DIRTY_MAX;
+        return reclaim_dirty_max(nblocks) + persist_ncpus * (SECTION_PAGES + 8) + own;
+}
+
+void reclaim_settle(void)
+{
+        struct store_info info;
+        uint64_t most;
+
+        store_info(space_store, &info);
+        most = epoch_most(info.nblocks);
+        if (store_room(space_store, most, most) ||
+            (store_room(space_store, most, 0) && info.pending <= settled + most / 2))
+                return;
+        if (store_settle(space_store)) /* the next commit tells what is wrong */
+                return;
+        store_info(space_store, &info);
+        settled = info.pending;
 }
 
 void reclaim_disk(void)
@@ -53,7 +80,7 @@ void reclaim_disk(void)
 
         store_info(space_store, &info);
         disk_blocks = info.nblocks;
-        most = reclaim_dirty_max(disk_blocks) + reclaim_copies();
+        most = epoch_most(disk_blocks);
         full = !store_room(space_store, most, most);
         if (full != disk_full)
                 persist_host->log(full ? "persist: the disk is full: %lu of %lu blocks are free, and set aside\n"
@@ -173,7 +200,7 @@ void reclaim_forget(void)
 {
         space_gate = room_wanted = room_hopeless = 0;
         disk_full = false;
-        disk_blocks = 0;
+        disk_blocks = settled = 0;
         hand = DATA_PPN;
         nevicted = 0;
 }

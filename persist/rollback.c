@@ -89,7 +89,7 @@ int space_rollback(uint64_t epoch, const struct space_clock *clock)
         frontier = then->frontier > now->frontier ? then->frontier : now->frontier;
         if (!e)
                 e = all(r, records_end, frontier);
-        if (!e && !store_room(space_store, r->npages, r->npages))
+        if (!e && !store_room(space_store, r->npages, 0))
                 e = -ENOSPC;
         if (!e)
                 e = store_commit_begin(space_store, r->npages, store_next_epoch(space_store), &at);

@@ -354,6 +354,8 @@ static void commit(void)
                 return;
         }
         __atomic_store_n(&requested, 0, __ATOMIC_SEQ_CST); /* who asks from here on waits for the next one */
+        if (!attaching)
+                reclaim_settle();
         barrier(true);
         r = commit_pages();
         if (r && attach_done) {
@@ -364,6 +366,7 @@ static void commit(void)
         } else {
                 ncommits++;
                 __atomic_store_n(&durable, frozen_epoch, __ATOMIC_RELEASE);
+                reclaim_settle();
                 reclaim_disk();
                 if (attaching)
                         attach_end(0);
@@ -445,7 +448,6 @@ static void epochs_begin(struct store *s)
         durable = epoch - 1;
         space_store = s;
         space_may_be_absent = true;
-        reclaim_disk();
 }
 
 static void note_present(ppn_t ppn)
@@ -472,6 +474,7 @@ static uint64_t attach_begin(uint64_t arg)
                         note_present(ppn);
         attaching = true;
         epochs_begin((struct store *)arg);
+        reclaim_disk();
         durable = 0;
         return 0;
 }
@@ -573,10 +576,12 @@ int space_open(struct store *s, struct space_clock *clock)
         }
         if (!r)
                 r = read_resident();
-        if (!r)
+        if (!r) {
                 pages_open();
-        else
+                reclaim_disk();
+        } else {
                 space_store = NULL;
+        }
         *clock = (struct space_clock){info.clock.mono_ns, info.clock.real_ns};
         return r;
 }

@@ -17,8 +17,6 @@ void blocks_geometry(struct store *s, uint64_t nblocks)
         s->first_data = s->unit_home + (uint64_t)s->nunits * HOMES * UNIT_BLOCKS;
         s->end_data = nblocks - 1; /* the last one is the second superblock */
         s->cursor = s->first_data;
-        s->max_nodes = nblocks / MAP_FANOUT + nblocks / MAP_FANOUT / MAP_FANOUT +
-                       MAP_LEVELS; /* of a dense map: a guess for sparse ones */
 }
 
 static uint64_t group_place(uint64_t group, unsigned home)

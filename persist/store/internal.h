@@ -103,7 +103,7 @@ struct store {
         uint64_t last[COMMITS_KEPT]; /* epochs of the last commits, oldest first */
 
         /* free space */
-        uint64_t first_data, end_data, unit_home, free, max_nodes;
+        uint64_t first_data, end_data, unit_home, free;
         unsigned nunits;
         struct unit *unit[UNITS_MAX];
         uint64_t cursor;
@@ -117,6 +117,9 @@ struct store {
         uint64_t nnodes;
         struct recent *recent;
         uint64_t nrecent, recent_size;
+        uint64_t nrecent_packed; /* of these, so many are packed in records */
+        uint64_t *touched;       /* numbers of the nodes that the next checkpoint writes for them (map.c) */
+        uint64_t ntouched, touched_size;
         uint64_t nchain; /* commits since the last checkpoint */
 
         /* dead blocks */
@@ -201,7 +204,7 @@ int disk_write_new(struct store *s, const void *buf, uint32_t want, uint64_t *bl
 /* blocks.c: free space */
 void blocks_geometry(struct store *s, uint64_t nblocks);
 int blocks_alloc(struct store *s, uint32_t want, uint64_t *block, uint32_t *got);
-int blocks_take(struct store *s, uint64_t block); /* -EUCLEAN: is not free */
+int blocks_take(struct store *s, uint64_t block);  /* -EUCLEAN: is not free */
 void blocks_skip(struct store *s, unsigned tries); /* the next are taken from elsewhere, farther away with each try */
 int blocks_used(struct store *s, uint64_t block);  /* 0, 1 or an error */
 void blocks_release(struct store *s, uint64_t block);

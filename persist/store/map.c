@@ -4,7 +4,8 @@
  * The tree is a radix tree over page numbers; an entry has block, checksum and birth epoch of what it points to, so every node is checked when
  * it is read, and a dead block's birth is known. A checkpoint writes changed nodes to new blocks, bottom up. Nodes are read on demand and kept, up to MAP_CACHE; then the leaves go, and
  * those that a checkpoint has changed are written by then. It changes them in the order of pages, so that hardly one is read or written twice.
- * The recent index is a hash table with linear probing over the pages named by records after the last checkpoint; emptied by it.
+ * The recent index is a hash table with linear probing over the pages named by records after the last checkpoint; emptied by it. Beside it is a table of the same kind of the nodes above
+ * those pages: so it is known what room the next checkpoint needs.
  */
 #include "persist/store/internal.h"
 
@@ -316,6 +317,51 @@ static int recent_grow(struct store *s)
         return 0;
 }
 
+static uint64_t *touched_place(struct store *s, uint64_t node)
+{
+        uint64_t i = node * 0x9e3779b97f4a7c15ul >> 20;
+
+        while (s->touched[i & (s->touched_size - 1)] && s->touched[i & (s->touched_size - 1)] != node)
+                i++;
+        return &s->touched[i & (s->touched_size - 1)];
+}
+
+static int touched_grow(struct store *s)
+{
+        uint64_t old_size = s->touched_size, size = old_size ? 2 * old_size : 256;
+        uint64_t *old = s->touched, *new = persist_host->mem_alloc(size * sizeof(*new));
+
+        if (!new)
+                return -ENOMEM;
+        zero16(new, size * sizeof(*new));
+        s->touched = new;
+        s->touched_size = size;
+        for (uint64_t i = 0; i < old_size; i++)
+                if (old[i])
+                        *touched_place(s, old[i]) = old[i];
+        if (old)
+                persist_host->mem_free(old, old_size * sizeof(*old));
+        return 0;
+}
+
+/* The nodes on the way to the page, from the leaf up; those above one that is known are known. A node's number has its level in the low bits, and is not 0. */
+static int touch(struct store *s, uint64_t ppn)
+{
+        for (unsigned level = 0; level < MAP_LEVELS; level++) {
+                uint64_t node = ppn >> 8 * (level + 1) << 3 | (level + 1), *at;
+                int r = 2 * (s->ntouched + 1) > s->touched_size ? touched_grow(s) : 0;
+
+                if (r)
+                        return r;
+                at = touched_place(s, node);
+                if (*at)
+                        return 0;
+                *at = node;
+                s->ntouched++;
+        }
+        return 0;
+}
+
 /* r->ppn is the page number; kept as that + 1. */
 int recent_set(struct store *s, const struct recent *r)
 {
@@ -324,10 +370,14 @@ int recent_set(struct store *s, const struct recent *r)
 
         if (2 * (s->nrecent + 1) > s->recent_size)
                 e = recent_grow(s);
+        if (!e)
+                e = touch(s, r->ppn);
         if (e)
                 return e;
         at = place_of(s, r->ppn);
         s->nrecent += !at->ppn;
+        s->nrecent_packed += r->length != 0;
+        s->nrecent_packed -= at->ppn && at->length;
         *at = *r;
         at->ppn = r->ppn + 1;
         return 0;
@@ -375,5 +425,7 @@ void recent_clear(struct store *s)
 {
         for (uint64_t i = 0; i < s->recent_size; i++)
                 s->recent[i].ppn = 0;
-        s->nrecent = 0;
+        for (uint64_t i = 0; i < s->touched_size; i++)
+                s->touched[i] = 0;
+        s->nrecent = s->nrecent_packed = s->ntouched = 0;
 }

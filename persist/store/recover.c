@@ -348,6 +348,8 @@ void store_close(struct store *s)
         map_close(s);
         if (s->recent)
                 persist_host->mem_free(s->recent, s->recent_size * sizeof(*s->recent));
+        if (s->touched)
+                persist_host->mem_free(s->touched, s->touched_size * sizeof(*s->touched));
         queue_free(&s->young);
         queue_free(&s->old);
         queue_free(&s->meta);

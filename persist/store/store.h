@@ -69,8 +69,14 @@ int store_commit_page(struct store *s, ppn_t ppn, const void *page);
 int store_commit_none(struct store *s, ppn_t ppn);
 int store_commit_end(struct store *s);
 
-/* Is there room for a commit of npages changed pages, of which nnew had no block, and for what must always be possible? */
+/* Is there room for a commit of npages changed pages, and nnew new ones besides, and for the checkpoint that may follow? */
 bool store_room(const struct store *s, uint64_t npages, uint64_t nnew);
+
+/*
+ * Frees what dead blocks only wait for newer superblocks and commits, with a checkpoint and, if need be, up to three epochs in which nothing changes. Worth it when room is short:
+ * info.pending tells how many blocks wait.
+ */
+int store_settle(struct store *s);
 
 /* The map on disk becomes that of the last commit; done by itself when needed. */
 int store_checkpoint(struct store *s);

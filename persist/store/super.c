@@ -368,16 +368,32 @@ unsigned store_kept(const struct store *s, struct store_kept *list, unsigned max
 /* ---- room ---- */
 
 /*
- * The floor: what a commit of everything that may be dirty in one epoch needs besides the new pages: blocks for pages that are changed (the old
- * ones are free only commits later), records, and a checkpoint with its map nodes, lists and bitmaps.
+ * What a commit needs besides the new pages: blocks for the pages that are changed, since the old ones are free only later, and for its records, which may be in crumbs; then for a checkpoint:
+ * blocks for pages that are packed in records, for map nodes, each beside the old one (of those that leave the memory meanwhile some are written twice), and for lists. Pages that the
+ * commit changes may each be in a node of its own.
  */
 bool store_room(const struct store *s, uint64_t npages, uint64_t nnew)
 {
-        uint64_t nodes = npages + s->nrecent, lists = (s->old.n + s->young.n + npages) / LIST_ENTRIES + 8;
+        uint64_t nodes = s->ntouched + npages + MAP_LEVELS, records = npages / 32 + 8;
+        uint64_t lists = (s->old.n + s->young.n + npages + nodes + records) / LIST_ENTRIES + s->nkept + 8;
 
-        if (nodes > s->max_nodes)
-                nodes = s->max_nodes;
-        return s->free > nnew + (COMMITS_KEPT + 1) * npages + 2 * nodes + lists + 64;
+        return s->free > nnew + npages + records + s->nrecent_packed + nodes + nodes / 4 + lists + 64;
+}
+
+int store_settle(struct store *s)
+{
+        int r = s->failed ? s->failed : owner_check(s);
+
+        must(!s->open, "store: settling inside a commit");
+        if (!r && !s->life_begun)
+                r = life_begin(s);
+        if (!r)
+                r = store_checkpoint(s);
+        if (!r)
+                r = super_again(s);
+        for (unsigned i = 0; i < COMMITS_KEPT && !r && s->young.n; i++)
+                r = epoch_new(s);
+        return r;
 }
 
 void store_info(const struct store *s, struct store_info *i)

@@ -253,6 +253,12 @@ static size_t record_op(const struct simdisk *d)
         return op->nsectors == 8 && ((struct disk_record *)op->data)->magic == RECORD_MAGIC ? d->nops - 2 : NEVER;
 }
 
+/* What the store does not know yet to be bad is no room. */
+static bool room(const struct world *w, uint64_t npages)
+{
+        return store_room(w->store, npages, npages + w->disk.d.nblocks * w->disk.bad_per_mille / 1000);
+}
+
 static void commit(struct world *w)
 {
         struct model *m = &w->model;
@@ -262,9 +268,9 @@ static void commit(struct world *w)
         uint64_t epoch;
         size_t begun;
 
-        if (!store_room(w->store, n, n))
+        if (!room(w, n))
                 n /= 16;
-        if (!store_room(w->store, n, n))
+        if (!room(w, n))
                 return;
         epoch = store_next_epoch(w->store) + pick(3);
         clock = (struct store_clock){epoch * 7 + 1, epoch * 13 + 2};
@@ -291,10 +297,17 @@ static void commit(struct world *w)
         remember(w, epoch, begun, record_op(&w->disk));
 }
 
+/* Replaying frees what the commits freed, or more: there may be less that needs it now. */
 static void reopen(struct world *w)
 {
+        struct store_info before, after;
+
+        store_info(w->store, &before);
         store_close(w->store);
         expect_ok(store_open(&w->disk.d, hosted_random(&rng), &w->store), "open again");
+        store_info(w->store, &after);
+        if (after.free < before.free)
+                fail("reopen: %lu blocks were free, now %lu", before.free, after.free);
         verify(w->store, &w->model, w->disk.nops, (struct expected){w->model.n - 1, w->model.n - 1, false, false},
                "reopen");
 }
@@ -317,7 +330,7 @@ static void keep(struct world *w)
         struct model *m = &w->model;
         uint64_t epoch, from = store_next_epoch(w->store);
 
-        if (m->nkept == KEPT || !store_room(w->store, 60, 60))
+        if (m->nkept == KEPT || !room(w, 60))
                 return;
         expect_ok(store_keep(w->store, 0, &epoch), "keep");
         remember_same(w, from);
@@ -341,6 +354,14 @@ static void drop(struct world *w)
         remember_same(w, from);
 }
 
+static void settle(struct world *w)
+{
+        uint64_t from = store_next_epoch(w->store);
+
+        expect_ok(store_settle(w->store), "settle");
+        remember_same(w, from);
+}
+
 static void live(struct world *w, unsigned steps)
 {
         while (steps--) {
@@ -358,6 +379,8 @@ static void live(struct world *w, unsigned steps)
                         drop(w);
                 else if (what < 97)
                         reopen(w);
+                else if (what < 99)
+                        settle(w);
                 if (pick(10) == 0 && store_check(w->store, false, print_finding, NULL))
                         fail("while running: the store contradicts itself");
         }

@@ -546,7 +546,8 @@ static void stress_of_several_cpus(void **state)
         snapshot_barrier();
 }
 
-int main(void)
+/* usage: persist_section [TEST] */
+int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {
                 TEST(order_downwards),
@@ -564,5 +565,7 @@ int main(void)
                 TEST(stress_of_several_cpus),
         };
 
+        if (argc > 1)
+                cmocka_set_test_filter(argv[1]);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

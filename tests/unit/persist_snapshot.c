@@ -136,7 +136,9 @@ static void mutate(unsigned n)
 
 static void mutate_in_yield(void)
 {
-        /* outside hosted_run: nothing may be absent any more */
+        /* outside hosted_run: nothing may be absent any more, and nobody can wait */
+        if (reclaim_must_wait())
+                return;
         section_begin(NULL, NULL);
         mutate_few();
         section_end();
@@ -576,6 +578,95 @@ static void full_disk(void **state)
         hosted_quiet = false;
 }
 
+#define DISK_64M 16384u /* blocks */
+
+static ppn_t filled[DISK_64M];
+static unsigned nfilled;
+
+static void grow_one(void)
+{
+        uint64_t *page;
+
+        no_room = !space_room(1);
+        if (no_room)
+                return;
+        assert_true(nfilled < DISK_64M);
+        section_changes();
+        filled[nfilled] = space_page_alloc(PAGE_ANON);
+        page = space_page(filled[nfilled++]);
+        for (unsigned k = 0; k < 512; k++)
+                page[k] = hosted_random(&rng);
+}
+
+static void rewrite_one(void)
+{
+        uint64_t *page = space_page(filled[chosen]);
+
+        (void)*(volatile uint64_t *)page;
+        section_changes();
+        page[0]++;
+}
+
+static void drop_one(void)
+{
+        section_changes();
+        space_page_unref(filled[--nfilled]);
+}
+
+static void grow_all(void)
+{
+        do {
+                hosted_run(run_section, grow_one);
+                if (nfilled % 2000 == 0)
+                        simdisk_settle(&disk);
+        } while (!no_room);
+        if (nfilled < DISK_64M / 100 * 85)
+                fail_msg("full with %u pages on %u blocks", nfilled, DISK_64M);
+}
+
+/* A small disk is full when 85 % of it are pages; then all of them can be changed, and what is freed can be had again. */
+static void small_disk_is_used(void **state)
+{
+        static const uint8_t uuid[16] = {6};
+        uint64_t next;
+
+        (void)state;
+        rng = 64;
+        nfilled = 0;
+        hosted_quiet = true;
+        simdisk_init(&disk, DISK_64M, rng);
+        assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
+        assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_open(DISK_64M + 8192);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_create(), 0);
+        assert_int_equal(space_attach(store, NULL), 0);
+        hosted_cpu_ready();
+        for (unsigned round = 0; round < 2; round++) {
+                grow_all();
+                for (chosen = 0; chosen < nfilled; chosen++) {
+                        hosted_run(run_section, rewrite_one);
+                        assert_int_equal(snapshot_error(), 0);
+                        if (chosen % 2000 == 0)
+                                simdisk_settle(&disk);
+                }
+                for (unsigned n = nfilled / 2; n && !round; n--)
+                        hosted_run(run_section, drop_one);
+                for (unsigned i = 0; i < 2; i++) {
+                        snapshot_request();
+                        snapshot_step(&next);
+                        assert_int_equal(snapshot_error(), 0);
+                }
+        }
+        power_off();
+        assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        assert_int_equal(store_check(store, true, NULL, NULL), 0);
+        store_close(store);
+        simdisk_free(&disk);
+        hosted_quiet = false;
+}
+
 static void start_many(uint64_t nblocks)
 {
         static const uint8_t uuid[16] = {4};
@@ -695,7 +786,7 @@ static void freed_while_captured(void **state)
 
         (void)state;
         rng = 14;
-        start_many(BLOCKS);
+        start_many(2 * BLOCKS); /* on a smaller disk an epoch has fewer dirty pages */
         write_all(200, 1);
         commit_all();
         write_all(200, 7); /* nothing is allocated: the records stay as they are */
@@ -748,11 +839,11 @@ static void rollback_without_room(void **state)
         rng = 13;
         hosted_quiet = true;
         start_many(SMALL);
-        write_all(600, 1);
+        write_all(1000, 1);
         commit_all();
         assert_int_equal(store_keep(store, 0, &epoch), 0);
-        for (unsigned i = 0; i < 600; i += 60) {
-                for (chosen = i; chosen < i + 60; chosen++) {
+        for (unsigned i = 0; i < 1000; i += 100) {
+                for (chosen = i; chosen < i + 100; chosen++) {
                         chosen_seed = 7 + 100000 * chosen;
                         hosted_run(run_section, write_chosen);
                 }
@@ -1093,19 +1184,12 @@ static void attach_fails(void **state)
 /* usage: persist_snapshot [TEST] */
 int main(int argc, char **argv)
 {
-        const struct CMUnitTest tests[] = {TEST_ALONE(commits_while_running),
-                                           TEST_ALONE(cadence),
-                                           TEST_ALONE(failing_disk),
-                                           TEST_ALONE(larger_than_memory),
-                                           TEST_ALONE(full_disk),
-                                           TEST_ALONE(time_travel),
-                                           TEST_ALONE(what_may_go),
-                                           TEST_ALONE(freed_while_captured),
-                                           TEST_ALONE(damaged_page),
-                                           TEST_ALONE(other_space),
-                                           TEST_ALONE(rollback_without_room),
-                                           TEST_ALONE(attach_while_running),
-                                           TEST_ALONE(attach_fails)};
+        const struct CMUnitTest tests[] = {
+                TEST_ALONE(commits_while_running), TEST_ALONE(cadence),     TEST_ALONE(failing_disk),
+                TEST_ALONE(larger_than_memory),    TEST_ALONE(full_disk),   TEST_ALONE(small_disk_is_used),
+                TEST_ALONE(time_travel),           TEST_ALONE(what_may_go), TEST_ALONE(freed_while_captured),
+                TEST_ALONE(damaged_page),          TEST_ALONE(other_space), TEST_ALONE(rollback_without_room),
+                TEST_ALONE(attach_while_running),  TEST_ALONE(attach_fails)};
 
         if (argc > 1)
                 cmocka_set_test_filter(argv[1]);

@@ -703,6 +703,37 @@ static void forgotten_bad_blocks(void **state)
         simdisk_free(&disk);
 }
 
+/* When there is room for a commit there is room for the checkpoint after it: for pages that lie packed in records, and for the nodes above pages that lie far apart. */
+static void room_for_the_checkpoint(void **state)
+{
+        static const uint8_t uuid[16] = "room";
+        static uint8_t page[STORE_BLOCK];
+        struct store_clock clock = {1, 2};
+        struct store *s;
+
+        (void)state;
+        for (unsigned shift = 0; shift <= 16; shift += 16) {
+                unsigned n = 0;
+
+                simdisk_init(&disk, NBLOCKS, 1);
+                assert_int_equal(store_format(&disk.d, uuid, 0), 0);
+                assert_int_equal(store_open(&disk.d, 7, &s), 0);
+                while (store_room(s, PACK_PAGES, PACK_PAGES)) {
+                        assert_int_equal(store_commit_begin(s, PACK_PAGES, store_next_epoch(s), &clock), 0);
+                        for (unsigned i = 0; i < PACK_PAGES; i++, n++) {
+                                memset(page, (int)(1 + n % 250), sizeof(page));
+                                assert_int_equal(store_commit_page(s, (ppn_t)n << shift, page), 0);
+                        }
+                        assert_int_equal(store_commit_end(s), 0);
+                }
+                assert_true(n > 80 && s->nrecent_packed == n);
+                assert_int_equal(store_checkpoint(s), 0);
+                assert_int_equal(store_check(s, true, NULL, NULL), 0);
+                store_close(s);
+                simdisk_free(&disk);
+        }
+}
+
 static void other_machine(void **state)
 {
         (void)state;
@@ -723,7 +754,8 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(lost_commits),
                                            cmocka_unit_test(records_of_two_machines),
                                            cmocka_unit_test(last_commits_outlive_a_boot),
-                                           cmocka_unit_test(forgotten_bad_blocks)};
+                                           cmocka_unit_test(forgotten_bad_blocks),
+                                           cmocka_unit_test(room_for_the_checkpoint)};
 
         hosted_quiet = true;
         if (argc > 1)
