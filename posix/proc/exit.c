@@ -237,7 +237,7 @@ static void reparent(struct process *child, struct process *from, struct process
                 signal_send_process(child, death_signal, NULL);
         child->exit_signal = SIGCHLD;
         if (child->pgrp != from->pgrp && child->session == from->session)
-                pgrp_orphan_check(child->pgrp, NULL);
+                pgrp_orphan_check(child->pgrp);
         if (child->state == PROCESS_ZOMBIE)
                 tell_parent(child);
 }
@@ -288,7 +288,7 @@ static long finish(struct call *c, const struct exit_state *s)
         section_changes();
         proctree_lock();
         if (s->last && p->parent && p->parent->pgrp != p->pgrp && p->parent->session == p->session)
-                pgrp_orphan_check(p->pgrp, p);
+                pgrp_orphan_check(p->pgrp);
         sh = signal_lock(p);
         thread_fold_times(t);
         t->run = THREAD_DEAD;

@@ -124,13 +124,13 @@ bool pgrp_release(void *object)
         return false;
 }
 
-/* A group is orphaned when no member's parent is in another group of the same session: nobody is left who could continue a stopped job. */
-static bool orphaned_without(struct pgrp *g, const struct process *leaving)
+/* A group is orphaned when no member's parent is in another group of the same session: nobody is left who could continue a stopped job. Who is about to end counts no longer, so that its children, which see that they have another parent before it is a zombie, find what will hold. */
+bool process_orphaned_pgrp(struct pgrp *g)
 {
         for (struct process *p = g->members; p; p = p->pgrp_next) {
                 struct process *parent = p->parent;
 
-                if (p == leaving || p->state >= PROCESS_ZOMBIE || !parent || parent == posix_root()->init)
+                if (p->exiting || p->state >= PROCESS_ZOMBIE || !parent || parent == posix_root()->init)
                         continue;
                 if (parent->pgrp != g && parent->session == p->session)
                         return false;
@@ -138,12 +138,7 @@ static bool orphaned_without(struct pgrp *g, const struct process *leaving)
         return true;
 }
 
-bool process_orphaned_pgrp(struct pgrp *g)
-{
-        return orphaned_without(g, NULL);
-}
-
-void pgrp_orphan_check(struct pgrp *g, const struct process *leaving)
+void pgrp_orphan_check(struct pgrp *g)
 {
         bool stopped = false;
 
@@ -151,7 +146,7 @@ void pgrp_orphan_check(struct pgrp *g, const struct process *leaving)
                 return;
         for (struct process *p = g->members; p && !stopped; p = p->pgrp_next)
                 stopped = p->state == PROCESS_STOPPED;
-        if (!stopped || !orphaned_without(g, leaving))
+        if (!stopped || !process_orphaned_pgrp(g))
                 return;
         signal_send_pgrp(g, SIGHUP, NULL);
         signal_send_pgrp(g, SIGCONT, NULL);

@@ -18,8 +18,7 @@ struct session *session_new(int sid);
 struct pgrp *pgrp_new(int pgid, struct session *s); /* gets a reference on s */
 void pgrp_join(struct process *p, struct pgrp *g);  /* gets references on g and its session for p, drops those p had */
 void pgrp_leave(struct process *p);
-void pgrp_orphan_check(struct pgrp *g,
-                       const struct process *leaving); /* newly orphaned and has stopped members: SIGHUP, SIGCONT */
+void pgrp_orphan_check(struct pgrp *g); /* newly orphaned and has stopped members: SIGHUP, SIGCONT */
 
 /* exec.c. No other record in its process but that of a dead leader, whose number exec takes. Its sighand is locked. */
 bool thread_is_alone(const struct thread *t);

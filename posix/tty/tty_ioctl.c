@@ -75,7 +75,7 @@ static long set_termios(struct call *c, struct tty *t, unsigned cmd, uint64_t ar
         struct tty_port *port = tty_port_of(t);
         long r;
 
-        if (c->saved != CALL_SAVED)
+        if (!c->saved)
                 st->decoded = 0;
         if (!st->decoded) {
                 r = tty_job_check(c, t, SIGTTOU);
@@ -232,7 +232,7 @@ static long flow(struct call *c, struct tty *t, uint64_t action)
 /* Drain; a break itself cannot be sent by any of our ports' drivers, and a console has none. */
 static long send_break(struct call *c, struct tty *t)
 {
-        long r = c->saved == CALL_SAVED ? 0 : tty_job_check(c, t, SIGTTOU);
+        long r = c->saved ? 0 : tty_job_check(c, t, SIGTTOU);
 
         if (r)
                 return r;

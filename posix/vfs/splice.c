@@ -426,8 +426,8 @@ static long pipe_to_pipe(struct call *c, struct file *in, struct file *out, size
 
 long sys_tee(struct call *c)
 {
-        struct file *in = c->saved == CALL_SAVED ? c->file : fd_lookup_io(c, c->arg[0]),
-                    *out = c->saved == CALL_SAVED ? c->file2 : fd_lookup_io(c, c->arg[1]);
+        struct file *in = c->saved ? c->file : fd_lookup_io(c, c->arg[0]),
+                    *out = c->saved ? c->file2 : fd_lookup_io(c, c->arg[1]);
 
         if (c->arg[3] & ~(uint64_t)SPLICE_F_ALL)
                 return -EINVAL;
@@ -446,8 +446,8 @@ long sys_splice(struct call *c)
 
         if (c->stage != PUMP_START)
                 return pump_run(c);
-        in = c->saved == CALL_SAVED ? c->file : fd_lookup_io(c, c->arg[0]);
-        out = c->saved == CALL_SAVED ? c->file2 : fd_lookup_io(c, c->arg[2]);
+        in = c->saved ? c->file : fd_lookup_io(c, c->arg[0]);
+        out = c->saved ? c->file2 : fd_lookup_io(c, c->arg[2]);
         if (c->arg[5] & ~(uint64_t)SPLICE_F_ALL)
                 return -EINVAL;
         if (!c->arg[4])

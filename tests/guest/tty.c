@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <time.h>
@@ -445,10 +446,10 @@ TEST(job_control)
 
 TEST(orphaned_group)
 {
-        int st, p[2], alive[2];
+        int st, p[2], alive[2], hold[2];
 
         make();
-        CHECK(pipe(p) == 0);
+        CHECK(pipe(p) == 0 && pipe(hold) == 0);
         pid_t leader = fork();
         if (leader == 0) {
                 setsid();
@@ -457,10 +458,17 @@ TEST(orphaned_group)
                 if (mid == 0) {
                         setpgid(0, 0);
                         mid = getpid();
+                        for (int i = 0; i < 40;
+                             i++) /* it has many to leave to another: the reader is not the last one */
+                                if (fork() == 0) {
+                                        close(hold[1]);
+                                        close(alive[1]);
+                                        _exit((int)read(hold[0], &st, 1));
+                                }
                         if (fork() == 0) {
                                 char c;
                                 while (getppid() == mid) /* until then its group has somebody to continue it */
-                                        nap(1);
+                                        sched_yield();
                                 int e = read(slave, &c, 1) == -1 && errno == EIO;
                                 CHECK(write(p[1], e ? "y" : "n", 1) == 1);
                                 _exit(0);
@@ -469,12 +477,14 @@ TEST(orphaned_group)
                 }
                 setpgid(mid, mid);
                 waitpid(mid, &st, 0);
+                close(hold[1]);
                 close(alive[1]);
                 CHECK(read(alive[0], &st, 1) == 0); /* the reader has ended: until then the terminal is the session's */
                 _exit(0);
         }
         char c;
         CHECK(read(p[0], &c, 1) == 1 && c == 'y');
+        close(hold[1]);
         waitpid(leader, &st, 0);
 }
 
