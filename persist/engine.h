@@ -190,8 +190,8 @@ extern uint32_t space_gate; /* [V,a] not 0: a section that begins takes a closer
 void reclaim_look(void);    /* sets or clears it */
 void reclaim_note(void);    /* sets it if there is a reason; from faults */
 void reclaim_disk(void);    /* the writer, at the beginning and after each commit: is there room to grow? */
-void reclaim_settle(
-        void); /* the writer, before and after each commit: makes room of what is dead, if there is none for the next one, or none to grow */
+/* The writer, before and after each commit: makes room of what is dead, if there is none for the next one, or none to grow. */
+void reclaim_settle(void);
 bool reclaim_disk_full(void);
 bool reclaim_must_wait(void);
 extern bool space_at_once;            /* space_fetch_at_once */

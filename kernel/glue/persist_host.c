@@ -274,10 +274,8 @@ static void *host_mem_alloc(size_t len)
 
 static void host_mem_free(void *p, size_t len)
 {
-        if (len > LARGE)
-                vfree(p);
-        else
-                kfree(p);
+        (void)len;
+        kvfree(p);
 }
 
 static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)

@@ -33,5 +33,5 @@ void kfree(void *p);
 void *vmalloc(size_t size);  /* page multiple, virtually contiguous in the heap range; NULL: no memory */
 void vfree(void *p);         /* NULL is nothing; interrupts on: other CPUs forget the mapping */
 void *kvmalloc(size_t size); /* kmalloc's, or vmalloc's where no frames stand side by side; NULL: no memory */
-void kvfree(void *p);        /* interrupts on */
+void kvfree(void *p);        /* either's; NULL is nothing; interrupts on */
 void *mmio_map(paddr_t pa, size_t len, bool write_combining); /* uncached by default; never unmapped; NULL: no memory */

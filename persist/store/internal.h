@@ -239,8 +239,8 @@ int map_get_at(struct store *s, struct disk_map root, uint64_t ppn, struct disk_
 void map_close(struct store *s);
 struct recent *recent_find(struct store *s, uint64_t ppn);
 int recent_set(struct store *s, const struct recent *r);
-int recent_sorted(struct store *s,
-                  struct recent ***sorted); /* nrecent of them, by page; the caller frees the array. 0 or -ENOMEM */
+/* nrecent of them, by page; the caller frees the array. 0 or -ENOMEM. */
+int recent_sorted(struct store *s, struct recent ***sorted);
 void recent_clear(struct store *s);
 
 /* commit.c */

@@ -408,8 +408,8 @@ int store_open(struct store_disk *d, uint64_t owner, struct store **store)
         /* The newer one, the other one; then both again, without what is not needed to know the state. */
         for (unsigned i = 0; i < 4 && r && r != -ENOMEM; i++) {
                 unsigned slot = newer ^ (i & 1);
-                bool other =
-                        !good[!slot] && !i; /* what the newer one leads to is of no use when the older one is taken */
+                /* What the newer one leads to is of no use when the older one is taken. */
+                bool other = !good[!slot] && !i;
 
                 if (good[slot])
                         continue;

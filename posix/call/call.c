@@ -74,7 +74,7 @@ static void call_init(struct call *c, struct thread *t, unsigned nr)
         c->nr = (uint16_t)nr;
         c->stage = 0;
         c->why = WHY_RUN;
-        c->saved = CALL_UNSAVED;
+        c->saved = 0;
         c->counted = 0;
         c->fault_failed = 0;
         c->has_mask = 0;
@@ -110,15 +110,16 @@ void call_drop_volatile(struct thread *t)
 
 void *call_scratch(struct call *c, unsigned which, size_t len)
 {
-        struct sched_thread *st = sched_of(c->thread->slot);
+        void **p = &sched_of(c->thread->slot)->scratch[which];
 
-        if (st->scratch[which])
-                kvfree(st->scratch[which]);
-        do /* chaos: no frames stand side by side now */
-                st->scratch[which] = len > PAGE_SIZE && chaos_strikes() ? vmalloc(len) : kvmalloc(len);
-        while (!st->scratch[which] &&
-               space_trim(ALIGN_UP(len, PAGE_SIZE) >> PAGE_SHIFT)); /* free pages of the space keep their frames */
-        return st->scratch[which];
+        kvfree(*p);
+        for (;;) {
+                /* Chaos: no frames stand side by side now. */
+                *p = len > PAGE_SIZE && chaos_strikes() ? vmalloc(len) : kvmalloc(len);
+                /* Free pages of the space keep their frames till they are asked for. */
+                if (*p || !space_trim(ALIGN_UP(len, PAGE_SIZE) >> PAGE_SHIFT))
+                        return *p;
+        }
 }
 
 void *call_overflow(struct call *c, size_t len)
@@ -161,7 +162,7 @@ void call_save(struct call *c)
                         object_get(c->objects[i]);
                         c->counted |= (uint8_t)(1u << i);
                 }
-        c->saved = CALL_SAVED;
+        c->saved = 1;
         t->call = *c;
         t->call.entry = NULL;
         t->in_call = 1;
@@ -221,7 +222,6 @@ void call_prepare(struct thread *t, unsigned nr, const uint64_t arg[6])
         call_init(&t->call, t, nr);
         for (unsigned i = 0; i < 6; i++)
                 t->call.arg[i] = arg[i];
-        t->call.saved = CALL_PREPARED;
         t->call.entry = NULL;
         t->in_call = 1;
 }
@@ -324,7 +324,7 @@ static noreturn void call_end(struct call *c, long r)
         if (unlikely(call_trace))
                 trace(c, r);
 
-        if (c->saved)
+        if (t->in_call)
                 call_close(c);
         if (st->nwaiters)
                 sched_waiters_clear(st);
@@ -433,7 +433,7 @@ noreturn void call_dispatch(struct call *c)
 
                         if (section_this()->changed)
                                 call_save(c);
-                        else if (c->saved)
+                        else if (t->in_call)
                                 call_reload(c);
                         else
                                 call_rewind(c);

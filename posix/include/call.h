@@ -51,8 +51,6 @@ struct user_io {
         struct user_vec vec[IO_INLINE];
 };
 
-/* PREPARED: the call is in its thread's record, since it had to wait before it began (at the gate, or for a page): nothing is decoded. SAVED: it put itself there, with what it had. */
-enum call_saved { CALL_UNSAVED, CALL_SAVED, CALL_PREPARED };
 #define CALL_OBJECTS     4
 #define CALL_STATE_BYTES 160
 struct call {
@@ -61,7 +59,7 @@ struct call {
         uint16_t nr;
         uint8_t stage;        /* 0 before decode; numbered per call, part of the schema */
         uint8_t why;          /* enum why: set by the dispatcher */
-        uint8_t saved;        /* enum call_saved */
+        uint8_t saved;        /* it put itself into the record, with what it had decoded; objects[] are counted */
         uint8_t counted;      /* bit i: objects[i] is counted */
         uint8_t fault_failed; /* the last CALL_FAULT could not be resolved: end with done or -EFAULT */
         uint8_t has_mask;     /* saved_mask is to be restored at the end (ppoll, sigsuspend...) */

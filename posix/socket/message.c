@@ -697,7 +697,7 @@ static long begin(struct call *c, bool sending)
 /* read(2), write(2): the file and the vectors are decoded. */
 long socket_read(struct call *c, struct file *f)
 {
-        if (c->saved != CALL_SAVED) {
+        if (!c->saved) {
                 c->file = f;
                 state_init(c);
                 c->deadline = deadline_of(c, false);
@@ -707,7 +707,7 @@ long socket_read(struct call *c, struct file *f)
 
 long socket_write(struct call *c, struct file *f)
 {
-        if (c->saved != CALL_SAVED) {
+        if (!c->saved) {
                 c->file = f;
                 state_init(c);
                 c->deadline = deadline_of(c, true);

@@ -250,8 +250,7 @@ static char *receive(int fd, char *request, size_t size)
 /* True: the connection is still needed. */
 static bool answer(int fd)
 {
-        struct timeval patience = {.tv_sec =
-                                           10}; /* behind a power cut the other side's pages come from the disk first */
+        struct timeval patience = {.tv_sec = 10}; /* the asker's pages may have to come from the disk first */
         char request[4200], why[500], *rest, *text = NULL;
         size_t len = 0;
         FILE *f;
