@@ -6,6 +6,7 @@
 #include "kernel/drivers/block/nvme.h"
 #include "kernel/drivers/block/partition.h"
 #include "kernel/drivers/block/ramdisk.h"
+#include "kernel/drivers/bus/hotplug.h"
 #include "kernel/drivers/bus/pci.h"
 #include "kernel/drivers/bus/virtio.h"
 #include "kernel/drivers/input/i8042.h"
@@ -26,6 +27,7 @@ void drivers_init(void)
         nvme_init();
         ahci_init();
         usb_init();
+        hotplug_init();
         partitions_init();
         ramdisk_init();
 }

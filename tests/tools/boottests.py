@@ -757,6 +757,41 @@ def usb_store_taken_out():
     os.unlink(disk)
 
 
+@test
+def pcie_taken_out():
+    """Disks in the slots of PCIe ports are asked for while they are written to: writes fail with EIO, disk and partitions are gone from /dev and /sys, and the slot is off. The one with the store stays, and all goes on."""
+    disks = [os.path.join(BUILD, "tests", f"slot{n}.img") for n in range(2)] + [store_disk("slot_store")]
+    devices = ["virtio-blk-pci,disable-legacy=on", "nvme,serial=SLOT", "virtio-blk-pci,disable-legacy=on,serial=STORE"]
+    extra = ["-machine", "q35", "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
+    for n, (disk, device) in enumerate(zip(disks, devices)):
+        if n < 2:
+            gpt(disk, 16, [(2048, 4095), (4096, 8191)])
+        extra += ["-device", f"pcie-root-port,id=port{n},chassis={n + 1},slot={n + 1}", "-drive", f"file={disk},format=raw,if=none,id=slot{n},cache=unsafe",
+                  "-device", f"{device},drive=slot{n},bus=port{n},id=dev{n}"]
+    with Guest("pcie_taken_out", phantom("panic=exit") + extra, smp=2) as guest:
+        guest.prompt(total=300)
+        guest.command("dmesg -n 1; m=7; echo gold >/root/gold; wait_for() { n=0; while ! eval $1; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || return 1; done; }")
+        for n, name in enumerate(("vda", "nvme0n1")):
+            part = name + ("p2" if n else "2")
+            guest.send(f"exec 3>/dev/{part}; (while dd if=/dev/zero of=/dev/{part} bs=64k count=16; do :; done) >/tmp/o 2>&1 & sleep 1\n")
+            guest.prompt()
+            guest.qmp("device_del", id=f"dev{n}")
+            _, output = guest.command(f"wait; grep 'I/O\\|No such' /tmp/o; echo x >&3; cat /dev/{name}; exec 3>&-; wait_for '[ ! -e /sys/block/{name} ]'; echo $?; grep {name} /proc/partitions; dmesg | grep '{name[:5]}: it was'")
+            expect("/O error" in output or "No such device" in output, output)
+            expect("write error: I/O error" in output and f"/dev/{name}': No such device" in output and f"\n0\n" in output and "all requests fail from now on" in output, output)
+            for _ in range(600):
+                if not any(device["name"] == f"dev{n}" for device in guest.qmp("qom-list", path="/machine/peripheral")):
+                    break
+                time.sleep(0.1)
+            else:
+                raise qemu.Hang(f"{name}: the slot was not turned off")
+        guest.qmp("device_del", id="dev2")
+        _, output = guest.command("wait_for 'dmesg | grep \"slot 3: its device is needed and stays\"'; sync; echo $((m * 6)); cat /root/gold /sys/block/vdb/serial")
+        expect("is needed" in output and output.endswith("42\ngold\nSTORE\n"), output)
+    for disk in disks:
+        os.unlink(disk)
+
+
 def main():
     if sys.argv[1:] == ["-l"]:
         print("\n".join(TESTS))

@@ -354,6 +354,7 @@ static void start_waiting(struct port *p)
 
 struct finished {
         struct request_list ok, failed;
+        bool died; /* the port */
 };
 
 static void finish_slot(struct port *p, unsigned slot, struct request_list *list)
@@ -419,7 +420,8 @@ static void die(struct port *p, const char *why, struct finished *f)
         struct block_request *r;
 
         p->state = PORT_DEAD;
-        __atomic_store_n(&p->disk.gone, true, __ATOMIC_RELEASE);
+        f->died = true;
+        block_gone(&p->disk);
         px_set(p, PX_IE, 0);
         px_set(p, PX_CMD, px(p, PX_CMD) & ~CMD_ST);
         klog(LOG_ERR, "%s: %s: all requests fail from now on", p->disk.name, why);
@@ -557,6 +559,14 @@ static void port_step(struct port *p, struct finished *f)
 
 /* ---- from outside ---- */
 
+static void tell(struct finished *f)
+{
+        list_finish(&f->ok, 0);
+        list_finish(&f->failed, -EIO);
+        if (f->died)
+                block_changed();
+}
+
 enum cause { FROM_INTERRUPT, FROM_TIMER, FROM_POLL };
 
 static void handle(struct port *p, enum cause cause)
@@ -585,9 +595,39 @@ static void handle(struct port *p, enum cause cause)
         else if (p->busy && cause == FROM_TIMER)
                 timer_arm(p, WATCH_NS);
         spin_unlock(&p->lock, flags);
-        list_finish(&f.ok, 0);
-        list_finish(&f.failed, -EIO);
+        tell(&f);
 }
+
+static bool may_go(void *arg)
+{
+        const struct hba *h = arg;
+
+        for (unsigned i = 0; i < PORTS; i++)
+                if (h->port[i] && h->port[i]->disk.claimed)
+                        return false;
+        return true;
+}
+
+static void gone(void *arg, const char *why)
+{
+        struct hba *h = arg;
+
+        for (unsigned i = 0; i < PORTS; i++) {
+                struct finished f = {0};
+                struct port *p = h->port[i];
+                uint64_t flags;
+
+                if (!p)
+                        continue;
+                flags = spin_lock(&p->lock);
+                if (p->state != PORT_DEAD)
+                        die(p, why, &f);
+                spin_unlock(&p->lock, flags);
+                tell(&f);
+        }
+}
+
+static const struct pci_user ahci_user = {.may_go = may_go, .gone = gone};
 
 static void interrupt(void *arg)
 {
@@ -951,6 +991,8 @@ static void probe(struct pci_device *pci)
                 pci_quiet(pci);
                 return; /* h stays: the vector is its */
         }
+        pci->user_arg = h;
+        pci->user = &ahci_user;
         mmio_write32(h->regs + HBA_IS, ~0u);
         mmio_write32(h->regs + HBA_GHC, GHC_AE | GHC_IE);
 }

@@ -341,7 +341,7 @@ static void die(struct controller *c, const char *why)
         pci_quiet(c->pci);
         klog(LOG_ERR, "nvme%u: %s: all requests fail from now on", c->number, why);
         for (uint32_t i = 0; i < c->nns; i++)
-                __atomic_store_n(&c->ns[i]->disk.gone, true, __ATOMIC_RELEASE);
+                block_gone(&c->ns[i]->disk);
         for (unsigned i = 0; i < c->nqueues; i++) {
                 struct queue *q = &c->queue[i];
                 struct request_list failed = {0};
@@ -358,7 +358,25 @@ static void die(struct controller *c, const char *why)
                 spin_unlock(&q->lock, flags);
                 list_finish(&failed, -EIO);
         }
+        block_changed();
 }
+
+static bool may_go(void *arg)
+{
+        struct controller *c = arg;
+
+        for (uint32_t i = 0; i < c->nns; i++)
+                if (c->ns[i]->disk.claimed)
+                        return false;
+        return true;
+}
+
+static void gone(void *arg, const char *why)
+{
+        die(arg, why);
+}
+
+static const struct pci_user nvme_user = {.may_go = may_go, .gone = gone};
 
 static void complain(struct namespace *ns, const struct block_request *r, unsigned status)
 {
@@ -771,8 +789,11 @@ static void probe(struct pci_device *pci)
         c->number = controllers++;
         c->watch.fn = watch_timer;
         err = start(c);
-        if (!err)
+        if (!err) {
+                pci->user_arg = c;
+                pci->user = &nvme_user;
                 return;
+        }
         klog(LOG_WARN, "nvme%u at %02x:%02x.%x: error %d", c->number, pci->bus, pci->slot, pci->function, err);
         if (c->nns)
                 die(c, "it stopped answering while it was probed");

@@ -157,15 +157,15 @@ static int blk_submit(struct block_device *disk, struct block_request *r)
 }
 
 /*
- * The device wrote nonsense, or says that it needs a reset: it is stopped, so that it touches no memory any more, and
+ * The device wrote nonsense, or says that it needs a reset, or was taken out: it is stopped, so that it touches no memory any more, and
  * nothing is taken from its rings again. What was in flight stays without an answer only until here: everything fails.
  */
-static void fail_all(struct blk *b)
+static void fail_all(struct blk *b, const char *why)
 {
         if (__atomic_exchange_n(&b->dead, true, __ATOMIC_ACQ_REL))
                 return;
-        klog(LOG_ERR, "%s: the device does not answer as it should: all requests fail from now on", b->disk.name);
-        __atomic_store_n(&b->disk.gone, true, __ATOMIC_RELEASE);
+        klog(LOG_ERR, "%s: %s: all requests fail from now on", b->disk.name, why);
+        block_gone(&b->disk);
         virtio_stop(&b->dev);
         for (unsigned i = 0; i < b->nqueues; i++) {
                 struct blk_queue *bq = &b->queue[i];
@@ -189,7 +189,22 @@ static void fail_all(struct blk *b)
                         r->done(r, -EIO);
                 }
         }
+        block_changed();
 }
+
+static bool may_go(void *arg)
+{
+        const struct blk *b = arg;
+
+        return !b->disk.claimed;
+}
+
+static void gone(void *arg, const char *why)
+{
+        fail_all(arg, why);
+}
+
+static const struct pci_user blk_user = {.may_go = may_go, .gone = gone};
 
 /*
  * Requests that the device has finished: returns those that went well, in the order of completion, and gives the others
@@ -246,7 +261,7 @@ static void complete(struct blk_queue *bq)
                 finish(failed, -EIO);
         } while (again);
         if (bq->q.vq.broken)
-                fail_all(bq->blk);
+                fail_all(bq->blk, "the device answers nonsense");
 }
 
 static void interrupt(void *arg)
@@ -261,7 +276,7 @@ static void blk_poll(struct block_device *disk)
         for (unsigned i = 0; i < b->nqueues; i++)
                 complete(&b->queue[i]);
         if (!b->dead && virtio_needs_reset(&b->dev))
-                fail_all(b);
+                fail_all(b, "the device needs a reset, or is gone");
 }
 
 static const struct block_ops blk_ops = {.submit = blk_submit, .poll = blk_poll};
@@ -450,6 +465,8 @@ void virtio_blk_probe(struct pci_device *pci)
                 virtio_stop(&b->dev);
                 return;
         }
+        pci->user_arg = b;
+        pci->user = &blk_user;
         klog(LOG_INFO, "%s: virtio disk, %lu MiB, %u queue%s%s%s%s%s%s", d->name, d->nsectors >> 11, b->nqueues,
              b->nqueues == 1 ? "" : "s", d->has_flush ? ", flush" : "", d->has_discard ? ", discard" : "",
              d->read_only ? ", read-only" : "", d->serial[0] ? ", serial " : "", d->serial);

@@ -1,12 +1,18 @@
 /*
  * pci.h - PCI and PCIe: configuration space, base addresses, message interrupts.
- * Devices are found once at boot and stay. Configuration accesses may be made from any context.
+ * Devices are found once at boot; those that are taken out stay in the list. Configuration accesses may be made from any context.
  */
 #pragma once
 #include "kernel/include/irq.h"
 #include "kernel/include/types.h"
 
 #define PCI_BARS 6
+
+/* What a driver does when its device is taken out; from an interrupt. */
+struct pci_user {
+        bool (*may_go)(void *arg);                /* somebody asks for it: false, it stays */
+        void (*gone)(void *arg, const char *why); /* now, or already. Must be ready to be called more than once */
+};
 
 struct pci_device {
         struct pci_device *next;
@@ -24,6 +30,8 @@ struct pci_device {
         uint8_t msix_cap; /* 0: none */
         uint16_t msix_count;
         volatile uint8_t *msix_table; /* NULL until pci_msix_enable */
+        const struct pci_user *user;  /* its driver's; NULL: none, or one that need not know */
+        void *user_arg;
 };
 
 /* Finds all devices; one log line. */

@@ -21,6 +21,7 @@
 #define NO_VECTOR           0xffff
 #define RESET_SPINS         1000000
 #define CONFIG_RETRIES      16
+#define GONE                0xff /* all registers of a device that was taken out */
 
 unsigned virtio_type(const struct pci_device *pci)
 {
@@ -46,9 +47,12 @@ static void add_status(struct virtio_device *d, uint8_t bits)
 static bool reset(struct virtio_device *d)
 {
         mmio_write8(d->common + VIRTIO_PCI_COMMON_STATUS, 0);
-        for (unsigned i = 0; i < RESET_SPINS; i++)
-                if (status(d) == 0)
-                        return true;
+        for (unsigned i = 0; i < RESET_SPINS; i++) {
+                uint8_t now = status(d);
+
+                if (now == 0 || now == GONE)
+                        return now == 0;
+        }
         return false;
 }
 
