@@ -277,6 +277,10 @@ $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio: $(ROOTFS_DEPS) $(GUEST_PROGR
 bench: iso tests linux $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio ## instructions per operation, ours beside Debian's Linux
 	@tests/tools/bench.py
 
+# BUS=nvme for one of them.
+bench-disk: iso tests linux $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio ## instructions per MiB that dd reads and writes of each kind of disk, beside Linux
+	@tests/tools/bench.py disk $(BUS)
+
 CHECK_NEEDS := iso tests $(OUT)/bench/rootfs.img $(BUILD)/pfsck
 check: $(CHECK_NEEDS) ## the short proof; ends with `N passed, N failed` (STAGES= for some of it)
 	@tests/tools/check.py $(STAGES)
@@ -319,4 +323,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso disk disk-new run run-live gdb tests linux reference bench check soak fuzz crash crash-qemu check-all lint format clean help
+.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso disk disk-new run run-live gdb tests linux reference bench bench-disk check soak fuzz crash crash-qemu check-all lint format clean help

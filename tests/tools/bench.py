@@ -3,6 +3,7 @@
 
     bench.py             run both, print ours, Linux, ratio for each row, then `geomean R`; write tests/bench/figures
     bench.py check       run ours alone; PASS or FAIL for each row against tests/bench/figures
+    bench.py disk [BUS]  run both, print instructions per MiB that dd reads and writes, direct and in sequence, of a disk of each kind
 
 Under -icount shift=0 one tick of the time stamp counter is one instruction (or, while the machine waits, 1 ns). Rows are
 those of tests/bench/bench.c, and
@@ -36,16 +37,23 @@ def entry_address():
         return struct.unpack_from("<Q", f.read(32), 24)[0] - 0xffffffff80000000
 
 
-def first_prompt(name, boot, entry):
-    """Instructions from the one at entry to the first prompt, counted by a plugin of QEMU."""
+def marks(name, boot, entry, lines=(), **options):
+    """Instructions from the one at entry to the first prompt, and to the one behind each of the lines that are typed, counted by a plugin of QEMU."""
     out = os.path.join(BUILD, f"bench/{name}.count")
     if os.path.exists(out):
         os.unlink(out)
     plugin = ["-plugin", f"{BUILD}/tests/count.so,entry={entry:#x},out={out}"]
-    with qemu.Guest(f"bench-prompt-{name}", boot + plugin, memory=f"{MEMORY_MIB}M", icount=True, timeout=300) as guest:
+    with qemu.Guest(f"bench-{name}", boot + plugin, memory=f"{MEMORY_MIB}M", icount=True, timeout=300, **options) as guest:
         guest.expect(r"\d+# $")
+        for line in lines:
+            guest.send(line + "\n")
+            guest.expect(r"\d+# $")
     with open(out, encoding="ascii") as f:
-        return int(f.read())
+        return [int(line) for line in f]
+
+
+def first_prompt(name, boot, entry):
+    return marks(f"prompt-{name}", boot, entry)[0]
 
 
 def measure(name, boot, entry):
@@ -86,10 +94,15 @@ def ours():
     return rows
 
 
+LINUX_ENTRY = 0x1000000
+
+
+def linux_boot(cpio):
+    return ["-kernel", os.path.join(CACHE, "linux/vmlinuz"), "-initrd", cpio, "-append", "console=ttyS0 quiet mitigations=off nokaslr rdinit=/sbin/init"]
+
+
 def linux():
-    cpio = os.path.join(BUILD, "bench/rootfs.cpio")
-    return measure("linux", ["-kernel", os.path.join(CACHE, "linux/vmlinuz"), "-initrd", cpio, "-append",
-                             "console=ttyS0 quiet mitigations=off nokaslr rdinit=/sbin/init"], 0x1000000)
+    return measure("linux", linux_boot(os.path.join(BUILD, "bench/rootfs.cpio")), LINUX_ENTRY)
 
 
 def read_figures():
@@ -150,5 +163,64 @@ def check():
     sys.exit(1 if failed or mean > LIMITS["geomean"] else 0)
 
 
+# The modules that Debian's Linux needs for a disk of each kind, in an order in which they can be loaded, and the disk's name.
+SCSI = "scsi_common scsi_mod crct10dif_common crc-t10dif crc64 crc64-rocksoft t10-pi sd_mod"
+DISKS = {
+    "virtio": ("vda", "virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk"),
+    "nvme": ("nvme0n1", "crct10dif_common crc-t10dif crc64 crc64-rocksoft t10-pi nvme-core nvme"),
+    "ahci": ("sda", SCSI + " libata libahci ahci"),
+    "usb": ("sda", SCSI + " usb-common usbcore xhci-hcd xhci-pci usb-storage"),
+}
+DISK_MIB = 8, 24  # what starting dd costs is in both
+
+
+def linux_with_modules(modules):
+    manifest, cpio, all_of_it = (os.path.join(BUILD, "bench", name) for name in ("modules", "modules.cpio", "linux-disk.cpio"))
+    with open(manifest, "w", encoding="ascii") as f:
+        f.write("dir /modules 755 0 0\n" + "".join(f"file /modules/{name}.ko 644 0 0 {name}.ko\n" for name in modules))
+    subprocess.run([os.path.join(BUILD, "mkrootfs"), "-c", "-t", "0", "-I", os.path.join(CACHE, "linux/modules"), "-o", cpio, manifest], check=True)
+    with open(all_of_it, "wb") as out:
+        for part in (os.path.join(BUILD, "bench/rootfs.cpio"), cpio):
+            with open(part, "rb") as f:
+                out.write(f.read())
+    return linux_boot(all_of_it)
+
+
+def disk_rows(name, boot, entry, bus, first):
+    """{"read", "write": instructions per MiB}"""
+    device = DISKS[bus][0]
+    image = os.path.join(BUILD, "bench/disk.img")
+    with open(image, "wb") as f:
+        f.truncate(64 << 20)
+        f.write(b"x" * (64 << 20))
+    lines = first + [f"until [ -b /dev/{device} ]; do sleep 1; done"]
+    for how in (f"if=/dev/{device} of=/dev/null iflag=direct", f"if=/dev/zero of=/dev/{device} oflag=direct conv=notrunc"):
+        lines += [f"dd bs=1M count={mib} {how} || echo FAILED" for mib in (DISK_MIB[0], *DISK_MIB)]
+    counted = marks(f"{name}-{bus}", boot, entry, lines, disks=[image], bus=bus)
+    cost = [after - before for before, after in zip(counted, counted[1:])]
+    os.unlink(image)
+    return {row: (long - short) // (DISK_MIB[1] - DISK_MIB[0]) for row, short, long in (("read", *cost[-5:-3]), ("write", *cost[-2:]))}
+
+
+def compare_disks(buses):
+    print(f"{'instructions per MiB':22}{'ours':>12}{'Linux':>14}{'ratio':>8}", flush=True)
+    for bus in buses:
+        modules = DISKS[bus][1].split()
+        mine = disk_rows("phantom", image("disk", "nostore"), entry_address(), bus, [])
+        theirs = disk_rows("linux", linux_with_modules(modules), LINUX_ENTRY, bus,
+                           ["/bench/insmod " + " ".join(f"/modules/{name}.ko" for name in modules)])
+        for row, value in mine.items():
+            print(f"{bus + ' ' + row:22}{value:>12,}{theirs[row]:>14,}{value / theirs[row]:>8.3f}", flush=True)
+
+
+def main():
+    if sys.argv[1:] == ["check"]:
+        check()
+    elif sys.argv[1:2] == ["disk"]:
+        compare_disks(sys.argv[2:] or DISKS)
+    else:
+        compare()
+
+
 if __name__ == "__main__":
-    check() if sys.argv[1:] == ["check"] else compare()
+    main()

@@ -1,6 +1,6 @@
 /*
  * count.c - a plugin for QEMU that counts instructions exactly, without the time that the machine waits: from the first one at the address
- * entry=N until the first `xchg %bx, %bx`, which no compiler makes and which tests/bench/tsc.c has. Writes the number to the file out=PATH.
+ * entry=N until each `xchg %bx, %bx`, which no compiler makes and which tests/bench/tsc.c has. Writes the numbers to the file out=PATH, a line each.
  * QEMU's header for plugins is not in Debian; what is used of its interface (version 1) is declared here. One CPU only.
  */
 #include <inttypes.h>
@@ -28,7 +28,8 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, void 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 
 static uint64_t count, entry, begin;
-static bool begun, done;
+static bool begun;
+static FILE *marks;
 static char out[4096];
 
 static void at_entry(unsigned cpu, void *arg)
@@ -41,17 +42,11 @@ static void at_entry(unsigned cpu, void *arg)
 
 static void at_mark(unsigned cpu, void *arg)
 {
-        FILE *f;
-
         (void)cpu, (void)arg;
-        if (!begun || done)
+        if (!begun || (!marks && !(marks = fopen(out, "w"))))
                 return;
-        done = true;
-        f = fopen(out, "w");
-        if (f) {
-                fprintf(f, "%" PRIu64 "\n", count - begin);
-                fclose(f);
-        }
+        fprintf(marks, "%" PRIu64 "\n", count - begin);
+        fflush(marks);
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)

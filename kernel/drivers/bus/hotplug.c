@@ -53,15 +53,15 @@ static void turn_off(const struct slot *s)
 {
         uint16_t control = pci_read16(s->port, s->cap + PCI_EXP_SLTCTL) & ~(PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_PCC);
 
-        pci_write16(s->port, s->cap + PCI_EXP_SLTCTL,
-                    control | PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PWR_OFF);
+        pci_write16(s->port, s->cap + PCI_EXP_SLTCTL, control | PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PWR_OFF);
 }
 
 static void asked(struct slot *s)
 {
         for (struct pci_device *d = NULL; (d = behind(s, d));)
                 if (d->user && !d->user->may_go(d->user_arg)) {
-                        klog(LOG_WARN, "slot %u: its device is needed and stays: turn the machine off first", s->number);
+                        klog(LOG_WARN, "slot %u: its device is needed and stays: turn the machine off first",
+                             s->number);
                         return;
                 }
         leave(s, "it was taken out");
