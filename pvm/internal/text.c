@@ -283,6 +283,16 @@ int n_string_codePointAt(struct call *c)
         return give_int(c, (*p & 7) << 18 | (p[1] & 63) << 12 | (p[2] & 63) << 6 | (p[3] & 63));
 }
 
+unsigned utf8_encode(uint32_t v, char *to)
+{
+        unsigned n = v < 0x80 ? 1 : v < 0x800 ? 2 : v < 0x10000 ? 3 : 4;
+
+        for (unsigned i = n; i-- > 1; v >>= 6)
+                to[i] = (char)(0x80 | (v & 63));
+        to[0] = (char)(n == 1 ? v : (0xf00u >> n & 0xff) | v);
+        return n;
+}
+
 int n_string_fromCodePoint(struct call *c)
 {
         uint32_t v = (uint32_t)c->args[0].i;
@@ -290,23 +300,7 @@ int n_string_fromCodePoint(struct call *c)
 
         if (v > 0x10ffff || (v >= 0xd800 && v < 0xe000))
                 return throw_error(c, CLASS_error_argument, "%d is not a code point", c->args[0].i);
-        if (v < 0x80) {
-                t[0] = (char)v;
-                return give(c, string_new(t, 1));
-        }
-        t[3] = (char)(0x80 | (v & 63));
-        t[2] = (char)(0x80 | (v >> 6 & 63));
-        t[1] = (char)(0x80 | (v >> 12 & 63));
-        if (v < 0x800) {
-                t[2] = (char)(0xc0 | v >> 6);
-                return give(c, string_new(t + 2, 2));
-        }
-        if (v < 0x10000) {
-                t[1] = (char)(0xe0 | v >> 12);
-                return give(c, string_new(t + 1, 3));
-        }
-        t[0] = (char)(0xf0 | v >> 18);
-        return give(c, string_new(t, 4));
+        return give(c, string_new(t, utf8_encode(v, t)));
 }
 
 int n_string_toBinary(struct call *c)
