@@ -139,7 +139,7 @@ static const struct {
         [CLASS_sema] = {CLASS_PLAIN, 2, sizeof(struct sema)},
         [CLASS_thread] = {CLASS_THREAD, 0, sizeof(struct thread)},
         [CLASS_weakref] = {CLASS_WEAK, 0, sizeof(struct weakref)},
-        [CLASS_closure] = {CLASS_PLAIN, 2, sizeof(struct closure)},
+        [CLASS_closure] = {CLASS_PLAIN, 3, sizeof(struct closure)},
         [CLASS_error] = {CLASS_PLAIN, 1, sizeof(struct error)},
         [CLASS_store_raw] = {CLASS_RAW, 0, sizeof(struct store)},
         [CLASS_store_refs] = {CLASS_REFS, 0, sizeof(struct store)},
@@ -1079,7 +1079,7 @@ struct klass **class_params(struct method *m)
         k = piece((m->nargs + 1ul) * sizeof(*k));
         if (!k)
                 return no_memory();
-        for (unsigned i = 1; p < end; i++) {
+        for (unsigned i = !(m->flags & PVM_STATIC); p < end; i++) {
                 const char *type = p;
 
                 pvm_type_next(&p, end);

@@ -7,7 +7,7 @@
 
 #define PVM_MAGIC         0x434d5650u /* "PVMC" */
 #define PVM_VERSION_MAJOR 1u          /* files of another one are refused */
-#define PVM_VERSION_MINOR 0u          /* files of a newer one are refused */
+#define PVM_VERSION_MINOR 1u          /* files of a newer one are refused */
 #define PVM_SUFFIX        ".pvmc"     /* .a.b.c is in a/b/c.pvmc */
 
 /* Limits that the loader holds files to. */
@@ -268,7 +268,8 @@ enum pvm_op_format {
         OP(RET, PVM_ABC, '*', '-', '-', 0)                                                                             \
         OP(RETN, PVM_ABC, '-', '-', '-', 0) /* 0, or null */                                                           \
         OP(THROW, PVM_ABC, 'R', '-', '-', 0)                                                                           \
-        OP(RETHROW, PVM_ABC, 'R', '-', '-', 0)
+        OP(RETHROW, PVM_ABC, 'R', '-', '-', 0)                                                                         \
+        OP(CLOSURE, PVM_CALL, 'R', '*', '-', 1) /* METHOD, static, of this class; its first arguments */
 
 #define PVM_OP_NUMBER(name, format, a, b, c, writes) PVM_##name,
 enum pvm_op { PVM_OPS(PVM_OP_NUMBER) PVM_OP_COUNT };

@@ -127,7 +127,8 @@ static bool each_internal(struct obj *o, member_fn fn, void *arg)
                 return fn(arg, "target", reference(((struct weakref *)o)->target));
         case CLASS_closure:
                 return fn(arg, "object", reference(((struct closure *)o)->object)) &&
-                       fn(arg, "method", reference(((struct closure *)o)->method));
+                       fn(arg, "method", reference(((struct closure *)o)->method)) &&
+                       fn(arg, "captured", reference(((struct closure *)o)->captured));
         case CLASS_thread:
                 return fn(arg, "object", reference(((struct thread *)o)->object)) &&
                        fn(arg, "waits_for", reference(((struct thread *)o)->waits_for));

@@ -441,19 +441,20 @@ static bool takes_anything(struct method *m)
         return true;
 }
 
-uint32_t untyped_convert(struct method *m, slot *args)
+/* From args[first] on; messages count those behind the first `given` from 1 on. */
+static uint32_t convert_from(struct method *m, slot *args, unsigned first, unsigned given)
 {
-        struct klass **k = m->nargs > 1 ? class_params(m) : NULL;
+        struct klass **k = m->nargs > first ? class_params(m) : NULL;
 
-        if (!k && m->nargs > 1)
+        if (!k && m->nargs > first)
                 return CLASS_error_link;
-        for (unsigned i = 1; i < m->nargs; i++) {
+        for (unsigned i = first; i < m->nargs; i++) {
                 struct obj *o = args[i].r;
                 char machine = m->types[i];
 
                 if (machine != 'R') {
                         if (!o) {
-                                explain("argument %u of %s is null", i, m->name->text);
+                                explain("argument %u of %s is null", i - given + 1, m->name->text);
                                 return CLASS_error_reference;
                         }
                         if (unbox(o, machine, &args[i]))
@@ -472,10 +473,49 @@ uint32_t untyped_convert(struct method *m, slot *args)
                                 return CLASS_error_memory;
                         }
                 }
-                explain("argument %u of %s%s is %s", i, m->name->text, m->params->text, obj_class(o)->name->text);
+                explain("argument %u of %s%s is %s", i - given + 1, m->name->text, m->params->text,
+                        obj_class(o)->name->text);
                 return CLASS_error_cast;
         }
         return 0;
+}
+
+uint32_t untyped_convert(struct method *m, slot *args)
+{
+        return convert_from(m, args, 1, 1);
+}
+
+uint32_t closure_arguments(const struct closure *k, slot *args, unsigned n, struct method **m)
+{
+        const struct atom *name;
+        unsigned ncaptured = k->captured ? k->captured->len : 0;
+        uint32_t error;
+
+        if (!k->target) {
+                if (!k->object) {
+                        explain("a closure over null");
+                        return CLASS_error_reference;
+                }
+                name = k->method->text[0] == '.' ? NULL : atom(k->method->text, k->method->len);
+                if (!name || !name->len) {
+                        explain("not the name of a method");
+                        return CLASS_error_link;
+                }
+                memmove(args + 1, args, n * sizeof(*args));
+                args[0].r = k->object;
+                error = untyped_choose(obj_class(k->object), name, 0, n + 1, args, m);
+                return error ? error : untyped_convert(*m, args);
+        }
+        *m = method_by_id(k->target);
+        if ((*m)->nargs != ncaptured + n) {
+                explain("%s.%s takes %u argument%s, %u given", (*m)->class->name->text, (*m)->name->text,
+                        (*m)->nargs - ncaptured, (*m)->nargs - ncaptured == 1 ? "" : "s", n);
+                return CLASS_error_link;
+        }
+        memmove(args + ncaptured, args, n * sizeof(*args));
+        for (unsigned i = 0; i < ncaptured; i++)
+                args[i].r = k->captured->r[i];
+        return convert_from(*m, args, 0, ncaptured);
 }
 
 /* ---- parts of instructions ---- */
@@ -807,6 +847,43 @@ static uint32_t do_array(const struct method *m, slot *R, const uint32_t *pc)
         return 0;
 }
 
+static uint32_t do_closure(struct method *m, slot *R, const uint32_t *pc)
+{
+        struct site *s = &m->sites[pc[1]];
+        uint32_t w = pc[0];
+        struct store *captured = NULL;
+        struct closure *k;
+
+        if (!s->ref) {
+                s->ref = pool_method(m, s->pool, true);
+                if (s->ref && s->ref->class != m->class) {
+                        explain("a closure over a method of %s", s->ref->class->name->text);
+                        s->ref = NULL;
+                }
+                if (!s->ref)
+                        return CLASS_error_link;
+        }
+        if (B) {
+                captured = store_new(CLASS_store_refs, B, B, 8);
+                if (!captured)
+                        return CLASS_error_memory;
+                for (unsigned i = 0; i < B; i++) {
+                        unsigned reg = pc[2 + i / 4] >> i % 4 * 8 & 0xff;
+
+                        captured->r[i] = box(m->types[reg], R[reg]);
+                        if (!captured->r[i] && m->types[reg] != 'R')
+                                return CLASS_error_memory;
+                }
+        }
+        k = heap_alloc(CLASS_closure, sizeof(*k), 0);
+        if (!k)
+                return CLASS_error_memory;
+        k->captured = captured;
+        k->target = s->ref->id;
+        R[A].r = &k->o;
+        return 0;
+}
+
 static uint32_t do_load(slot *R, uint32_t w)
 {
         slot v;
@@ -925,6 +1002,8 @@ uint32_t interp_step(struct method *m, slot *R, const uint32_t *pc)
                 return do_new(m, R, w);
         case PVM_NEWARR:
                 return do_array(m, R, pc);
+        case PVM_CLOSURE:
+                return do_closure(m, R, pc);
         case PVM_LDB:
         case PVM_STB:
                 return do_byte(R, w);
@@ -1580,6 +1659,11 @@ op_NEWARR:
         if (error)
                 goto failed;
         NEXT(2);
+op_CLOSURE:
+        error = do_closure(m, R, pc);
+        if (error)
+                goto failed;
+        NEXT(2 + (B + 3) / 4);
 op_LEN:
         if (!R[B].r)
                 FAIL_TEXT(CLASS_error_reference, "length of null");

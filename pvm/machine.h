@@ -115,8 +115,12 @@ struct weakref {
 };
 struct closure {
         struct obj o;
+        /* made by new: of an object, by name */
         struct obj *object;
         struct string *method;
+        /* made by CLOSURE: a static method (0: by name), and its first arguments as references; NULL: none */
+        struct store *captured;
+        uint32_t target, pad;
 };
 struct error {
         struct obj o;
@@ -195,7 +199,8 @@ struct root {
         uint32_t failures;
         uint64_t blocks_in_use;
 };
-#define ROOT_MAGIC 0x3150414548435650ul
+#define ROOT_MAGIC   0x3150414548435650ul
+#define ROOT_VERSION 2u /* 2: closures have captured values */
 #define ROOT_REFS(root)                                                                                                \
         {                                                                                                              \
                 (struct obj **)&(root)->classes, (struct obj **)&(root)->directory, &(root)->boot,                     \
@@ -415,7 +420,7 @@ struct method *class_method(struct klass *k, const struct atom *name,
                             const struct atom *params); /* in k or its parents, also static, private */
 struct method *class_virtual(const struct klass *k, const struct atom *name, const struct atom *params);
 extern struct method *object_equals, *object_toString; /* .internal.object's */
-/* Of each argument but the receiver, from index 1 on: the class that it must have; NULL: any, or a number. NULL: class_error. */
+/* Of each argument but the receiver, by its index: the class that it must have; NULL: any, or a number. NULL: class_error. */
 struct klass **class_params(struct method *m);
 struct method *class_by_ordinal(const struct klass *k, uint32_t ordinal);
 static inline struct klass *obj_class(const struct obj *o)
@@ -440,6 +445,8 @@ bool interp_begin(struct thread *t, struct method *m, const slot *args, unsigned
 uint32_t untyped_choose(struct klass *k, const struct atom *name, uint32_t ordinal, unsigned nargs, const slot *args,
                         struct method **chosen);
 uint32_t untyped_convert(struct method *m, slot *args);
+/* The call of a closure with n arguments, all references: its method, and in args (they are there, room for PVM_MAX_ARGS) what that wants. Errors as above. */
+uint32_t closure_arguments(const struct closure *k, slot *args, unsigned n, struct method **m);
 /* For native code: makes an error the result, `return throw_error(...)`. */
 int throw_error(struct call *c, uint32_t class, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int throw_object(struct call *c, struct obj *o);

@@ -262,7 +262,7 @@ static int call_from_outside(struct call *c, struct store *s)
 int thread_main(struct call *c)
 {
         struct thread *t = (struct thread *)c->args[0].r;
-        slot args[2];
+        slot args[PVM_MAX_ARGS];
         struct klass *k;
         struct method *m;
         const struct atom *name;
@@ -285,6 +285,16 @@ int thread_main(struct call *c)
         }
         if (c->phase == 3)
                 return DONE;
+        if (t->object->class == CLASS_closure) {
+                const struct closure *closure = (const struct closure *)t->object;
+                uint32_t error;
+
+                args[0].r = root()->boot;
+                error = closure_arguments(closure, args, 1, &m);
+                if (error == CLASS_error_link)
+                        error = closure_arguments(closure, args, 0, &m);
+                return error ? throw_error(c, error, "%s", class_error) : call_method(c, m, args, m->nargs, 3);
+        }
         name = atom("run", 3);
         args[0].r = t->object;
         args[1].r = root()->boot;
@@ -491,7 +501,7 @@ int pvm_create(const struct pvm_limits *limits, char *why, size_t why_len)
         }
         e->message = s;
         r->no_memory = &e->o;
-        r->version = 1;
+        r->version = ROOT_VERSION;
         r->magic = ROOT_MAGIC;
         return 0;
 }
@@ -502,7 +512,7 @@ int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len)
 
         pvm_limits = *limits;
         jit_create();
-        if (root()->magic != ROOT_MAGIC || root()->version != 1) {
+        if (root()->magic != ROOT_MAGIC || root()->version != ROOT_VERSION) {
                 say(why, why_len, "not the heap of an object machine, or of another version");
                 return -EINVAL;
         }

@@ -148,7 +148,7 @@ static bool name_is(struct pvm_text t, const char *what)
 static bool call(const struct method_check *c, unsigned op, unsigned a, unsigned n, uint32_t k)
 {
         char types[PVM_MAX_ARGS + 1], result;
-        unsigned nparams, receiver = op != PVM_CALLS;
+        unsigned nparams, receiver = op != PVM_CALLS && op != PVM_CLOSURE;
         uint32_t params;
         const struct pvm_file_pool *e;
         struct pvm_text name;
@@ -160,6 +160,7 @@ static bool call(const struct method_check *c, unsigned op, unsigned a, unsigned
         case PVM_CALLV:
         case PVM_CALLC:
         case PVM_CALLS:
+        case PVM_CLOSURE:
                 e = entry(c, k, PVM_POOL_METHOD);
                 if (!e)
                         return false;
@@ -169,6 +170,9 @@ static bool call(const struct method_check *c, unsigned op, unsigned a, unsigned
                 if (!pvm_method_split(pvm_file_text(c->f, e->b >> 16), types + receiver, PVM_MAX_ARGS - 1, &nparams,
                                       &result, &params))
                         return bad(c, "bad descriptor");
+                if (op == PVM_CLOSURE)
+                        return (n <= nparams || bad(c, "%u arguments, the method has %u", n, nparams)) &&
+                               reg(c, a, 'R') && arguments(c, 2, n, types);
                 if (n != nparams + receiver)
                         return bad(c, "%u arguments, the method has %u", n, nparams + receiver);
                 return reg(c, a, result) && arguments(c, 2, n, types);

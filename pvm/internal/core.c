@@ -674,50 +674,33 @@ int n_closure_newOf(struct call *c)
 
 static int closure_call(struct call *c, unsigned nargs)
 {
-        struct closure *k = (struct closure *)OBJECT(c);
-        const struct atom *name;
         uint32_t error;
 
         if (c->phase) {
                 c->result.r = c->frame->r[nargs + 1].r;
                 return DONE;
         }
-        if (!k->object)
-                return throw_error(c, CLASS_error_reference, "a closure over null");
-        name = atom(k->method->text, k->method->len);
-        if (!name || !name->len || name->text[0] == '.')
-                return throw_error(c, CLASS_error_link, "not the name of a method");
-        memcpy(c->callee_args, c->args, (nargs + 1) * sizeof(*c->args));
-        c->callee_args[0].r = k->object;
-        error = untyped_choose(obj_class(k->object), name, 0, nargs + 1, c->callee_args, &c->callee);
-        if (!error)
-                error = untyped_convert(c->callee, c->callee_args);
+        memcpy(c->callee_args, c->args + 1, nargs * sizeof(*c->args));
+        error = closure_arguments((struct closure *)OBJECT(c), c->callee_args, nargs, &c->callee);
         if (error)
                 return error == CLASS_error_memory ? OUT_OF_MEMORY(c) : throw_error(c, error, "%s", class_error);
-        c->ncallee_args = nargs + 1;
+        c->ncallee_args = c->callee->nargs;
         c->phase = 1;
         return CALL;
 }
 
-int n_closure_call0(struct call *c)
-{
-        return closure_call(c, 0);
-}
-
-int n_closure_call1(struct call *c)
-{
-        return closure_call(c, 1);
-}
-
-int n_closure_call2(struct call *c)
-{
-        return closure_call(c, 2);
-}
-
-int n_closure_call3(struct call *c)
-{
-        return closure_call(c, 3);
-}
+#define CLOSURE_CALL(n)                                                                                                \
+        int n_closure_call##n(struct call *c)                                                                          \
+        {                                                                                                              \
+                return closure_call(c, n);                                                                             \
+        }
+CLOSURE_CALL(0)
+CLOSURE_CALL(1)
+CLOSURE_CALL(2)
+CLOSURE_CALL(3)
+CLOSURE_CALL(4)
+CLOSURE_CALL(5)
+CLOSURE_CALL(6)
 
 /* ---- time, mathematics ---- */
 

@@ -685,6 +685,7 @@ static enum shape shape_of(const struct ins *i)
         case PVM_CAST:
         case PVM_INSTOF:
         case PVM_NEWARR:
+        case PVM_CLOSURE:
                 return STEP;
         case PVM_LDK:
                 return i->m->class->file.pool[i->file[0] >> 16].tag == PVM_POOL_CLASS ? STEP : PLAIN;
