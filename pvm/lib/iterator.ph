@@ -1,6 +1,8 @@
 // What foreach asks of a collection, and of what goes over it.
 package .phantom.util;
 
+import .internal.closure;
+
 interface iterator
 {
     int hasNext();
@@ -21,6 +23,13 @@ interface comparator
 class natural implements comparator
 {
     int compare( var a, var b ) { return a < b ? -1 : b < a ? 1 : 0; }
+};
+
+class by_closure implements comparator
+{
+    private closure order;
+    void by_closure( var order_ : closure ) { order = order_; }
+    int compare( var a, var b ) { return (int)order( a, b ); }
 };
 
 class reversed implements comparator

@@ -1,6 +1,8 @@
 // A list: an array that knows how much of it is used.
 package .phantom.util;
 
+import .internal.closure;
+
 class list implements iterable
 {
     private void[] items = new void[]( 8 );
@@ -116,6 +118,33 @@ class list implements iterable
     }
 
     list sort() { return sort( new natural() ); }
+
+    // order( a, b ): below 0, a goes first; 0, they are equal.
+    list sort( var order : closure ) { return sort( new by_closure( order ) ); }
+
+    // Calls f( item ) for each.
+    list each( var f : closure )
+    {
+        for( var i : int = 0; i < count; i++ ) f( items[i] );
+        return this;
+    }
+
+    // A list of what f( item ) gives.
+    list collect( var f : closure )
+    {
+        var all : list = new list();
+        for( var i : int = 0; i < count; i++ ) all.add( f( items[i] ) );
+        return all;
+    }
+
+    // A list of those for which f( item ) is true.
+    list select( var f : closure )
+    {
+        var some : list = new list();
+        for( var i : int = 0; i < count; i++ )
+            if( f( items[i] ) ) some.add( items[i] );
+        return some;
+    }
 
     void[] toArray()
     {

@@ -471,6 +471,7 @@ static void know(void)
         known.iterator = name_cstr("iterator");
         known.has_next = name_cstr("hasNext");
         known.next = name_cstr("next");
+        known.call = name_cstr("call");
         known.clone = name_cstr("clone");
         known.length = name_cstr("length");
         known.name_super = name_cstr("super");
@@ -490,6 +491,7 @@ static void know(void)
         known.klass = class_add(name_cstr(".internal.class"));
         known.array = class_add(name_cstr(".internal.container.array"));
         known.binary = class_add(name_cstr(".internal.binary"));
+        known.closure = class_add(name_cstr(".internal.closure"));
         known.error = class_add(name_cstr(".internal.error"));
         known.boxes[0] = class_add(name_cstr(".internal.int"));
         known.boxes[1] = class_add(name_cstr(".internal.long"));

@@ -4,6 +4,8 @@
  * Registers have one machine type for the whole method (pvm/FORMAT.md): locals own one while their block lasts, temporaries are reused by type.
  * gen_expression may put its value into the register asked for, by its last instruction alone, so that an exception before changes no variable.
  * A value in a local's register is copied if what is evaluated after it may change that local (node->assigns).
+ * A closure's body is a static method of its class, whose first parameters are what it captures: this, and those of the locals around it that it mentions. A local that is
+ * assigned elsewhere than where it is declared is shared: both sides have the same array of one element ("cell") that has the value. The bodies are translated behind the method.
  * Constants that a loop needs are loaded once: the outermost loop is entered by way of a list of loads behind it.
  */
 #include "pvm/plc/plc.h"
@@ -46,6 +48,7 @@ struct local {
         uint8_t reg;
         uint8_t hidden;
         bool constant, ended;
+        bool cell; /* the register has an array of one element: the variable */
 };
 struct attempt { /* a try around what is translated */
         struct attempt *outer;
@@ -68,6 +71,14 @@ struct hoisted {
         struct name *name;
         uint8_t reg;
 };
+struct closure {
+        struct closure *next;
+        struct node *node;
+        struct method method;
+        bool has_this;
+        unsigned ncaptured; /* this included */
+        struct local captured[PVM_MAX_ARGS];
+};
 struct gen {
         struct run *run;
         struct source *source;
@@ -88,6 +99,9 @@ struct gen {
         unsigned loop_depth;
         struct hoisted hoisted[MAX_HOISTED];
         unsigned nhoisted;
+        struct closure *closures, **closures_end; /* to be translated */
+        unsigned nclosures;                       /* of the class */
+        uint32_t body;                            /* number of what is translated: a method, a closure */
 };
 
 static struct value gen_expression(struct gen *g, struct node *node, int dest);
@@ -617,7 +631,7 @@ static struct local *local_ended(struct gen *g, struct name *name, uint32_t at)
 {
         for (size_t i = g->nended; i > 0; i--) {
                 struct local *local = &g->ended[i - 1];
-                if (local->name != name)
+                if (local->name != name || local->cell)
                         continue;
                 if (!g->keep) {
                         g->retry = true;
@@ -639,6 +653,39 @@ static struct local *local_add(struct gen *g, struct name *name, struct type *ty
         g->locals = grown(g->locals, &g->cap_locals, g->nlocals + 1, sizeof(*g->locals));
         struct local *local = &g->locals[g->nlocals++];
         *local = (struct local){.name = name, .type = type, .at = at, .reg = reg_new(g, type->machine, fresh)};
+        return local;
+}
+
+/* Must closures and what is around them see each other's assignments? */
+static bool is_shared(const struct gen *g, const struct name *name)
+{
+        return name->captured == g->body && parse_is_assigned(name);
+}
+
+/* Before a body is translated: what do the closures in it mention? */
+static void note_captured(struct gen *g, const struct closure_names *closures)
+{
+        static uint32_t bodies;
+        g->body = ++bodies;
+        for (; closures; closures = closures->next)
+                for (struct node *name = closures->names; name; name = name->next)
+                        name->name->captured = g->body;
+}
+
+/* A new variable for a shared local. */
+static void cell_new(struct gen *g, struct local *local)
+{
+        struct value one = use(g, constant_int(1), ANYWHERE);
+        struct type *element = local->type->machine == 'R' ? &type_any : local->type;
+        op_abk(g, PVM_NEWARR, local->reg, one.reg, pool_utf8(g->file, element->descriptor));
+        drop(g, one);
+}
+
+static struct local *shared_add(struct gen *g, struct name *name, struct type *type, uint32_t at)
+{
+        struct local *local = local_add(g, name, &type_any, at, NULL);
+        local->type = type->kind == Y_VOID || type->kind == Y_NULL || type->kind == Y_BYTES ? &type_any : type;
+        local->cell = true;
         return local;
 }
 
@@ -718,6 +765,17 @@ static struct place place_of_field(struct gen *g, struct field *field, struct va
                               .at = at};
 }
 
+static struct place place_of_local(struct gen *g, struct local *local, uint32_t at)
+{
+        if (!local->cell)
+                return (struct place){.kind = P_LOCAL, .type = local->type, .local = local, .at = at};
+        return (struct place){.kind = P_ELEMENT,
+                              .type = local->type,
+                              .object = in_register(&type_any, local->reg, false),
+                              .index = use(g, constant_int(0), ANYWHERE),
+                              .at = at};
+}
+
 /* later: may what follows change locals? */
 static struct place place_of(struct gen *g, struct node *node, bool later)
 {
@@ -727,7 +785,7 @@ static struct place place_of(struct gen *g, struct node *node, bool later)
         case E_NAME: {
                 struct local *local = local_find(g, node->name);
                 if (local)
-                        return (struct place){.kind = P_LOCAL, .type = local->type, .local = local, .at = node->at};
+                        return place_of_local(g, local, node->at);
                 field = field_above(g, g->cls, node->name, &hidden);
                 if (field) {
                         if (g->is_static && !(field->flags & PVM_STATIC)) {
@@ -1858,9 +1916,29 @@ static struct value gen_super_constructor(struct gen *g, struct node *node)
         return (struct value){.kind = V_CONSTANT, .type = &type_null};
 }
 
+/* Is this a variable to be called, a closure, and not a method? */
+static bool calls_variable(struct gen *g, struct name *name)
+{
+        struct field *hidden = NULL, *field;
+        for (struct cls *c = g->cls; c; c = c->parent)
+                if (method_find(c, name))
+                        return false;
+        struct local *local = local_find(g, name);
+        field = local ? NULL : field_above(g, g->cls, name, &hidden);
+        struct type *type = local ? local->type : field ? field->type : NULL;
+        return type && (is_untyped(type) || (type->kind == Y_CLASS && type->cls == known.closure));
+}
+
 static struct value gen_call(struct gen *g, struct node *node, int dest)
 {
         struct arguments args;
+        if (!node->a && calls_variable(g, node->name)) {
+                struct node variable = {.kind = E_NAME, .at = node->at, .line = node->line, .name = node->name};
+                struct node call = *node;
+                call.a = &variable;
+                call.name = known.call;
+                return gen_call(g, &call, dest);
+        }
         if (!node->a) { /* of this class */
                 gen_arguments(g, node->list, &args);
                 struct choice choice = {0};
@@ -2091,6 +2169,85 @@ static struct value gen_new_named(struct gen *g, struct node *node, int dest)
 }
 
 /* ---- expressions ---- */
+
+static struct closure *closure_new(struct gen *g, struct node *node)
+{
+        struct closure *k = arena_alloc(&passing, sizeof(*k));
+        char number[16];
+        snprintf(number, sizeof(number), "%u", ++g->nclosures);
+        k->node = node;
+        k->method = (struct method){.name = name_cat("closure", "$", number),
+                                    .cls = g->cls,
+                                    .result = &type_void,
+                                    .flags = PVM_PRIVATE | PVM_STATIC,
+                                    .ordinal = PVM_NO_ORDINAL,
+                                    .at = node->at,
+                                    .line = node->line};
+        return k;
+}
+
+static bool is_captured(const struct closure *k, const struct name *name)
+{
+        for (unsigned i = 0; i < k->ncaptured; i++)
+                if (k->captured[i].name == name)
+                        return true;
+        return false;
+}
+
+/* In what order the machine passes them: captured ones first. False: too many. */
+static bool closure_parameters(struct gen *g, struct closure *k)
+{
+        struct method *m = &k->method;
+        k->has_this = !g->is_static;
+        if (k->has_this)
+                k->captured[k->ncaptured++] = (struct local){.type = &g->cls->type};
+        for (struct node *n = k->node->closures->names; n; n = n->next) {
+                struct local *local = is_captured(k, n->name) ? NULL : local_find(g, n->name);
+                if (local && k->ncaptured < PVM_MAX_ARGS)
+                        k->captured[k->ncaptured++] = *local;
+        }
+        m->nparameters = k->ncaptured;
+        for (struct node *n = k->node->list; n; n = n->next)
+                m->nparameters++;
+        if (m->nparameters > PVM_MAX_ARGS - 1) {
+                error_at(g->source, k->node->at,
+                         "this closure has too many parameters and variables from around it: %u at most",
+                         PVM_MAX_ARGS - 1);
+                return false;
+        }
+        m->parameters = arena_alloc(&passing, m->nparameters * sizeof(*m->parameters));
+        for (unsigned i = 0; i < k->ncaptured; i++) {
+                struct local *local = &k->captured[i];
+                m->parameters[i] =
+                        (struct parameter){.name = local->name,
+                                           .type = local->cell || is_untyped(local->type) ? &type_any : local->type,
+                                           .at = local->at};
+        }
+        struct parameter *p = m->parameters + k->ncaptured;
+        for (struct node *n = k->node->list; n; n = n->next) {
+                struct type *type = type_resolve(g->run, g->source, n->type);
+                *p++ = (struct parameter){.name = n->name, .type = is_untyped(type) ? &type_any : type, .at = n->at};
+        }
+        method_seal(m);
+        return true;
+}
+
+static struct value gen_closure(struct gen *g, struct node *node, int dest)
+{
+        struct closure *k = closure_new(g, node);
+        uint8_t regs[PVM_MAX_ARGS];
+        if (!closure_parameters(g, k))
+                return bad_value();
+        *g->closures_end = k;
+        g->closures_end = &k->next;
+        for (unsigned i = 0; i < k->ncaptured; i++)
+                regs[i] = k->captured[i].reg;
+        struct value r = result_in(g, &known.closure->type, dest);
+        op_call(g, PVM_CLOSURE, r.reg,
+                pool_member(g->file, PVM_POOL_METHOD, g->cls, k->method.name, k->method.descriptor), regs,
+                k->ncaptured);
+        return r;
+}
 
 static struct value gen_import(struct gen *g, struct node *node)
 {
@@ -2336,6 +2493,8 @@ static struct value gen_expression(struct gen *g, struct node *node, int dest)
                 return gen_new(g, node, dest);
         case E_NEW_NAMED:
                 return gen_new_named(g, node, dest);
+        case E_CLOSURE:
+                return gen_closure(g, node, dest);
         case E_CAST: {
                 struct type *type = type_resolve(g->run, g->source, node->type);
                 struct value v = gen_expression(g, node->a, ANYWHERE);
@@ -2450,12 +2609,20 @@ static void gen_catches(struct gen *g, struct node *node)
                 else if (type->kind == Y_ARRAY)
                         cls = pool_class(g->file, known.array);
                 handlers_add(g, &attempt, cls, g->code.nwords, reg);
-                struct local *local = local_add(g, handler->name, type, handler->at, NULL);
-                if (is_number(type))
-                        op_abc(g, PVM_UNBOX, local->reg, reg, 0);
-                else
-                        op_abc(g, PVM_MOV, local->reg, reg, 0);
-                reg_release(g, reg);
+                struct local *local = is_shared(g, handler->name)
+                                              ? shared_add(g, handler->name, type, handler->at)
+                                              : local_add(g, handler->name, type, handler->at, NULL);
+                if (local->cell)
+                        cell_new(g, local);
+                struct place place = place_of_local(g, local, handler->at);
+                struct value caught = in_register(type, reg, true);
+                if (is_number(type)) {
+                        caught = result_in(g, type, local->reg);
+                        op_abc(g, PVM_UNBOX, caught.reg, reg, 0);
+                        reg_release(g, reg);
+                }
+                drop(g, place_set(g, &place, caught));
+                place_drop(g, &place);
                 gen_statement(g, handler->a);
                 scope_end(g, scope);
                 if (g->reachable && handler->next)
@@ -2622,9 +2789,10 @@ static void gen_for(struct gen *g, struct node *node)
 /* The variable of a foreach gets an element. */
 static void gen_element(struct gen *g, struct node *node, struct local *local, struct value v)
 {
-        v = convert(g, v, local->type, ASSIGNED, node->at, local->reg);
-        into(g, v, local->reg);
-        drop(g, v);
+        struct place place = place_of_local(g, local, node->at);
+        v = convert(g, v, local->type, ASSIGNED, node->at, local->cell ? ANYWHERE : local->reg);
+        drop(g, place_set(g, &place, v));
+        place_drop(g, &place);
 }
 
 static void gen_foreach(struct gen *g, struct node *node)
@@ -2654,12 +2822,15 @@ static void gen_foreach(struct gen *g, struct node *node)
         }
         struct local *local = node->flag ? NULL : local_find(g, node->name);
         size_t index_of = 0;
+        bool own_cell = false;
         if (!local) {
                 struct type *type = node->type             ? type_resolve(g->run, g->source, node->type)
                                     : array && !node->flag ? c.type->element
                                     : array                ? c.type->element
                                                            : &type_any;
-                local = local_add(g, node->name, type, node->at, NULL);
+                own_cell = is_shared(g, node->name);
+                local = own_cell ? shared_add(g, node->name, type, node->at)
+                                 : local_add(g, node->name, type, node->at, NULL);
         }
         index_of = (size_t)(local - g->locals); /* the table may move */
         struct value index = {0};
@@ -2672,14 +2843,16 @@ static void gen_foreach(struct gen *g, struct node *node)
         g->reachable = true;
         struct value at = copy;
         at.temp = false;
+        int dest = g->locals[index_of].cell ? ANYWHERE : g->locals[index_of].reg;
+        if (own_cell)
+                cell_new(g, &g->locals[index_of]); /* one for each turn */
         if (array) {
-                struct value v = result_in(g, c.type->element, g->locals[index_of].reg);
+                struct value v = result_in(g, c.type->element, dest);
                 op_abc(g, by_machine(PVM_ALD_I, c.type->element->machine), v.reg, copy.reg, index.reg);
                 gen_element(g, node, &g->locals[index_of], v);
         } else if (c.type->kind != Y_BAD) {
                 none.n = 0;
-                gen_element(g, node, &g->locals[index_of],
-                            call_on(g, at, known.next, &none, node->at, g->locals[index_of].reg));
+                gen_element(g, node, &g->locals[index_of], call_on(g, at, known.next, &none, node->at, dest));
         }
         gen_statement(g, node->b);
         bind(g, &step);
@@ -2883,7 +3056,7 @@ static bool mentions(struct node *node, struct name *name)
 {
         if (!node)
                 return false;
-        if (node->kind == E_NAME && node->name == name)
+        if ((node->kind == E_NAME || (node->kind == E_CALL && !node->a)) && node->name == name)
                 return true;
         if (mentions(node->a, name) || mentions(node->b, name) || mentions(node->c, name))
                 return true;
@@ -2903,6 +3076,21 @@ static void gen_variable(struct gen *g, struct node *node)
             (size_t)(there - g->locals) < (g->method ? g->method->nparameters : 0))
                 warn_at(g->source, node->at, "'%s' hides a parameter", node->name->text);
         struct value v = {0};
+        /* A closure that mentions the variable it is the first value of calls itself. */
+        bool recursive = node->a && node->a->kind == E_CLOSURE && mentions(node->a->a, node->name);
+        if (recursive || is_shared(g, node->name)) {
+                if (node->a && !recursive)
+                        v = convert(g, gen_expression(g, node->a, ANYWHERE), type, ASSIGNED, node->a->at, ANYWHERE);
+                struct local *local = shared_add(g, node->name, type, node->at);
+                cell_new(g, local);
+                struct place place = place_of_local(g, local, node->at);
+                if (recursive)
+                        v = convert(g, gen_expression(g, node->a, ANYWHERE), type, ASSIGNED, node->a->at, ANYWHERE);
+                if (node->a)
+                        drop(g, place_set(g, &place, v));
+                place_drop(g, &place);
+                return;
+        }
         if (node->a) {
                 v = gen_expression(g, node->a, ANYWHERE);
                 v = convert(g, v, type, ASSIGNED, node->a->at, ANYWHERE);
@@ -3129,11 +3317,70 @@ static void gen_parent_constructor(struct gen *g, uint32_t at)
                          parent->name->text);
 }
 
+/* Parameters that closures share. */
+static void gen_parameters(struct gen *g, size_t first)
+{
+        for (size_t i = first; i < g->nlocals; i++) {
+                struct local *local = &g->locals[i];
+                if (local->cell || !local->name || !is_shared(g, local->name))
+                        continue;
+                struct value v = in_register(local->type, local->reg, false);
+                local->reg = reg_new(g, 'R', NULL);
+                local->cell = true;
+                cell_new(g, local);
+                struct place place = place_of_local(g, local, local->at);
+                drop(g, place_set(g, &place, v));
+                place_drop(g, &place);
+        }
+}
+
+static void gen_closure_once(struct gen *g, struct closure *k)
+{
+        gen_begin(g, &k->method, true);
+        g->is_static = !k->has_this;
+        for (unsigned i = 0; i < k->ncaptured; i++) {
+                g->locals[i].type = k->captured[i].type;
+                g->locals[i].cell = k->captured[i].cell;
+        }
+        g->line = k->node->line;
+        note_captured(g, k->node->a->closures);
+        gen_parameters(g, k->ncaptured);
+        gen_statement(g, k->node->a);
+        gen_finish(g);
+}
+
+/* Forgets closures: from here on. */
+static void closures_cut(struct gen *g, struct closure **end)
+{
+        *end = NULL;
+        g->closures_end = end;
+}
+
+/* The bodies of the closures that were met, and of those in them. */
+static void gen_closures(struct gen *g)
+{
+        for (struct closure *k = g->closures; k; k = k->next) {
+                struct closure **end = g->closures_end;
+                g->keep = false;
+                gen_closure_once(g, k);
+                if (g->retry) {
+                        closures_cut(g, end);
+                        g->keep = true;
+                        gen_closure_once(g, k);
+                }
+                file_method(g->file, &k->method, &g->code);
+        }
+        closures_cut(g, &g->closures);
+}
+
 static void gen_method_once(struct gen *g, struct method *method)
 {
+        parse_new_method();
         gen_begin(g, method, method->flags & PVM_STATIC);
         struct node *body = parse_body(g->run, g->source, method->body_at, method->body_line);
         g->line = method->line;
+        note_captured(g, body->closures);
+        gen_parameters(g, 0);
         if (g->constructor) {
                 struct node *first = body->list;
                 bool explicit = first && first->kind == S_EXPRESSION && first->a->kind == E_CALL && first->a->a &&
@@ -3167,18 +3414,21 @@ static void gen_method(struct gen *g, struct method *method)
         gen_method_once(g, method);
         if (g->retry) {
                 arena_release(&passing, mark);
+                closures_cut(g, &g->closures);
                 g->keep = true;
                 gen_method_once(g, method);
         }
+        file_method(g->file, method, &g->code);
+        gen_closures(g);
         text_next_method();
         arena_release(&passing, mark);
-        file_method(g->file, method, &g->code);
 }
 
 /* A constructor that the source has not: the parent's of the same parameters, and the fields' first values. */
 static void gen_inherited_constructor(struct gen *g, struct method *method)
 {
         struct mark mark = arena_mark(&passing);
+        parse_new_method();
         gen_begin(g, method, false);
         g->line = g->cls->line;
         if (method->inherits && method->inherits->cls != known.object) {
@@ -3191,6 +3441,7 @@ static void gen_inherited_constructor(struct gen *g, struct method *method)
         gen_initialisers(g, false);
         gen_finish(g);
         file_method(g->file, method, &g->code);
+        gen_closures(g);
         arena_release(&passing, mark);
 }
 
@@ -3202,6 +3453,8 @@ void gen_class(struct run *run, struct cls *cls)
         g->source = cls->source;
         g->cls = cls;
         g->file = file_begin(cls);
+        closures_cut(g, &g->closures);
+        g->nclosures = 0;
         bool of_class = false;
         for (struct field *field = cls->fields; field; field = field->next)
                 of_class |= field->has_init && field->flags & PVM_STATIC;
@@ -3219,11 +3472,13 @@ void gen_class(struct run *run, struct cls *cls)
                                       .at = cls->at};
                 struct mark mark = arena_mark(&passing);
                 made.descriptor = name_cstr("()v");
+                parse_new_method();
                 gen_begin(g, NULL, true);
                 g->line = cls->line;
                 gen_initialisers(g, true);
                 gen_finish(g);
                 file_method(g->file, &made, &g->code);
+                gen_closures(g);
                 arena_release(&passing, mark);
         }
         if (!text_errors)

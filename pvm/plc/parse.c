@@ -13,6 +13,7 @@
 #define MAX_CHAIN 1000 /* operators in a row, calls in a row: the tree is as deep */
 
 static struct node *parse_expression(struct parser *p);
+static struct node *parse_block(struct parser *p);
 static struct node *parse_statement(struct parser *p);
 static struct typeref *parse_type(struct parser *p);
 static struct node *parse_unary(struct parser *p);
@@ -190,6 +191,60 @@ static void adopt(struct node *node, struct node *child)
 {
         if (child)
                 node->assigns |= child->assigns;
+}
+
+/* ---- what closures mention ---- */
+
+static uint32_t method_id = 1, closure_id;
+
+void parse_new_method(void)
+{
+        method_id++;
+}
+
+bool parse_is_assigned(const struct name *name)
+{
+        return name->assigned == method_id;
+}
+
+static struct closure_names *closure_begin(struct parser *p)
+{
+        struct closure_names *names = arena_alloc(&passing, sizeof(*names));
+        names->outer = p->closure;
+        names->id = ++closure_id;
+        if (p->closure) {
+                names->next = p->closure->inner;
+                p->closure->inner = names;
+        }
+        p->closure = names;
+        return names;
+}
+
+static void mention(struct parser *p, struct name *name)
+{
+        if (!p->closure || name->closure == p->closure->id) /* no closure: in the type of a member */
+                return;
+        struct node *node = node_here(p, E_NAME);
+        node->name = name;
+        node->next = p->closure->names;
+        p->closure->names = node;
+        name->closure = p->closure->id;
+}
+
+/* What is mentioned in the innermost closure is mentioned in the one around it, too. */
+static void closure_end(struct parser *p)
+{
+        struct closure_names *names = p->closure;
+        p->closure = names->outer;
+        for (struct node *name = names->names; p->closure && name; name = name->next)
+                mention(p, name->name);
+}
+
+static void assigned(struct node *node)
+{
+        node->assigns = true;
+        if (node->a && node->a->kind == E_NAME)
+                node->a->name->assigned = method_id;
 }
 
 /* ---- names and types ---- */
@@ -387,6 +442,7 @@ static bool begins_expression(struct parser *p)
         case K_NULL:
         case K_NEW:
         case K_THIS:
+        case K_VOID:
         case P_LPAREN:
         case P_DOT:
         case P_MINUS:
@@ -456,6 +512,50 @@ static struct node *parse_new(struct parser *p)
                 return bad_node(p);
         parse_arguments(p, node);
         return node;
+}
+
+/* "void( var a, var b : T ) { ... }": a method without a name. */
+static struct node *parse_closure(struct parser *p)
+{
+        struct node *node = node_here(p, E_CLOSURE), **end = &node->list;
+        advance(p);
+        if (!enter(p) || !expect(p, P_LPAREN)) {
+                leave(p);
+                return bad_node(p);
+        }
+        while (!is_at(p, P_RPAREN)) {
+                if ((node->list && !expect(p, P_COMMA)) || !is_at(p, K_VAR)) {
+                        unexpected(p, "'var', the name of a parameter, ':' and its type");
+                        break;
+                }
+                struct node *parameter = node_here(p, S_VAR);
+                advance(p);
+                parameter->at = p->now.at;
+                if (!is_at(p, T_IDENT)) {
+                        unexpected(p, "the name of a parameter");
+                        break;
+                }
+                parameter->name = p->now.name;
+                for (struct node *other = node->list; other; other = other->next)
+                        if (other->name == parameter->name)
+                                error_at(p->source, parameter->at, "a parameter of the name '%s' is there already",
+                                         parameter->name->text);
+                advance(p);
+                if (eat(p, P_COLON))
+                        parameter->type = parse_type(p);
+                if (p->bad)
+                        break;
+                *end = parameter;
+                end = &parameter->next;
+        }
+        if (!p->bad && expect(p, P_RPAREN)) {
+                node->closures = closure_begin(p);
+                node->a = parse_block(p);
+                node->a->closures = node->closures->inner;
+                closure_end(p);
+        }
+        leave(p);
+        return node->a ? node : bad_node(p);
 }
 
 /* Is this '(' the beginning of a cast: "(T)e"? */
@@ -542,10 +642,16 @@ static struct node *parse_primary(struct parser *p)
         case T_IDENT:
                 node = node_here(p, p->now.name == known.name_super ? E_SUPER : E_NAME);
                 node->name = p->now.name;
+                mention(p, node->name);
                 advance(p);
                 return node;
         case K_NEW:
                 return parse_new(p);
+        case K_VOID:
+                if (peek(p).kind == P_LPAREN)
+                        return parse_closure(p);
+                unexpected(p, "an expression");
+                return bad_node(p);
         case P_DOT: { /* .a.b.method(...) or .a.b.field */
                 node = node_here(p, E_CLASSNAME);
                 struct name *name = parse_name(p, false);
@@ -661,8 +767,8 @@ static struct node *parse_postfix(struct parser *p)
                 } else if (is_at(p, P_INC) || is_at(p, P_DEC)) {
                         outer = node_here(p, E_INCREMENT);
                         outer->op = (uint8_t)p->now.kind;
-                        outer->assigns = true;
                         outer->a = node;
+                        assigned(outer);
                         if (!is_place(node))
                                 error_at(p->source, p->now.at, "'%s' needs a variable, a field or an element before it",
                                          token_text(p->now.kind));
@@ -675,12 +781,12 @@ static struct node *parse_postfix(struct parser *p)
         if (is_at(p, P_ASSIGN) || is_at(p, P_VASSIGN) || (p->now.kind >= P_ADD_SET && p->now.kind <= P_USHR_SET)) {
                 struct node *assign = node_here(p, E_ASSIGN);
                 assign->op = (uint8_t)p->now.kind;
-                assign->assigns = true;
                 if (!is_place(node))
                         error_at(p->source, p->now.at, "'%s' needs a variable, a field or an element before it",
                                  token_text(p->now.kind));
                 advance(p);
                 assign->a = node;
+                assigned(assign);
                 if (enter(p))
                         assign->b = parse_expression(p);
                 else
@@ -713,7 +819,8 @@ static struct node *parse_unary(struct parser *p)
                 node->a = parse_unary(p);
                 adopt(node, node->a);
                 if (node->kind == E_INCREMENT) {
-                        node->flag = node->assigns = true;
+                        node->flag = true;
+                        assigned(node);
                         if (!is_place(node->a))
                                 error_at(p->source, node->at, "'%s' needs a variable, a field or an element behind it",
                                          token_text(node->op));
@@ -1126,6 +1233,8 @@ static struct node *parse_foreach(struct parser *p, struct node *node)
                 return node;
         }
         node->name = p->now.name;
+        if (!node->flag)
+                node->name->assigned = method_id;
         advance(p);
         if (node->flag && eat(p, P_COLON))
                 node->type = parse_type(p);
@@ -1443,7 +1552,9 @@ static void parse_field(struct parser *p, struct cls *cls, struct name *name, ui
                 field->has_init = true;
                 struct mark mark = arena_mark(&passing);
                 p->any_bad = false;
+                closure_begin(p);
                 parse_expression(p);
+                closure_end(p);
                 if (p->any_bad)
                         field->has_init = false;
                 arena_release(&passing, mark);
@@ -1516,7 +1627,9 @@ static void parse_method(struct parser *p, struct cls *cls, struct name *name, u
         method->has_body = true;
         struct mark mark = arena_mark(&passing);
         p->any_bad = false;
+        closure_begin(p);
         parse_block(p);
+        closure_end(p);
         method->bad |= p->any_bad;
         arena_release(&passing, mark);
 }
@@ -1742,6 +1855,7 @@ static void parse_again(struct parser *p, struct run *run, struct source *source
 {
         *p = (struct parser){.source = source, .run = run, .original = run->original};
         lex_begin(&p->lexer, source, at, line);
+        closure_begin(p);
         text_quiet = true;
         advance(p);
 }
@@ -1751,6 +1865,7 @@ struct node *parse_body(struct run *run, struct source *source, uint32_t at, uin
         struct parser parser;
         parse_again(&parser, run, source, at, line);
         struct node *node = parse_block(&parser);
+        node->closures = parser.closure->inner;
         text_quiet = false;
         return node;
 }

@@ -35,7 +35,10 @@ void *grown(void *data, size_t *capacity, size_t need, size_t element);
 struct name {
         struct name *next;
         uint32_t hash, len;
-        uint16_t keyword; /* enum token_kind, or 0 */
+        uint16_t keyword;  /* enum token_kind, or 0 */
+        uint32_t assigned; /* the last method (parse_new_method) in which something of this name is assigned */
+        uint32_t closure;  /* the last closure that mentions it */
+        uint32_t captured; /* gen: the last body in which a closure mentions it */
         char text[];
 };
 struct name *name_of(const char *text, size_t len);
@@ -225,10 +228,11 @@ enum node_kind {
         E_NEW_NAMED,  /* a: class; type or 0; list */
         E_CAST,       /* type; a */
         E_INSTANCEOF,
+        E_CLOSURE, /* list: parameters, S_VAR; a: body; closures: its own */
         E_BAD,
         /* statements */
         S_EMPTY,
-        S_BLOCK, /* list */
+        S_BLOCK, /* list; a whole body: closures, those directly in it */
         S_VAR,   /* name, type, a: first value */
         S_IF,
         S_WHILE,
@@ -264,7 +268,15 @@ struct node {
                 struct name *name;
                 int64_t integer;
                 double real;
+                struct closure_names *closures;
         };
+};
+
+/* The names in a closure, those in closures in it included: E_NAMEs; one may be there twice. */
+struct closure_names {
+        struct closure_names *outer, *inner, *next; /* inner: the first in it; next: in the same */
+        uint32_t id;
+        struct node *names;
 };
 
 struct parser {
@@ -274,12 +286,17 @@ struct parser {
         uint32_t before_end;    /* where the last token ended */
         enum token_kind before; /* which it was */
         uint32_t depth;
-        bool bad;      /* syntax error since the last synchronisation */
-        bool any_bad;  /* in this body */
-        bool hopeless; /* too deep: the rest is skipped */
-        bool original; /* precedence of & and | */
+        bool bad;                      /* syntax error since the last synchronisation */
+        bool any_bad;                  /* in this body */
+        bool hopeless;                 /* too deep: the rest is skipped */
+        bool original;                 /* precedence of & and | */
+        struct closure_names *closure; /* the innermost closure; the outermost one is the method */
         struct run *run;
 };
+/* From here on assignments are those of another method. */
+void parse_new_method(void);
+/* Is something of that name assigned in the present method, other than by its declaration? */
+bool parse_is_assigned(const struct name *name);
 void parse_file(struct run *run, struct source *source);
 /* The body at a place where the first pass found one; in the passing arena. */
 struct node *parse_body(struct run *run, struct source *source, uint32_t at, uint32_t line);
@@ -382,9 +399,9 @@ void classes_init(struct run *run);
 void classes_link(struct run *run); /* parents, types of members, overrides, interfaces */
 
 struct known {
-        struct cls *object, *string, *klass, *array, *binary, *boxes[4], *error;
-        struct name *constructor, *initialiser, *to_string, *iterator, *has_next, *next, *clone, *length, *name_super,
-                * instanceof
+        struct cls *object, *string, *klass, *array, *binary, *closure, *boxes[4], *error;
+        struct name *constructor, *initialiser, *to_string, *iterator, *has_next, *next, *clone, *length, *call,
+                *name_super, * instanceof
                 ;
         struct name *name_int, *name_long, *name_float, *name_double, *name_string;
         struct name *name_static, *name_private, *name_const, *name_final, *name_abstract;

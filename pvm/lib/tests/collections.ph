@@ -49,6 +49,16 @@ class collections extends testing
         equal( new list().addAll( "c,a,b".split( "," ) ).sort().toString(), "[a, b, c]" );
         equal( new list().addAll( "ccc,a,bb,d".split( "," ) ).sort( new by_length() ).join( " " ), "a d bb ccc" );
         equal( new list().addAll( "1,3,2".split( "," ) ).sort( new reversed( new natural() ) ).join( "" ), "321" );
+        var words : list = new list().addAll( "ccc,a,bb,d".split( "," ) );
+        var calls : int = 0;
+        words.sort( void( var a : string, var b : string ) { calls++; return b.length() - a.length(); } );
+        equal( words.join( " " ), "ccc bb a d" );
+        check( calls >= 3, "an order that is a closure" );
+        equal( words.collect( void( var w : string ) { return w.length(); } ).toString(), "[3, 2, 1, 1]" );
+        equal( words.select( void( var w : string ) { return w.length() > 1; } ).toString(), "[ccc, bb]" );
+        var joined : string = "";
+        equal( words.each( void( var w ) { joined += w; } ).size(), 4 );
+        equal( joined, "cccbbad" );
     }
 
     void maps()
