@@ -125,6 +125,21 @@ class closures
         catch( int e ) { var g = void() { e += 4; }; g(); g(); p( "" + e ); }
     }
 
+    void corners()
+    {
+        var f;
+        { var x : int = 3; f = void() { return x; }; }
+        p( "" + x + f() );                              // lives to the end of the method
+        f = void() { { var y : int = 4; } return y; };
+        p( "" + f() );
+        var log : string = "";
+        for( var k : int = 0; k < 2; k++ )
+            try { if( k ) throw "t"; log += "a"; }
+            catch( string s ) { var g = void() { log += s; }; g(); }
+            finally { var g = void() { var h = void() { log += "f" + k; }; h(); }; g(); }
+        p( log );
+    }
+
     void wrong( var f : closure, var k : int )
     {
         try
@@ -168,6 +183,7 @@ class closures
         loops();
         recursion();
         caught( 0 );
+        corners();
         for( var i : int = 0; i < 4; i++ ) wrong( add5, i );
         p( void( var a, var b, var c, var d, var e, var f ) { return "" + a + b + c + d + e + f; }.call( 1, 2, 3, 4, 5, 6 ) );
         p( "" + times( 100000, void( var i : int ) { return i & 3; } ) );
