@@ -122,6 +122,8 @@ class list implements iterable
     // order( a, b ): below 0, a goes first; 0, they are equal.
     list sort( var order : closure ) { return sort( new by_closure( order ) ); }
 
+    list sort( var order ) { return order instanceof closure ? sort( (closure)order ) : sort( (comparator)order ); }
+
     // Calls f( item ) for each.
     list each( var f : closure )
     {

@@ -102,6 +102,7 @@ struct gen {
         struct closure *closures, **closures_end; /* to be translated */
         unsigned nclosures;                       /* of the class */
         uint32_t body;                            /* number of what is translated: a method, a closure */
+        unsigned ncaptured;                       /* of its parameters the first are variables from around it */
 };
 
 static struct value gen_expression(struct gen *g, struct node *node, int dest);
@@ -2899,6 +2900,21 @@ static void offset_to(struct gen *g, struct label *label, size_t from)
         target(g, label, from, false);
 }
 
+/* Who comes here from the head of the switch has passed by the declarations before: shared variables of theirs are made. */
+static void gen_case(struct gen *g, struct label *label, size_t scope)
+{
+        struct label behind = {0};
+        while (scope < g->nlocals && !g->locals[scope].cell)
+                scope++;
+        if (scope < g->nlocals && g->reachable)
+                jump(g, &behind);
+        bind(g, label);
+        for (; scope < g->nlocals; scope++)
+                if (g->locals[scope].cell)
+                        cell_new(g, &g->locals[scope]);
+        bind(g, &behind);
+}
+
 static void gen_switch(struct gen *g, struct node *node)
 {
         size_t scope = g->nlocals, n = 0, k = 0;
@@ -2996,7 +3012,7 @@ static void gen_switch(struct gen *g, struct node *node)
         i = 0;
         for (struct node *s = node->list; s; s = s->next) {
                 if (s->kind == S_CASE)
-                        bind(g, &labels[i++]);
+                        gen_case(g, &labels[i++], scope);
                 else
                         gen_statement(g, s);
         }
@@ -3072,7 +3088,7 @@ static void gen_variable(struct gen *g, struct node *node)
         if (!node->name)
                 return;
         struct local *there = local_find(g, node->name);
-        if (there && there >= g->locals && node->name == there->name &&
+        if (there && (size_t)(there - g->locals) >= g->ncaptured &&
             (size_t)(there - g->locals) < (g->method ? g->method->nparameters : 0))
                 warn_at(g->source, node->at, "'%s' hides a parameter", node->name->text);
         struct value v = {0};
@@ -3227,7 +3243,7 @@ static void gen_begin(struct gen *g, struct method *method, bool is_static)
         g->code.nwords = g->code.nhandlers = g->code.nlines = 0;
         g->code.nregs = 0;
         memset(g->nfree, 0, sizeof(g->nfree));
-        g->nlocals = g->nended = 0;
+        g->nlocals = g->nended = g->ncaptured = 0;
         g->loops = NULL;
         g->attempts = NULL;
         g->loop_depth = g->nhoisted = 0;
@@ -3338,6 +3354,7 @@ static void gen_closure_once(struct gen *g, struct closure *k)
 {
         gen_begin(g, &k->method, true);
         g->is_static = !k->has_this;
+        g->ncaptured = k->ncaptured;
         for (unsigned i = 0; i < k->ncaptured; i++) {
                 g->locals[i].type = k->captured[i].type;
                 g->locals[i].cell = k->captured[i].cell;

@@ -1233,8 +1233,10 @@ static struct node *parse_foreach(struct parser *p, struct node *node)
                 return node;
         }
         node->name = p->now.name;
-        if (!node->flag)
+        if (!node->flag) {
+                mention(p, node->name);
                 node->name->assigned = method_id;
+        }
         advance(p);
         if (node->flag && eat(p, P_COLON))
                 node->type = parse_type(p);

@@ -54,6 +54,10 @@ class collections extends testing
         words.sort( void( var a : string, var b : string ) { calls++; return b.length() - a.length(); } );
         equal( words.join( " " ), "ccc bb a d" );
         check( calls >= 3, "an order that is a closure" );
+        var order = new natural();
+        equal( words.sort( order ).join( " " ), "a bb ccc d" );
+        order = void( var a : string, var b : string ) { return b.length() - a.length(); };
+        equal( words.sort( order ).join( " " ), "ccc bb a d" );
         equal( words.collect( void( var w : string ) { return w.length(); } ).toString(), "[3, 2, 1, 1]" );
         equal( words.select( void( var w : string ) { return w.length() > 1; } ).toString(), "[ccc, bb]" );
         var joined : string = "";

@@ -138,6 +138,37 @@ class closures
             catch( string s ) { var g = void() { log += s; }; g(); }
             finally { var g = void() { var h = void() { log += "f" + k; }; h(); }; g(); }
         p( log );
+        var each : int[] = new int[]();
+        each[0] = 7;
+        each[1] = 9;
+        var last : int = 0;
+        f = void() { foreach( last in each ) {} };      // a foreach over a variable from around it
+        f();
+        p( "" + last );
+        for( var k : int = 0; k < 4; k++ ) passed_by( k );
+    }
+
+    // A case jumps over the declaration of a shared variable.
+    void passed_by( var k : int )
+    {
+        var f;
+        switch( k )
+        {
+        case 0:
+            var n : int = 5;
+            var s : string = "s";
+            f = void() { s += "t"; return n++; };
+            f();
+        case 1:
+        case 2:
+            n++;
+            s = "" + s + n;
+            p( s );
+            break;
+        default:
+            n += 2;
+            p( "" + n );
+        }
     }
 
     void wrong( var f : closure, var k : int )
