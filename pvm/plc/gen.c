@@ -2174,10 +2174,14 @@ static struct value gen_new_named(struct gen *g, struct node *node, int dest)
 static struct closure *closure_new(struct gen *g, struct node *node)
 {
         struct closure *k = arena_alloc(&passing, sizeof(*k));
-        char number[16];
-        snprintf(number, sizeof(number), "%u", ++g->nclosures);
+        struct name *name;
+        do {
+                char number[16];
+                snprintf(number, sizeof(number), "%u", ++g->nclosures);
+                name = name_cat("closure", "$", number);
+        } while (method_find(g->cls, name)); /* a name that a source may have, too */
         k->node = node;
-        k->method = (struct method){.name = name_cat("closure", "$", number),
+        k->method = (struct method){.name = name,
                                     .cls = g->cls,
                                     .result = &type_void,
                                     .flags = PVM_PRIVATE | PVM_STATIC,

@@ -21,6 +21,13 @@ class child extends base
     closure says() { return void() { return void() { return this + "/" + super.toString().startsWith( ".test.child" ); }; }; }
 };
 
+// A name that the compiler would take itself.
+class taken
+{
+    static int closure$1() { return 90; }
+    static closure made() { return void() { return 1; }; }
+};
+
 class closures
 {
     var out;
@@ -146,6 +153,7 @@ class closures
         f();
         p( "" + last );
         for( var k : int = 0; k < 4; k++ ) passed_by( k );
+        p( "" + taken.made().call() + taken.closure$1() );
     }
 
     // A case jumps over the declaration of a shared variable.
