@@ -26,6 +26,11 @@ static struct value reference(void *o)
         return (struct value){OBJECT, 'R', {.r = o}};
 }
 
+static struct value statics(struct class_obj *o)
+{
+        return (struct value){CLASS_STATICS, 'R', {.r = &o->o}};
+}
+
 static void key_name(const struct string *key, char *name)
 {
         static const char hex[] = "0123456789abcdef";
@@ -115,6 +120,23 @@ static bool each_field(const void *o, const struct klass *k, bool is_static, mem
         return true;
 }
 
+/* Of one made by CLOSURE: the class whose method it is, and the values it brings, by their numbers. */
+static bool each_of_closure(const struct closure *k, member_fn fn, void *arg)
+{
+        char name[16];
+
+        if (!k->target)
+                return fn(arg, "object", reference(k->object)) && fn(arg, "method", reference(k->method));
+        if (!fn(arg, "class", statics(method_by_id(k->target)->class->object)))
+                return false;
+        for (uint32_t i = 0; k->captured && i < k->captured->len; i++) {
+                snprintf(name, sizeof(name), "%u", i);
+                if (!fn(arg, name, reference(k->captured->r[i])))
+                        return false;
+        }
+        return true;
+}
+
 /* Internal classes with members that are of interest. */
 static bool each_internal(struct obj *o, member_fn fn, void *arg)
 {
@@ -126,9 +148,7 @@ static bool each_internal(struct obj *o, member_fn fn, void *arg)
         case CLASS_weakref:
                 return fn(arg, "target", reference(((struct weakref *)o)->target));
         case CLASS_closure:
-                return fn(arg, "object", reference(((struct closure *)o)->object)) &&
-                       fn(arg, "method", reference(((struct closure *)o)->method)) &&
-                       fn(arg, "captured", reference(((struct closure *)o)->captured));
+                return each_of_closure((struct closure *)o, fn, arg);
         case CLASS_thread:
                 return fn(arg, "object", reference(((struct thread *)o)->object)) &&
                        fn(arg, "waits_for", reference(((struct thread *)o)->waits_for));
@@ -168,7 +188,7 @@ static bool each_member(struct value v, member_fn fn, void *arg)
                 for (uint32_t i = CLASS_FIXED; i < root()->nclasses; i++) {
                         struct class_obj *o = (struct class_obj *)root()->classes->r[i];
 
-                        if (o && o->file && !fn(arg, o->name->text, (struct value){CLASS_STATICS, 'R', {.r = &o->o}}))
+                        if (o && o->file && !fn(arg, o->name->text, statics(o)))
                                 return false;
                 }
                 return true;

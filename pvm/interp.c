@@ -441,8 +441,17 @@ static bool takes_anything(struct method *m)
         return true;
 }
 
-/* From args[first] on; messages count those behind the first `given` from 1 on. */
-static uint32_t convert_from(struct method *m, slot *args, unsigned first, unsigned given)
+/* Which argument, for a message: those behind the first `before` are counted from 1 on. */
+static void explain_argument(unsigned i, unsigned before, const struct method *m, const char *params, const char *is)
+{
+        if (i < before)
+                explain("value %u of the closure over %s%s is %s", i, m->name->text, params, is);
+        else
+                explain("argument %u of %s%s is %s", i - before + 1, m->name->text, params, is);
+}
+
+/* From args[first] on; `before` of them are none of the caller's: a receiver, what a closure brings. */
+static uint32_t convert_from(struct method *m, slot *args, unsigned first, unsigned before)
 {
         struct klass **k = m->nargs > first ? class_params(m) : NULL;
 
@@ -454,7 +463,7 @@ static uint32_t convert_from(struct method *m, slot *args, unsigned first, unsig
 
                 if (machine != 'R') {
                         if (!o) {
-                                explain("argument %u of %s is null", i - given + 1, m->name->text);
+                                explain_argument(i, before, m, "", "null");
                                 return CLASS_error_reference;
                         }
                         if (unbox(o, machine, &args[i]))
@@ -473,8 +482,7 @@ static uint32_t convert_from(struct method *m, slot *args, unsigned first, unsig
                                 return CLASS_error_memory;
                         }
                 }
-                explain("argument %u of %s%s is %s", i - given + 1, m->name->text, m->params->text,
-                        obj_class(o)->name->text);
+                explain_argument(i, before, m, m->params->text, obj_class(o)->name->text);
                 return CLASS_error_cast;
         }
         return 0;

@@ -512,8 +512,12 @@ int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len)
 
         pvm_limits = *limits;
         jit_create();
-        if (root()->magic != ROOT_MAGIC || root()->version != ROOT_VERSION) {
-                say(why, why_len, "not the heap of an object machine, or of another version");
+        if (root()->magic != ROOT_MAGIC) {
+                say(why, why_len, "not the heap of an object machine");
+                return -EINVAL;
+        }
+        if (root()->version != ROOT_VERSION) {
+                say(why, why_len, "a heap of version %u, this machine has version %u", root()->version, ROOT_VERSION);
                 return -EINVAL;
         }
         e = heap_recover();

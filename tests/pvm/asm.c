@@ -68,8 +68,8 @@ static const char *word(void)
         if (*s.p == '"') {
                 w[n++] = *s.p++;
                 while (*s.p && *s.p != '"' && *s.p != '\n') {
-                        if (*s.p == '\\' && s.p[1] == 'n') {
-                                w[n++] = '\n';
+                        if (*s.p == '\\' && s.p[1] && strchr("n\"\\", s.p[1])) {
+                                w[n++] = s.p[1] == 'n' ? '\n' : s.p[1];
                                 s.p += 2;
                         } else {
                                 w[n++] = *s.p++;

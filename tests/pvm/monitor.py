@@ -50,6 +50,7 @@ class watched
         var m : mutex = new mutex();
         m.lock();
         boot.getRoot().put( "m", m );
+        boot.getRoot().put( "f", void( var n : int ) { return c.add( n ); } );
         boot.consolePrint( "ready\n" );
         while( 1 ) ;
     }
@@ -88,15 +89,18 @@ def main():
                 time.sleep(0.01)
             while pvm("inspect", pid + "/objects/m")[0] and time.monotonic() < end:
                 time.sleep(0.01)
-            expect("threads", ["ps", pid], 0, r"1 ready \.test\.watched in run line 41\n")
-            expect("all", ["ps"], 0, rf"PID THREAD STATE WHAT\n(.*\n)?{pid} 1 ready \.test\.watched in run line 41\n.*")
-            expect("names", ["ls", pid + "/objects"], 0, r"a%2fb%25\t.*\nc\t\.test\.called\nm\t\.internal\.mutex\nn\tnull\np\t\.test\.point\nt\t\.test\.three\n")
+            expect("threads", ["ps", pid], 0, r"1 ready \.test\.watched in run line 42\n")
+            expect("all", ["ps"], 0, rf"PID THREAD STATE WHAT\n(.*\n)?{pid} 1 ready \.test\.watched in run line 42\n.*")
+            expect("names", ["ls", pid + "/objects"], 0, r"a%2fb%25\t.*\nc\t\.test\.called\nf\t\.internal\.closure\nm\t\.internal\.mutex\nn\tnull\np\t\.test\.point\nt\t\.test\.three\n")
             expect("fields", ["ls", pid + "/objects/p/"], 0, r'x\t-5\ny\t0\.5\nname\t"a \\"b\\"\\nä"\n')
             expect("inherited", ["inspect", pid + "/objects/t"], 0, r'\.test\.three \{ x: 3, y: 0\.5, name: "a.*", z: -9 \}\n')
             expect("static", ["inspect", pid + "/classes/.test.point/made"], 0, r"7\n")
             expect("elements", ["inspect", pid + "/objects/a%2fb%25"], 0, r".* of 40 \{ 0: 0, 1: 1, .*, 15: 225, \.\.\. \}\n")
             expect("element", ["inspect", pid + "/objects/a%2fb%25/39"], 0, r"1521\n")
             expect("owner", ["inspect", pid + "/objects/m/owner/object"], 0, r"\.test\.watched.*\n")
+            expect("closure", ["inspect", pid + "/objects/f"], 0, r"\.internal\.closure \{ class: \.\.\., 0: \.test\.watched, 1: \.test\.called \}\n")
+            expect("its class", ["inspect", pid + "/objects/f/class"], 0, r"\.test\.watched\n")
+            expect("captured", ["inspect", pid + "/objects/f/1/sum"], 0, r"0\n")
             expect("nothing", ["inspect", pid + "/objects/p/x/y"], 1, r"pvm: nothing is called /objects/p/x/y\n")
             expect("not loaded", ["inspect", pid + "/classes/.test.later"], 1, r"pvm: nothing is called .*\n")
             expect("load", ["load", pid, ".test.later"], 0, "")

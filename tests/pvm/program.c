@@ -11,11 +11,9 @@ static void give_up(const char *path)
         exit(2);
 }
 
-void program_write_class(const char *folder, const char *name, const char *text)
+void program_write_file(const char *folder, const char *name, uint8_t *file, size_t size)
 {
         char path[256];
-        size_t size;
-        uint8_t *file = pvm_assemble(text, &size);
         FILE *f;
 
         snprintf(path, sizeof(path), "%s/%s.pvmc", folder, name);
@@ -23,6 +21,14 @@ void program_write_class(const char *folder, const char *name, const char *text)
         if (!f || fwrite(file, 1, size, f) != size || fclose(f))
                 give_up(path);
         free(file);
+}
+
+void program_write_class(const char *folder, const char *name, const char *text)
+{
+        size_t size;
+        uint8_t *file = pvm_assemble(text, &size);
+
+        program_write_file(folder, name, file, size);
 }
 
 static void write_class(const char *folder, const char *text)

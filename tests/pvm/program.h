@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct program {
@@ -18,3 +19,5 @@ struct program {
 /* Its classes go to the folder, as class files. Ends the process when the file cannot be read. */
 void program_read(const char *path, const char *folder, struct program *p);
 void program_write_class(const char *folder, const char *name, const char *text);
+/* A class file of that name; it takes the file. */
+void program_write_file(const char *folder, const char *name, uint8_t *file, size_t size);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "pvm/host/host.h"
 #include "pvm/machine.h"
+#include "tests/pvm/asm.h"
 #include "tests/pvm/program.h"
 
 static char folder[64];
@@ -133,6 +134,11 @@ static void test_refused(void **state)
                 {HEAD "method run(u)v RRL\n UNBOX r1 r1\n RETN\n", "unboxed to a reference"},
                 {HEAD "method run(u)v RRI\na:\n CALLV r1 .main .static()v r0\n RETN\n", "not to be called like that"},
                 {"class .main abstract\nmethod abstract run(u)v\n", "cannot be made by new"},
+                {HEAD "method run(u)v RR\n CLOSURE r1 .main f(i)v r1\n RETN\n", "register 1 is R, not I"},
+                {HEAD "method run(u)v RRI\n CLOSURE r2 .main f(u)i r1\n RETN\n", "register 2 is I, not R"},
+                {HEAD "method run(u)v RR\n CLOSURE r1 .main f(u)v r1 r1\n RETN\n", "2 arguments, the method has 1"},
+                {HEAD "method run(u)v RR\n CLOSURE r1 .main .static()v\n RETN\n", "not to be called like that"},
+                {HEAD "method run(u)v RR\n CLOSURE r1 .main .new()v\n RETN\n", "not to be called like that"},
         };
 
         (void)state;
@@ -143,6 +149,55 @@ static void test_refused(void **state)
                 if (run_main() != 99 || !strstr(output, bad[i].why))
                         fail_msg("program %u: %s, not %s", i, output, bad[i].why);
         }
+}
+
+/* Files of older minor versions run, of newer ones not; of another major one neither. */
+static void test_versions(void **state)
+{
+        static const struct {
+                uint16_t major, minor;
+                const char *why;
+        } versions[] = {
+                {1, 0, NULL},
+                {1, 1, NULL},
+                {1, 2, "version 1.2, this machine has 1.1"},
+                {2, 0, "version 2.0, this machine has 1.1"},
+        };
+
+        (void)state;
+        limits.heap_bytes = 64ul << 20;
+        for (unsigned i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+                size_t size;
+                uint8_t *file = pvm_assemble(HEAD "method run(u)v ordinal 8 RR\n RETN\n", &size);
+                struct pvm_file_header *h = (struct pvm_file_header *)file;
+                unsigned failures;
+
+                h->major = versions[i].major;
+                h->minor = versions[i].minor;
+                program_write_file(folder, "main", file, size);
+                failures = run_main();
+                if (failures != (versions[i].why ? 99 : 0) || (versions[i].why && !strstr(output, versions[i].why)))
+                        fail_msg("version %u.%u: %s", versions[i].major, versions[i].minor, output);
+        }
+}
+
+/* The heap of a machine with other objects is refused with both versions. */
+static void test_other_heap(void **state)
+{
+        char why[500];
+
+        (void)state;
+        assert_int_equal(hosted_pvm_open(NULL, 0), 0);
+        assert_int_equal(pvm_create(&limits, why, sizeof(why)), 0);
+        pvm_forget();
+        root()->version = 1;
+        assert_int_equal(pvm_recover(&limits, why, sizeof(why)), -22);
+        assert_string_equal(why, "a heap of version 1, this machine has version 2");
+        root()->magic++;
+        assert_int_equal(pvm_recover(&limits, why, sizeof(why)), -22);
+        assert_string_equal(why, "not the heap of an object machine");
+        pvm_forget();
+        hosted_pvm_close();
 }
 
 static void test_numbers(void **state)
@@ -210,9 +265,8 @@ static void test_numbers(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_numbers),
-                cmocka_unit_test(test_programs),
-                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_numbers),  cmocka_unit_test(test_programs),   cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_versions), cmocka_unit_test(test_other_heap),
         };
         int r;
         char command[100];

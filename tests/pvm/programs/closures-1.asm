@@ -7,6 +7,8 @@
 #> .main.add takes 1 argument, 2 given
 #> a closure over a method of .other
 #> .main: no static method plain()i: static or not, it is the other
+#> value 1 of the closure over mixed(.main;.other;u) is .main
+#> argument 1 of mixed(.main;.other;u) is .other
 
 class .other
 method static given()i I
@@ -27,6 +29,8 @@ method private static half(d)d DD
  LDK r1 double 0.5
  MUL_D r0 r0 r1
  RET r0
+method private static mixed(.main;.other;u)v RRR
+ RETN
 method plain()i RI
  RET r1
 method static show(u.internal.bootstrap;)v RRRR
@@ -69,6 +73,13 @@ c:
 d:
  CLOSURE r3 .main plain()i
 e:
+ CLOSURE r3 .main mixed(.main;.other;u)v r0 r0
+ CALLV r3 .internal.closure call(u)u r3 r0
+f:
+ NEW r3 .other
+ CLOSURE r8 .main mixed(.main;.other;u)v
+ CALLV r3 .internal.closure call(uuu)u r8 r3 r3 r3
+g:
  RETN
 af:
  CALLS r9 .main why(.internal.error;.internal.bootstrap;)v r9 r1
@@ -82,7 +93,15 @@ cf:
 df:
  CALLS r9 .main why(.internal.error;.internal.bootstrap;)v r9 r1
  JMP e
+ef:
+ CALLS r9 .main why(.internal.error;.internal.bootstrap;)v r9 r1
+ JMP f
+ff:
+ CALLS r9 .main why(.internal.error;.internal.bootstrap;)v r9 r1
+ JMP g
  catch a b af all r9
  catch b c bf all r9
  catch c d cf all r9
  catch d e df all r9
+ catch e f ef all r9
+ catch f g ff all r9
