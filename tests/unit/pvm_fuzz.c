@@ -48,6 +48,26 @@ static const char *const programs[] = {
         ".internal.bootstrap sleep(i)v r1 r3\n CALLV r2 .internal.bootstrap createBinary(i).internal.binary; r1 r3\n "
         "LDI r3 0\n STB r3 r2 r3\n"
         " CALLV r2 .internal.thread join()v r4\n CALLD r2 r2 r4\n RETN\n",
+
+        "class .main\nfield static kept u\nmethod static add(il)l ILL\n I2L r2 r0\n ADD_L r1 r1 r2\n RET r1\n"
+        "method private static all(.internal.string;fd.main;u)u RFDRRR\n CONCAT r5 r0 r1 r2 r4\n RET r5\n"
+        "method static none()v R\n GETS r0 .main kept u\n RETN\n"
+        "method private static boot(.internal.closure;u)v RRRI\n LDI r3 3\n BOX r2 r3\n CALLV r2 .internal.closure "
+        "call(u)u "
+        "r0 r2\n SETS r2 .main kept u\n RETN\n"
+        "method run(u)v ordinal 8 RRRRRIFDL\n line 1\na:\n LDI r5 5\n LDL r8 6\n CLOSURE r2 .main add(il)l r5\n BOX r3 "
+        "r8\n"
+        " CALLV r4 .internal.closure call(u)u r2 r3\n CALLN r4 call r2 r4\n CLOSURE r3 .main "
+        "boot(.internal.closure;u)v r2\n"
+        " NEW r4 .internal.thread\n CALLC r3 .internal.thread .new(u)v r4 r3\n CALLV r3 .internal.thread start()v r4\n"
+        " LDK r3 string \"s\"\n LDF r6 2\n LDD r7 3\n CLOSURE r2 .main all(.internal.string;fd.main;u)u r3 r6 r7 r0\n"
+        " CALLV r3 .internal.closure call(u)u r2 r3\n CLOSURE r2 .main all(.internal.string;fd.main;u)u r3 r6\n"
+        " BOX r4 r7\n CALLV r3 .internal.closure call(uuu)u r2 r4 r0 r3\n CLOSURE r3 .main none()v\n SETS r3 .main "
+        "kept u\n"
+        " CALLV r3 .internal.object clone()u r3\n CALLV r3 .internal.closure call()u r3\n"
+        " CALLC r3 .internal.closure .new(u.internal.string;)v r2 r0 r3\nb:\n"
+        " CALLV r3 .internal.closure call(uuuu)u r2 r2 r2 r2 r2\n RETN\nc:\n RETN\n catch a b c .internal.error.cast "
+        "r3\n",
 };
 #define NPROGRAMS (sizeof(programs) / sizeof(programs[0]))
 

@@ -54,9 +54,9 @@ static void __attribute__((format(printf, 1, 2))) put(const char *fmt, ...)
 
 /* ---- methods ---- */
 
-/* Registers of every method: the receiver, arguments ilfdu, then others; two count loops, one takes exceptions and text. */
-#define TYPES "RILFDRIIIILLFDDRRRRIIR"
-enum { METHODS = 6, COUNT1 = 19, COUNT2 = 20, TEXT = 21, FIRST_ARRAY = 15 };
+/* Registers of every method: the receiver, arguments ilfdu, then others; two count loops, one takes exceptions and text, one closures. */
+#define TYPES "RILFDRIIIILLFDDRRRRIIRR"
+enum { METHODS = 6, COUNT1 = 19, COUNT2 = 20, TEXT = 21, CALLED = 22, FIRST_ARRAY = 15 };
 
 static unsigned reg(char type)
 {
@@ -260,6 +260,42 @@ static void object(void)
 
 static unsigned labels;
 
+/* Closures over the static methods that are there: most get the values they want, and as many arguments as are missing. */
+static const char *const closed[] = {"il", "ilfdu", "", "uuuuuu"};
+static const char closed_result[] = "ldui";
+
+static void closure(void)
+{
+        unsigned which = below(4), n = (unsigned)strlen(closed[which]), captured = below(n + 1),
+                 nargs = below(4) ? n - captured : below(7);
+
+        put(" CLOSURE r%u .main shut%u(%s)%c", CALLED, which, closed[which], closed_result[which]);
+        for (unsigned i = 0; i < captured; i++)
+                put(" r%u", reg((char)(closed[which][i] == 'u' ? 'R' : closed[which][i] - 'a' + 'A')));
+        put("\n");
+        if (!below(3))
+                put(" MOV r%u r%u\n", written('R'), CALLED);
+        if (!below(6))
+                put(" SETF r%u r0 .main fu u\n", CALLED);
+        if (!below(3))
+                return;
+        if (nargs > 6)
+                nargs = 6;
+        /* The last number that is boxed is as good as any for all arguments that want one. */
+        if (nargs && below(4))
+                put(" BOX r%u r%u\n", TEXT, reg(below(3) ? 'I' : number()));
+        else if (nargs)
+                put(" MOV r%u r%u\n", TEXT, reg('R'));
+        if (below(2))
+                put(" CALLN r%u call r%u", written('R'), below(8) ? CALLED : reg('R'));
+        else
+                put(" CALLV r%u .internal.closure call(%.*s)u r%u", written('R'), (int)nargs, "uuuuuu",
+                    below(8) ? CALLED : reg('R'));
+        for (unsigned i = 0; i < nargs; i++)
+                put(" r%u", below(6) ? TEXT : reg('R'));
+        put("\n");
+}
+
 /* Of the methods behind `self`, while there is fuel. */
 static void call(unsigned self)
 {
@@ -350,7 +386,10 @@ static void statement(unsigned self, unsigned depth, unsigned loops)
                 break;
         case 12:
         case 13:
-                object();
+                if (below(4))
+                        object();
+                else
+                        closure();
                 break;
         case 14:
                 call(self);
@@ -467,6 +506,14 @@ static void program(void)
                 put("field f%c %c\nfield static s%c %c\n", *t, *t, *t, *t);
         small_methods(1);
         put("method static still(il)l ILLI\n ADDI_I r3 r0 7\n I2L r2 r3\n MUL_L r2 r2 r1\n RET r2\n");
+        put("method static shut0(il)l ILL\n I2L r2 r0\n SUB_L r2 r2 r1\n RET r2\n");
+        put("method private static shut1(ilfdu)d ILFDRDR\n SETS r1 .main sl l\n I2D r5 r0\n ADD_D r5 r5 r3\n TOSTR r6 "
+            "r4\n "
+            "SETS r6 .main su u\n RET r5\n");
+        put("method static shut2()u RR\n GETS r0 .main su u\n CALLN r1 toString r0\n RET r1\n");
+        put("method private static shut3(uuuuuu)i RRRRRRII\n VEQ r6 r0 r5\n VEQ r7 r1 r4\n ADD_I r6 r6 r7\n JNULL r2 "
+            "n\n "
+            "THROW r2\nn:\n SETS r3 .main su u\n RET r6\n");
         for (unsigned k = 0; k < METHODS; k++)
                 method(k);
         put("method run(u)v ordinal 8 RRILFDRILFDRRRR\n LDK r13 string \"\\n\"\n");
