@@ -39,6 +39,7 @@ unit-pvm: $(foreach t,$(PVM_TESTS),unit-address-$t) ## unit tests of pvm/ alone
 # The rest of what `make check` has of pvm/: the stage "pvm".
 check-pvm: host
 	@tests/pvm/ordinals check
+	@tests/pvm/parse_json.py
 	@tests/pvm/monitor.py
 .PHONY: check-pvm
 

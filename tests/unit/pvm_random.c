@@ -386,7 +386,7 @@ static void statement(unsigned self, unsigned depth, unsigned loops)
                 break;
         case 12:
         case 13:
-                if (below(4))
+                if (below(3))
                         object();
                 else
                         closure();
