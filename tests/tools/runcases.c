@@ -1,18 +1,20 @@
 /*
  * runcases.c - runs test programs in the guest, several at a time, and prints one result for each.
  *
- *   runcases [-j JOBS] [-t SECONDS] [-o] LIST
+ *   runcases [-j JOBS] [-t SECONDS] [-o] [-1] LIST
  *
  * A line of LIST is a name, and a command whose words are separated by blanks. Each runs as a session of its own, in an
  * empty directory of its own, with no input; when it ends or its time is over, all of its session's first process group
  * is killed. Prints `PASS name` for status 0, else `FAIL name why` and the end of its output, each line behind `  | `.
  * With -o the command is itself a runner: its output is printed whole, between `OUTPUT name` and the result.
+ * With -1 all of them have the first CPU only.
  * The last line is `END passed failed`.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +40,7 @@ struct job {
 static struct job jobs[MAX_JOBS];
 static unsigned njobs = 1, serial, passed, failed;
 static double seconds = 60;
-static int whole_output, wake[2];
+static int whole_output, one_cpu, wake[2];
 
 static double now(void)
 {
@@ -233,7 +235,7 @@ int main(int argc, char **argv)
         FILE *list;
         int opt;
 
-        while ((opt = getopt(argc, argv, "j:t:o")) != -1) {
+        while ((opt = getopt(argc, argv, "j:t:o1")) != -1) {
                 switch (opt) {
                 case 'j':
                         njobs = atoi(optarg);
@@ -244,6 +246,9 @@ int main(int argc, char **argv)
                 case 'o':
                         whole_output = 1;
                         break;
+                case '1':
+                        one_cpu = 1;
+                        break;
                 default:
                         return 2;
                 }
@@ -252,6 +257,16 @@ int main(int argc, char **argv)
         if (!list || pipe2(wake, O_CLOEXEC | O_NONBLOCK) < 0) {
                 fprintf(stderr, "runcases: bad arguments, or no list\n");
                 return 2;
+        }
+        if (one_cpu) {
+                cpu_set_t first;
+
+                CPU_ZERO(&first);
+                CPU_SET(0, &first);
+                if (sched_setaffinity(0, sizeof(first), &first) < 0) {
+                        perror("runcases: sched_setaffinity");
+                        return 2;
+                }
         }
         sigaction(SIGCHLD, &(struct sigaction){.sa_handler = child_ended, .sa_flags = SA_RESTART}, NULL);
         while (fgets(line, sizeof(line), list)) {
