@@ -123,7 +123,9 @@ static bool obey(const char *what, const char *path, FILE *f, char *why, size_t 
 static bool send_all(int fd, const char *text, size_t len)
 {
         for (ssize_t n; len; text += n, len -= (size_t)n) {
-                n = send(fd, text, len, MSG_NOSIGNAL);
+                do /* a call with a time limit is not restarted behind a signal (signal(7)), and ticks are signals */
+                        n = send(fd, text, len, MSG_NOSIGNAL);
+                while (n < 0 && errno == EINTR);
                 if (n <= 0)
                         return false;
         }
@@ -232,7 +234,9 @@ static char *receive(int fd, char *request, size_t size)
         char *end;
 
         while (n < size && !memchr(request, '\n', n)) {
-                got = recv(fd, request + n, size - n, 0);
+                do
+                        got = recv(fd, request + n, size - n, 0);
+                while (got < 0 && errno == EINTR);
                 if (got <= 0)
                         return NULL;
                 n += (size_t)got;

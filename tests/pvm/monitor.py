@@ -2,6 +2,7 @@
 """monitor.py - `pvm ps|ls|inspect|load|gc|stat|stop` and a program that runs. Prints PASS and FAIL lines."""
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -144,6 +145,21 @@ def main():
                             pass
                     except ConnectionError:
                         pass
+            with socket.socket(socket.AF_UNIX) as s:  # while it waits for the rest the clock of its threads ticks: with a time limit no read goes on by itself
+                s.connect(path)
+                s.sendall(b"print ")
+                for _ in range(3):
+                    time.sleep(0.05)
+                    program.send_signal(signal.SIGPROF)
+                answer = b""
+                try:
+                    s.sendall(b"/objects/n\n")
+                    s.shutdown(socket.SHUT_WR)
+                    while part := s.recv(65536):
+                        answer += part
+                except ConnectionError as gone:
+                    answer = str(gone).encode()
+                report("slow", "" if answer == b"ok\nnull\n" else repr(answer))
             expect("after rubbish", ["inspect", pid + "/objects/n"], 0, r"null\n")
             expect("stop", ["stop", pid], 0, "")
             output, _ = program.communicate(timeout=60)
