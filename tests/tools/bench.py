@@ -46,8 +46,11 @@ def marks(name, boot, entry, lines=(), **options):
     with qemu.Guest(f"bench-{name}", boot + plugin, memory=f"{MEMORY_MIB}M", icount=True, timeout=300, **options) as guest:
         guest.expect(r"\d+# $")
         for line in lines:
-            guest.send(line + "\n")
+            at = guest.at
+            guest.send(line + " || echo N''O\n")
             guest.expect(r"\d+# $")
+            if b"\nNO\r" in guest.log[at:]:
+                raise qemu.Hang(f"{name}: {line} failed\n" + guest.tail())
     with open(out, encoding="ascii") as f:
         return [int(line) for line in f]
 
@@ -97,12 +100,8 @@ def ours():
 LINUX_ENTRY = 0x1000000
 
 
-def linux_boot(cpio):
-    return ["-kernel", os.path.join(CACHE, "linux/vmlinuz"), "-initrd", cpio, "-append", "console=ttyS0 quiet mitigations=off nokaslr rdinit=/sbin/init"]
-
-
-def linux():
-    return measure("linux", linux_boot(os.path.join(BUILD, "bench/rootfs.cpio")), LINUX_ENTRY)
+def linux_boot(initrds=()):
+    return qemu.linux("nokaslr", initrds, "bench/rootfs.cpio")
 
 
 def read_figures():
@@ -125,7 +124,7 @@ def geomean(mine, theirs):
 
 
 def compare():
-    mine, theirs = ours(), linux()
+    mine, theirs = ours(), measure("linux", linux_boot(), LINUX_ENTRY)
     with open(os.path.join(CACHE, "linux/version"), encoding="ascii") as f:
         kernel = " ".join(line.split(": ")[1].strip() for line in f)
     text = f"# Written by `make bench`. Instructions per operation: row, ours, Linux ({kernel}).\n"
@@ -174,28 +173,15 @@ DISKS = {
 DISK_MIB = 8, 24  # what starting dd costs is in both
 
 
-def linux_with_modules(modules):
-    manifest, cpio, all_of_it = (os.path.join(BUILD, "bench", name) for name in ("modules", "modules.cpio", "linux-disk.cpio"))
-    with open(manifest, "w", encoding="ascii") as f:
-        f.write("dir /modules 755 0 0\n" + "".join(f"file /modules/{name}.ko 644 0 0 {name}.ko\n" for name in modules))
-    subprocess.run([os.path.join(BUILD, "mkrootfs"), "-c", "-t", "0", "-I", os.path.join(CACHE, "linux/modules"), "-o", cpio, manifest], check=True)
-    with open(all_of_it, "wb") as out:
-        for part in (os.path.join(BUILD, "bench/rootfs.cpio"), cpio):
-            with open(part, "rb") as f:
-                out.write(f.read())
-    return linux_boot(all_of_it)
-
-
 def disk_rows(name, boot, entry, bus, first):
     """{"read", "write": instructions per MiB}"""
     device = DISKS[bus][0]
     image = os.path.join(BUILD, "bench/disk.img")
     with open(image, "wb") as f:
-        f.truncate(64 << 20)
         f.write(b"x" * (64 << 20))
     lines = first + [f"until [ -b /dev/{device} ]; do sleep 1; done"]
     for how in (f"if=/dev/{device} of=/dev/null iflag=direct", f"if=/dev/zero of=/dev/{device} oflag=direct conv=notrunc"):
-        lines += [f"dd bs=1M count={mib} {how} || echo FAILED" for mib in (DISK_MIB[0], *DISK_MIB)]
+        lines += [f"dd bs=1M count={mib} {how}" for mib in (DISK_MIB[0], *DISK_MIB)]  # the first of them is not counted
     counted = marks(f"{name}-{bus}", boot, entry, lines, disks=[image], bus=bus)
     cost = [after - before for before, after in zip(counted, counted[1:])]
     os.unlink(image)
@@ -205,10 +191,11 @@ def disk_rows(name, boot, entry, bus, first):
 def compare_disks(buses):
     print(f"{'instructions per MiB':22}{'ours':>12}{'Linux':>14}{'ratio':>8}", flush=True)
     for bus in buses:
-        modules = DISKS[bus][1].split()
+        files = [f"/modules/{name}.ko" for name in DISKS[bus][1].split()]
+        modules = qemu.archive(os.path.join(BUILD, "bench/modules.cpio"), os.path.join(CACHE, "linux/modules"),
+                               ["dir /modules 755 0 0", *(f"file {path} 644 0 0 {os.path.basename(path)}" for path in files)])
         mine = disk_rows("phantom", image("disk", "nostore"), entry_address(), bus, [])
-        theirs = disk_rows("linux", linux_with_modules(modules), LINUX_ENTRY, bus,
-                           ["/bench/insmod " + " ".join(f"/modules/{name}.ko" for name in modules)])
+        theirs = disk_rows("linux", linux_boot([modules]), LINUX_ENTRY, bus, ["/bench/insmod " + " ".join(files)])
         for row, value in mine.items():
             print(f"{bus + ' ' + row:22}{value:>12,}{theirs[row]:>14,}{value / theirs[row]:>8.3f}", flush=True)
 

@@ -673,9 +673,8 @@ def plug(guest, name, disk, **options):
     guest.qmp("device_add", driver="usb-storage", id=name, drive=name, bus="xhci.0", **options)
 
 
-def unplug(guest, name):
-    """It is taken out. QEMU holds the image until the last write that it began is on it: only then can the same be put in again."""
-    guest.qmp("device_del", id=name)
+def let_go(guest, name):
+    """QEMU holds the image of what was taken out until the last write that it began is on it: only then can the same be put in again."""
     for _ in range(600):
         try:
             guest.qmp("blockdev-del", **{"node-name": name})
@@ -683,6 +682,19 @@ def unplug(guest, name):
         except qemu.QmpError:
             time.sleep(0.1)
     raise qemu.Hang(f"{name}: QEMU does not let go of its image")
+
+
+WAIT_FOR = "wait_for() { n=0; while ! eval $1; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || return 1; done; }"
+
+
+def goes_away(guest, disk, part, device):
+    """QEMU's device is taken out while a partition of it is written to, and open: writes fail with EIO, and it is gone from /dev and /sys. The shell has WAIT_FOR."""
+    guest.send(f"exec 3>/dev/{part}; (while dd if=/dev/zero of=/dev/{part} bs=64k count=16; do :; done) >/tmp/o 2>&1 & sleep 1\n")
+    guest.prompt()
+    guest.qmp("device_del", id=device)
+    _, output = guest.command(f"wait; grep 'I/O\\|No such' /tmp/o; echo x >&3; cat /dev/{disk}; exec 3>&-; wait_for '[ ! -e /sys/block/{disk} ]'; echo $?; ls /sys/block/{disk}; grep {disk} /proc/partitions")
+    expect("/O error" in output or "No such device" in output, output)
+    expect("write error: I/O error" in output and f"/dev/{disk}': No such device" in output and f"\n0\nls: /sys/block/{disk}: No such" in output, output)
 
 
 @test
@@ -719,17 +731,13 @@ def usb_plug():
         gpt(disk, 16, [(2048, 4095), (4096, 8191)])
     with Guest("usb_plug", phantom("panic=exit") + ["-device", "qemu-xhci,id=xhci"], smp=2) as guest:
         guest.prompt(total=300)
-        guest.command("dmesg -n 1; wait_for() { n=0; while ! eval $1; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || return 1; done; }")
+        guest.command(f"dmesg -n 1; {WAIT_FOR}")
         for turn in range(2):
             plug(guest, f"a{turn}", disks[0], serial="ONE")
             status, output = guest.command("wait_for '[ -e /sys/block/sda/sda2 ] && [ -b /dev/sda2 ] && cmp -n 65536 /dev/zero /dev/sda2' && cat /sys/block/sda/sda*/size || { ls /sys/block /dev/sd*; dmesg | tail -n 20; }")
             expect(status == 0 and output == "2048\n4096\n", output)
-            guest.send("exec 3>/dev/sda2; (while dd if=/dev/zero of=/dev/sda2 bs=64k count=16; do :; done) >/tmp/o 2>&1 & sleep 1\n")
-            guest.prompt()
-            unplug(guest, f"a{turn}")
-            _, output = guest.command("wait; grep 'I/O\\|No such' /tmp/o; echo x >&3; cat /dev/sda; exec 3>&-; wait_for '[ ! -e /sys/block/sda ]'; echo $?; ls /sys/block/sda; grep sda /proc/partitions")
-            expect("/O error" in output or "No such device" in output, output)
-            expect("write error: I/O error" in output and "/dev/sda': No such device" in output and "\n0\nls: /sys/block/sda: No such" in output, output)
+            goes_away(guest, "sda", "sda2", f"a{turn}")
+            let_go(guest, f"a{turn}")
         plug(guest, "b", disks[1], serial="TWO")
         status, output = guest.command("wait_for '[ -b /dev/sdb2 ]' && cat /sys/block/sdb/serial; cat /dev/sda")
         expect(output.startswith("TWO\n") and "No such device" in output, output)
@@ -770,15 +778,11 @@ def pcie_taken_out():
                   "-device", f"{device},drive=slot{n},bus=port{n},id=dev{n}"]
     with Guest("pcie_taken_out", phantom("panic=exit") + extra, smp=2) as guest:
         guest.prompt(total=300)
-        guest.command("dmesg -n 1; m=7; echo gold >/root/gold; wait_for() { n=0; while ! eval $1; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || return 1; done; }")
+        guest.command(f"dmesg -n 1; m=7; echo gold >/root/gold; {WAIT_FOR}")
         for n, name in enumerate(("vda", "nvme0n1")):
-            part = name + ("p2" if n else "2")
-            guest.send(f"exec 3>/dev/{part}; (while dd if=/dev/zero of=/dev/{part} bs=64k count=16; do :; done) >/tmp/o 2>&1 & sleep 1\n")
-            guest.prompt()
-            guest.qmp("device_del", id=f"dev{n}")
-            _, output = guest.command(f"wait; grep 'I/O\\|No such' /tmp/o; echo x >&3; cat /dev/{name}; exec 3>&-; wait_for '[ ! -e /sys/block/{name} ]'; echo $?; grep {name} /proc/partitions; dmesg | grep '{name[:5]}: it was'")
-            expect("/O error" in output or "No such device" in output, output)
-            expect("write error: I/O error" in output and f"/dev/{name}': No such device" in output and f"\n0\n" in output and "all requests fail from now on" in output, output)
+            goes_away(guest, name, name + ("p2" if n else "2"), f"dev{n}")
+            _, output = guest.command(f"dmesg | grep '{name[:5]}: it was'")
+            expect("all requests fail from now on" in output, output)
             for _ in range(600):
                 if not any(device["name"] == f"dev{n}" for device in guest.qmp("qom-list", path="/machine/peripheral")):
                     break

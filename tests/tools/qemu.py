@@ -129,11 +129,20 @@ def phantom(cmdline="", usb=False):
     return ["-cdrom", iso, "-boot", "d"]
 
 
-def linux(append="", initrds=()):
-    """Arguments that boot Debian's Linux on the same root file system, with further cpio archives behind it."""
-    initrd = os.path.join(BUILD, "linux-initrd-" + hashlib.sha256(" ".join(initrds).encode()).hexdigest()[:12])
+def archive(cpio, folder, lines):
+    """A cpio archive for linux(), of what the lines of a manifest (rootfs/manifest) name; files are in the folder."""
+    with open(cpio + ".manifest", "w", encoding="utf-8") as f:
+        f.writelines(line + "\n" for line in lines)
+    subprocess.run([os.path.join(BUILD, "mkrootfs"), "-c", "-t", "0", "-I", folder, "-o", cpio, f.name], check=True)
+    return cpio
+
+
+def linux(append="", initrds=(), rootfs="rootfs.cpio"):
+    """Arguments that boot Debian's Linux on the same root file system, or another one, with further cpio archives behind it."""
+    parts = (os.path.join(BUILD, rootfs), *initrds)
+    initrd = os.path.join(BUILD, "linux-initrd-" + hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12])
     with open(initrd, "wb") as out:
-        for part in (os.path.join(BUILD, "rootfs.cpio"), *initrds):
+        for part in parts:
             with open(part, "rb") as f:
                 shutil.copyfileobj(f, out)
     return ["-kernel", os.path.join(CACHE, "linux/vmlinuz"), "-initrd", initrd,

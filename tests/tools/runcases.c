@@ -40,7 +40,7 @@ struct job {
 static struct job jobs[MAX_JOBS];
 static unsigned njobs = 1, serial, passed, failed;
 static double seconds = 60;
-static int whole_output, one_cpu, wake[2];
+static int whole_output, wake[2];
 
 static double now(void)
 {
@@ -229,6 +229,18 @@ static unsigned running(void)
         return n;
 }
 
+static void first_cpu_only(void)
+{
+        cpu_set_t first;
+
+        CPU_ZERO(&first);
+        CPU_SET(0, &first);
+        if (sched_setaffinity(0, sizeof(first), &first) < 0) {
+                perror("runcases: sched_setaffinity");
+                exit(2);
+        }
+}
+
 int main(int argc, char **argv)
 {
         char line[4096];
@@ -247,7 +259,7 @@ int main(int argc, char **argv)
                         whole_output = 1;
                         break;
                 case '1':
-                        one_cpu = 1;
+                        first_cpu_only();
                         break;
                 default:
                         return 2;
@@ -257,16 +269,6 @@ int main(int argc, char **argv)
         if (!list || pipe2(wake, O_CLOEXEC | O_NONBLOCK) < 0) {
                 fprintf(stderr, "runcases: bad arguments, or no list\n");
                 return 2;
-        }
-        if (one_cpu) {
-                cpu_set_t first;
-
-                CPU_ZERO(&first);
-                CPU_SET(0, &first);
-                if (sched_setaffinity(0, sizeof(first), &first) < 0) {
-                        perror("runcases: sched_setaffinity");
-                        return 2;
-                }
         }
         sigaction(SIGCHLD, &(struct sigaction){.sa_handler = child_ended, .sa_flags = SA_RESTART}, NULL);
         while (fgets(line, sizeof(line), list)) {

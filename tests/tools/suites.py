@@ -189,12 +189,7 @@ def boot(name, config, linux, tar, memory):
     options = qemu.config(config)
     cmdline = options.pop("cmdline", "")
     if linux:
-        manifest = tar + ".manifest"
-        cpio = tar + ".cpio"
-        with open(manifest, "w", encoding="utf-8") as f:
-            f.write("dir /t 755 0 0\nfile /t/tar 644 0 0 " + os.path.basename(tar) + "\n")
-        subprocess.run([os.path.join(BUILD, "mkrootfs"), "-c", "-t", "0", "-I", os.path.dirname(tar), "-o", cpio,
-                        manifest], check=True)
+        cpio = qemu.archive(tar + ".cpio", os.path.dirname(tar), ["dir /t 755 0 0", "file /t/tar 644 0 0 " + os.path.basename(tar)])
         guest = qemu.Guest(name, qemu.linux("quiet", [cpio]), memory="1G", **options)
         source = "/t/tar"
     else:
