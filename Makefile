@@ -7,7 +7,8 @@
 #   KERNEL_EXCLUDE     sources that the wildcard finds but the kernel must not have
 #
 # Variables for the command line: V=1 shows commands, CMDLINE="..." is appended to the kernel's command line in the
-# ISO, ACCEL=tcg|kvm overrides the probing, CHECKS=1 builds the kernel with structure checkers in build/checks.
+# ISO, ACCEL=tcg|kvm is used by `make run` without trying, and by tests instead of tcg, CHECKS=1 builds the kernel with
+# structure checkers in build/checks.
 
 MAKEFLAGS += --no-builtin-rules
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
@@ -198,7 +199,7 @@ disk-new: $(DISK_NEEDS) ## make build/phantom.img anew: what was in it is lost (
 
 # ---- run -----------------------------------------------------------------------------------------------------------
 
-run: disk ## boot build/phantom.img in QEMU: serial terminal here, a window where there is a display (SMP=, MEMORY=). Kill it, run it again
+run: disk iso ## boot build/phantom.img in QEMU: serial terminal here, a window where there is a display (SMP=, MEMORY=). Kill it, run it again
 	@tests/tools/qemu.py run
 
 run-live: iso ## boot the live CD, without a disk
