@@ -171,6 +171,8 @@ static void unlink_first(struct vma *v)
         if (n->parent)
                 n->parent->left = n->right;
         n->right = n->parent = NULL;
+        if (v->next)
+                v->next->prev = NULL;
 }
 
 static bool mm_release_object(void *object)

@@ -529,6 +529,26 @@ TEST(threads_fault_and_fork)
         for (int i = 0; i < 3; i++)
                 pthread_join(t[i], NULL);
 }
+/* Address spaces that end in many pieces, many at a time: what is left of one never points at what is gone. */
+TEST(many_areas_end)
+{
+        for (int i = 0; i < 80; i++) {
+                int status;
+
+                if (fork() == 0) {
+                        char *p = map(1000 * PG, RW, ANON);
+
+                        for (int k = 0; k < 1000; k += 2)
+                                if (mprotect(p + k * PG, PG, PROT_READ))
+                                        _exit(1);
+                        _exit(0);
+                }
+                if (i >= 8)
+                        CHECK(wait(&status) > 0 && status == 0);
+        }
+        while (wait(NULL) > 0)
+                ;
+}
 TEST(random_operations)
 {
         enum { N = 96 };
