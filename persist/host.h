@@ -67,12 +67,14 @@ struct persist_host {
         void (*abandon)(void (*retry)(void *arg), void *arg) __attribute__((__noreturn__));
         uint64_t (*clock_ticks)(void);
         void (*clock)(uint64_t *mono_ns, uint64_t *real_ns);
+        uint64_t (*uptime_ns)(void);   /* of this machine: never jumps, begins anywhere */
         void (*wake)(const void *key); /* sleepers on the key look again */
         /*
          * The writer: the one thread that commits. writer_yield is called by it, often, while it works, holding nothing: others run; it comes back. writer_wake
          * makes it look at what there is to do (snapshot_step); any context.
          */
         void (*writer_yield)(void);
+        void (*writer_pause)(uint64_t ns); /* for so long, at least; before there is a writer, too */
         void (*writer_wake)(void);
         /* Volatile scratch memory for the checkers, valid till the next call; NULL: none. Called while all others are parked. */
         void *(*scratch)(size_t len);

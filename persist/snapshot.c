@@ -256,6 +256,36 @@ void snapshot_request(void)
                 persist_host->writer_wake();
 }
 
+/* ---- leaving ---- */
+
+static void (*leave_then)(uint64_t arg); /* [a] the store is to be closed in order, and then this is called */
+static uint64_t leave_arg;
+
+void snapshot_leave(void (*then)(uint64_t arg), uint64_t arg)
+{
+        if (!space_store) {
+                then(arg);
+                return;
+        }
+        leave_arg = arg;
+        __atomic_store_n(&leave_then, then, __ATOMIC_RELEASE);
+        persist_host->writer_wake();
+}
+
+static void leave(void)
+{
+        void (*then)(uint64_t arg) = __atomic_load_n(&leave_then, __ATOMIC_ACQUIRE);
+        int r;
+
+        if (!then)
+                return;
+        r = store_leave(space_store);
+        if (r)
+                persist_host->log("persist: the store could not be closed in order: %d. Nothing in it is lost\n", r);
+        leave_then = NULL;
+        then(leave_arg);
+}
+
 /* ---- the writer ---- */
 
 /* One page of the set, as it was, to the store. */
@@ -400,15 +430,19 @@ static void set_due(void)
 
 void snapshot_step(uint64_t *next_ns)
 {
+        uint64_t wait;
+
         *next_ns = 0;
         if (!space_store)
                 return;
         pager_serve();
+        leave();
         if (failure)
                 return;
         if (!due)
                 set_due();
-        if (__atomic_load_n(&requested, __ATOMIC_SEQ_CST) || (due && now_ns() >= due)) {
+        wait = store_wait_ns(space_store);
+        if (!wait && (__atomic_load_n(&requested, __ATOMIC_SEQ_CST) || (due && now_ns() >= due))) {
                 due = 0;
                 commit();
         }
@@ -422,8 +456,12 @@ void snapshot_step(uint64_t *next_ns)
         if (!due)
                 set_due();
         *next_ns = due;
+        if (wait && (due || __atomic_load_n(&requested, __ATOMIC_RELAXED)))
+                *next_ns = now_ns() + wait;
         if (pager_waits())
                 *next_ns = now_ns() + SHORT_NS;
+        if (!wait && !failure && store_discard(space_store, !due))
+                *next_ns = now_ns(); /* what is wanted meanwhile goes first */
 }
 
 void snapshot_stats(struct snapshot_stats *s)
@@ -600,6 +638,7 @@ void snapshot_forget(void)
         snapshot_idle = 0;
         attaching = false;
         attach_done = NULL;
+        leave_then = NULL;
         attach_pages = attach_total = 0;
         snapshot_interval_ns = 100000000;
 }

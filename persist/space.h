@@ -182,6 +182,11 @@ void snapshot_request(
         void); /* somebody waits: the next commit is brought forward; concurrent ones share it. Any section. */
 int snapshot_error(void);       /* 0, or why commits cannot go on (-EIO, -ENOSPC): who waits for one gives up */
 const void *snapshot_key(void); /* CONDITION sleepers on this key are woken when a commit is durable, or fails */
+/*
+ * What is durable by now is to be all: the writer closes the store in order, commits no more, and calls then(arg), which turns the machine off. It is called even if the store cannot be
+ * closed. Without a store: at once. Any section.
+ */
+void snapshot_leave(void (*then)(uint64_t arg), uint64_t arg);
 bool snapshot_has_store(void);
 struct store *snapshot_store(void); /* the writer's alone; NULL: none */
 /* Of all pauses since boot, per_mille were not longer than this: clock ticks, an eighth too long at most. */

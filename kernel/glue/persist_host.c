@@ -19,7 +19,9 @@
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/sched.h"
+#include "kernel/include/time.h"
 #include "kernel/lib/fmt.h"
+#include "kernel/lib/muldiv.h"
 #include "persist/section.h"
 #include "persist/space.h"
 
@@ -243,6 +245,11 @@ static void host_clock(uint64_t *mono_ns, uint64_t *real_ns)
         *real_ns = time_real_ns();
 }
 
+static uint64_t host_uptime_ns(void)
+{
+        return mul_div(rdtsc(), 1000000, time_tsc_khz());
+}
+
 static void host_wake(const void *key)
 {
         sched_wake(key, ~0u);
@@ -331,8 +338,10 @@ static const struct persist_host kernel_host = {
         .abandon = host_abandon,
         .clock_ticks = rdtsc,
         .clock = host_clock,
+        .uptime_ns = host_uptime_ns,
         .wake = host_wake,
         .writer_yield = writer_yield,
+        .writer_pause = writer_pause,
         .writer_wake = writer_wake,
         .scratch = host_scratch,
         .mem_alloc = host_mem_alloc,

@@ -246,8 +246,10 @@ static void show_status(struct proc_text *t, void *arg)
                 proc_printf(t, "pages_%s %lu\n", kinds[k], s.pages[k]);
         proc_printf(t, "commits %lu\ncommitted_pages %lu\ncopied_pages %lu\ndirty_pages %lu\nused_pages %lu\n",
                     commits.commits, commits.pages, commits.copied, s.dirty_now, used);
-        proc_printf(t, "disk_writes %lu\ndisk_written_bytes %lu\ndisk_flushes %lu\ndisk_read_bytes %lu\n", disk.writes,
-                    disk.written, disk.flushes, disk.read);
+        proc_printf(t,
+                    "disk_writes %lu\ndisk_written_bytes %lu\ndisk_flushes %lu\ndisk_read_bytes "
+                    "%lu\ndisk_discarded_bytes %lu\n",
+                    disk.writes, disk.written, disk.flushes, disk.read, disk.discarded);
         proc_printf(t, "attach_pages %lu\nattach_total %lu\n", commits.attach_pages, commits.attach_total);
         proc_printf(t, "pauses %lu\npause_last_ns %lu\npause_p50_ns %lu\npause_p99_ns %lu\npause_max_ns %lu\n", b.count,
                     ticks_ns(b.pause_last), ticks_ns(snapshot_pause(500)), ticks_ns(snapshot_pause(990)),

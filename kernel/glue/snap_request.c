@@ -296,7 +296,7 @@ void snap_serve(struct store *s)
         }
         if (!s)
                 return;
-        if (!snapshot_error())
+        if (!snapshot_error() && !store_wait_ns(s))
                 policy(s);
         publish_info(s);
 }

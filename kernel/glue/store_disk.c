@@ -74,7 +74,7 @@ static int slot_submit(struct disk *k, struct slot *s, enum block_op op, uint64_
         int e;
 
         *r = (struct block_request){.op = op, .sector = sector, .nsectors = len / 512, .done = slot_done};
-        for (uint32_t at = 0; at < len; at += k->per_seg) {
+        for (uint32_t at = 0; at < len && op != BLOCK_DISCARD; at += k->per_seg) {
                 r->seg[r->nsegs].pa = direct_pa(s->bounce + at);
                 r->seg[r->nsegs++].len = MIN(len - at, k->per_seg);
         }
@@ -82,6 +82,8 @@ static int slot_submit(struct disk *k, struct slot *s, enum block_op op, uint64_
                 counts.read += len;
         else if (op == BLOCK_FLUSH)
                 counts.flushes++;
+        else if (op == BLOCK_DISCARD)
+                counts.discarded += len;
         else
                 counts.writes++, counts.written += len;
         s->waits = worker_this();
@@ -186,6 +188,23 @@ static int disk_flush(struct store_disk *d)
         return s->status ? -EIO : 0;
 }
 
+static int disk_discard(struct store_disk *d, uint64_t block, uint32_t nblocks)
+{
+        struct disk *k = container_of(d, struct disk, d);
+        uint64_t sector = k->first + block * (BLOCK_BYTES / 512), left = (uint64_t)nblocks * (BLOCK_BYTES / 512);
+        struct slot *s = &k->slot[0];
+
+        for (uint32_t n; left; sector += n, left -= n) {
+                n = (uint32_t)MIN(left, (uint64_t)k->device->max_discard_sectors);
+                if (slot_submit(k, s, BLOCK_DISCARD, sector, n * 512))
+                        return -EIO;
+                wait_for(k, s);
+                if (s->status)
+                        return -EIO;
+        }
+        return 0;
+}
+
 int store_disk_format(struct store_disk *disk)
 {
         uint8_t uuid[16];
@@ -235,6 +254,10 @@ int store_disk_open(struct block_device *device, uint64_t sector, uint64_t nsect
                                    .write = disk_write,
                                    .write_sector = disk_write_sector,
                                    .flush = disk_flush};
+        if (device->has_discard) {
+                k->d.discard = disk_discard;
+                k->d.discard_unit = MAX(device->discard_align / 8, 1u);
+        }
         k->device = device;
         k->first = sector;
         k->per_seg = MIN(device->max_seg_bytes & ~511u, PIECE_BLOCKS * BLOCK_BYTES);

@@ -15,8 +15,8 @@ void store_device_claim(
         struct block_device *d,
         bool claimed); /* the device, and the disk it is a part of, become, or are no longer, the store's */
 
-/* What went to the disks of stores since boot: requests to the device, bytes, flushes; bytes that were read. Any context. */
+/* What went to the disks of stores since boot: requests to the device, bytes, flushes; bytes that were read, and told to be free. Any context. */
 struct store_disk_counts {
-        uint64_t writes, written, flushes, read;
+        uint64_t writes, written, flushes, read, discarded;
 };
 void store_disk_counts(struct store_disk_counts *c);

@@ -3,6 +3,7 @@
  */
 #include "kernel/glue/store_writer.h"
 #include "kernel/glue/snap_request.h"
+#include "kernel/include/cpu.h"
 #include "kernel/include/log.h"
 #include "kernel/include/time.h"
 #include "kernel/include/worker.h"
@@ -24,15 +25,33 @@ static struct worker *writer;
  */
 static bool woken; /* [a] since the writer last began to look */
 
+/* The store is told that this boot went well, once it has. Returns when to look next; 0: no more. */
+static uint64_t well(uint64_t since_ns)
+{
+        struct store *s = snapshot_store();
+        int r;
+
+        if (time_mono_ns() < since_ns + WELL_NS)
+                return since_ns + WELL_NS;
+        r = s && !snapshot_error() ? store_well(s) : 0;
+        if (r)
+                klog(LOG_WARN, "store: it cannot be noted that this boot went well: error %d", r);
+        return 0;
+}
+
 static void run(void *arg)
 {
-        uint64_t next_ns;
+        uint64_t next_ns, since_ns = time_mono_ns(), well_ns = since_ns;
 
         (void)arg;
         for (;;) {
                 __atomic_store_n(&woken, false, __ATOMIC_SEQ_CST);
                 snapshot_step(&next_ns);
                 snap_serve(snapshot_store());
+                if (well_ns)
+                        well_ns = well(since_ns);
+                if (well_ns && (!next_ns || well_ns < next_ns))
+                        next_ns = well_ns;
                 if (__atomic_load_n(&woken, __ATOMIC_SEQ_CST))
                         writer_yield();
                 else
@@ -53,6 +72,18 @@ void writer_yield(void)
 {
         if (worker_this()) /* else at boot, with nobody to give way to */
                 worker_yield();
+}
+
+void writer_pause(uint64_t ns)
+{
+        uint64_t end = time_mono_ns() + ns;
+
+        while (time_mono_ns() < end) {
+                if (worker_this())
+                        worker_sleep(end);
+                else
+                        cpu_relax();
+        }
 }
 
 void writer_wake(void)

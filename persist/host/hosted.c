@@ -363,6 +363,16 @@ static void host_clock(uint64_t *mono_ns, uint64_t *real_ns)
         *real_ns = 1000000000ul * 1000 + hosted_clock_ns;
 }
 
+static uint64_t host_uptime_ns(void)
+{
+        return hosted_clock_ns;
+}
+
+static void host_writer_pause(uint64_t ns)
+{
+        hosted_clock_ns += ns;
+}
+
 static void host_wake(const void *key)
 {
         (void)key;
@@ -456,8 +466,10 @@ static const struct persist_host hosted = {
         .abandon = host_abandon,
         .clock_ticks = host_clock_ticks,
         .clock = host_clock,
+        .uptime_ns = host_uptime_ns,
         .wake = host_wake,
         .writer_yield = host_writer_yield,
+        .writer_pause = host_writer_pause,
         .writer_wake = host_writer_wake,
         .scratch = host_scratch,
         .mem_alloc = host_mem_alloc,

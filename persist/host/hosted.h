@@ -28,7 +28,7 @@ void hosted_run(void (*fn)(void *arg), void *arg);
 /* Runs fn(arg), which is to panic. Returns the message, NULL if it did not. The space is then good for looking at only. */
 const char *hosted_panic_of(void (*fn)(void *arg), void *arg);
 
-extern uint64_t hosted_clock_ns;      /* what the engine's clock says; the test moves it */
+extern uint64_t hosted_clock_ns;      /* what the engine's clocks say; the test moves it, and who pauses */
 extern void (*hosted_on_yield)(void); /* called where the writer gives way: what other CPUs do meanwhile */
 extern bool hosted_quiet;             /* the engine's log lines are not printed */
 extern char hosted_said[2048];        /* its log lines since the test emptied this, as far as there is room */

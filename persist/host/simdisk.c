@@ -99,9 +99,26 @@ static int disk_flush_(struct store_disk *d)
         return 0;
 }
 
+/* What was there is anything now. */
+static int disk_discard_(struct store_disk *d, uint64_t block, uint32_t n)
+{
+        struct simdisk *s = (struct simdisk *)d;
+        uint8_t *any = must_have(malloc(n * BLOCK));
+
+        if (block + n > d->nblocks)
+                abort();
+        s->ndiscards++;
+        for (size_t i = 0; i < n * BLOCK / 8; i++)
+                ((uint64_t *)any)[i] = hosted_random(&s->rng);
+        record(s, block * (BLOCK / SECTOR_SIZE), n * (BLOCK / SECTOR_SIZE), any);
+        free(any);
+        return chance(s, s->fail_discards) ? -1 : 0;
+}
+
 void simdisk_init(struct simdisk *s, uint64_t nblocks, uint64_t seed)
 {
-        *s = (struct simdisk){.d = {nblocks, disk_read_, disk_write_, disk_write_sector, disk_flush_}, .rng = seed};
+        *s = (struct simdisk){.d = {nblocks, disk_read_, disk_write_, disk_write_sector, disk_flush_, disk_discard_, 1},
+                              .rng = seed};
         s->now = must_have(calloc(nblocks, BLOCK));
         s->base = must_have(calloc(nblocks, BLOCK));
 }

@@ -22,10 +22,11 @@ struct simdisk {
         uint64_t bad_block;     /* this one cannot be written; 0: none */
         uint32_t bad_per_mille; /* of the blocks from bad_from on but the last, so many cannot be written */
         uint64_t bad_from;
-        uint64_t unreadable;   /* this one cannot be read; 0: none */
-        uint32_t lose_flushes; /* of 1000 flushes this many do nothing, and say they did */
+        uint64_t unreadable;    /* this one cannot be read; 0: none */
+        uint32_t fail_discards; /* of 1000 discards so many fail */
+        uint32_t lose_flushes;  /* of 1000 flushes this many do nothing, and say they did */
         uint64_t rng;
-        uint64_t nwrites, nflushes, nblocks_written, nblocks_read;
+        uint64_t nwrites, nflushes, ndiscards, nblocks_written, nblocks_read;
 };
 
 void simdisk_init(struct simdisk *s, uint64_t nblocks, uint64_t seed);

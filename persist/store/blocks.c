@@ -173,6 +173,19 @@ int blocks_take(struct store *s, uint64_t block)
         return 0;
 }
 
+/* The newest run often goes on: what dies in one commit was mostly written in one. */
+static void freed_note(struct store *s, uint64_t block)
+{
+        struct run *last = s->nfreed ? &s->freed[s->nfreed - 1] : NULL;
+
+        if (!s->disk->discard || s->no_discard)
+                return;
+        if (last && last->block + last->n == block && last->n < DISCARD_MAX)
+                last->n++;
+        else if (s->nfreed < FREED_MAX)
+                s->freed[s->nfreed++] = (struct run){block, 1};
+}
+
 void blocks_release(struct store *s, uint64_t block)
 {
         uint64_t n = block / GROUP_BLOCKS;
@@ -183,6 +196,7 @@ void blocks_release(struct store *s, uint64_t block)
         if (r == 1) {
                 group_load(s, n, &u, &g);
                 bit_change(s, u, n, g, block % GROUP_BLOCKS, false);
+                freed_note(s, block);
         } else {
                 /* A bitmap that cannot be read: the block is lost until pfsck. One that says free: the store contradicts itself. */
                 persist_host->log("store: block %lu cannot be freed: %s\n", block,
@@ -260,6 +274,44 @@ int blocks_alloc(struct store *s, uint32_t want, uint64_t *block, uint32_t *got)
 void blocks_skip(struct store *s, unsigned tries)
 {
         s->cursor = s->first_data + (s->cursor - s->first_data + (1ul << 2 * tries)) % (s->end_data - s->first_data);
+}
+
+/* Are they all free, and ours to free? */
+static bool all_free(struct store *s, uint64_t block, uint32_t n)
+{
+        bool all = true;
+
+        for (; n && all; n--, block++)
+                all = blocks_used(s, block) == 0;
+        return all;
+}
+
+/* The whole units that the run touches and in which nothing is in use any more, as few requests as possible. */
+static void discard_run(struct store *s, struct run r)
+{
+        uint32_t unit = s->disk->discard_unit ? s->disk->discard_unit : 1;
+        uint64_t at = r.block / unit * unit, end = r.block + r.n, from;
+
+        while (at < end) {
+                for (from = at; at < end && all_free(s, at, unit); at += unit)
+                        ;
+                if (at > from && disk_discard(s, from, (uint32_t)(at - from))) {
+                        s->no_discard = true;
+                        s->nfreed = 0;
+                        return;
+                }
+                at += at < end ? unit : 0;
+        }
+}
+
+bool store_discard(struct store *s, bool idle)
+{
+        unsigned least = idle ? 0 : FREED_MAX / 2;
+
+        must(!s->open, "store: discarding inside a commit");
+        for (unsigned i = 0; i < DISCARDS && s->nfreed > least && !s->failed; i++)
+                discard_run(s, s->freed[--s->nfreed]);
+        return s->nfreed > least && !s->failed;
 }
 
 /* Part of a checkpoint: bitmaps and units that changed go to the places nobody means. Fills next->unit. */

@@ -25,7 +25,8 @@ static int run_again(struct store *s)
                 do
                         e--;
                 while (entry_kind(e) != ENTRY_BLOCK || e->where != block);
-                if (!s->disk->write(s->disk, block, s->run + i * STORE_BLOCK, 1))
+                r = disk_try(s, block, s->run + i * STORE_BLOCK, 1);
+                if (r <= 0)
                         continue;
                 persist_host->log("store: block %lu cannot be written; another is taken\n", block);
                 r = dead_add_old(s, block, 0, 0, DEATH_BAD | DEATH_UNKEPT);
@@ -40,9 +41,9 @@ static int run_again(struct store *s)
 /* Writes out the run that was gathered. */
 int data_flush(struct store *s)
 {
-        int r = 0;
+        int r = s->run_n ? disk_try(s, s->run_block, s->run, s->run_n) : 0;
 
-        if (s->run_n && s->disk->write(s->disk, s->run_block, s->run, s->run_n))
+        if (r > 0)
                 r = run_again(s);
         if (r)
                 s->failed = r;
@@ -100,11 +101,12 @@ static int extents_alloc(struct store *s, struct disk_record *h, uint32_t nbody,
 static int extents_write(struct store *s, struct disk_record *h)
 {
         const uint8_t *from = s->body + RECORD_INLINE;
-        bool bad = false;
-        int r = 0;
+        int r = 0, bad = 0;
 
         for (uint32_t i = 0; i < h->nextents && !bad; from += h->extent[i++].nblocks * STORE_BLOCK)
-                bad = s->disk->write(s->disk, h->extent[i].block, from, h->extent[i].nblocks) != 0;
+                bad = disk_try(s, h->extent[i].block, from, h->extent[i].nblocks);
+        if (bad < 0)
+                return bad;
         for (uint32_t i = 0; i < h->nextents; i++)
                 for (uint32_t b = 0; b < h->extent[i].nblocks && !r; b++)
                         r = dead_add_old(s, h->extent[i].block + b, 0, bad ? 0 : h->epoch,
@@ -176,7 +178,10 @@ static int record_part(struct store *s, uint32_t flags)
                 return r;
         h->body_sum = block_sum(s->body, h->nbody);
         h->sum = self_sum(h, &h->sum, sizeof(*h));
-        if (!s->disk->write(s->disk, here, h, 1)) {
+        r = disk_try(s, here, h, 1);
+        if (r < 0)
+                return r;
+        if (!r) {
                 r = dead_add_old(s, here, 0, h->epoch, DEATH_RECORD);
         } else {
                 persist_host->log("store: block %lu, a record's, cannot be written\n", here);
@@ -276,12 +281,8 @@ int store_commit_begin(struct store *s, uint64_t npages, uint64_t epoch, const s
         must(!s->open, "store: commit inside a commit");
         if (epoch < s->next_epoch)
                 return -EINVAL;
-        if (!r && s->life_begun && clock->mono_ns >= s->owner_due_ns)
-                r = owner_check(s);
         if (!r && !s->life_begun)
                 r = life_begin(s);
-        if (!r && clock->mono_ns >= s->owner_due_ns)
-                s->owner_due_ns = clock->mono_ns + OWNER_NS;
         if (!r && s->nrecent && (s->nrecent + npages > RECENT_MAX || s->nchain >= CHAIN_MAX))
                 r = store_checkpoint(s);
         if (r)

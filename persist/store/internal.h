@@ -35,8 +35,12 @@
 #define PACKED_MAX   2048u /* a page that does not compress below this gets a block */
 #define BODY_MAX     (RECORD_INLINE + 60u * STORE_BLOCK)
 #define COMMITS_KEPT 3u
-#define OWNER_NS     1000000000ul /* so often commits look whether another machine has opened the store */
+#define LEASE_NS     500000000ul  /* so long an owner believes that the store is still its own */
+#define CLAIM_NS     1000000000ul /* so long a new owner waits, if the one before may still write */
 #define KEPT_MAX     1024u
+#define FREED_MAX    1024u /* runs of blocks that the disk has yet to be told of; what does not fit is not told */
+#define DISCARDS     16u   /* of one call */
+#define DISCARD_MAX  4096u /* blocks: a longer one makes others wait for the disk */
 
 _Static_assert(PACK_PAGES *(PACKED_MAX + sizeof(struct disk_entry)) <= RECORD_INLINE + EXTENTS_MAX * STORE_BLOCK,
                "what is packed fits into a record whose extents are single blocks");
@@ -44,6 +48,11 @@ _Static_assert(PACK_PAGES *(PACKED_MAX + sizeof(struct disk_entry)) <= RECORD_IN
 struct queue { /* of deaths, first in first out */
         struct disk_death *d;
         size_t first, n, cap;
+};
+
+struct run { /* of blocks */
+        uint64_t block;
+        uint32_t n;
 };
 
 struct group {
@@ -92,9 +101,14 @@ struct store {
         uint64_t slot_epoch[2];
         bool slot_valid[2];
         struct disk_index older_unit[UNITS_MAX]; /* of the older one; valid if slot_valid[!slot] */
-        struct disk_attempt attempt;
+        uint64_t super_seen[2]; /* sums of both places, as recovery found them; 0: it could not be read */
         bool life_begun;
-        uint64_t owner_due_ns; /* monotonic time from which on a commit looks whether the store is still ours */
+
+        /* whose it is; times are the host's uptime_ns */
+        struct disk_attempt attempt;
+        uint64_t lease_ns;                /* till then it is ours without asking */
+        uint64_t ready_ns;                /* from then on it may be written */
+        uint8_t owner_block[STORE_BLOCK]; /* the attempt sector's block, when it is read again */
 
         /* the chain of records */
         uint64_t epoch, prev_sum, next_block, next_epoch;
@@ -107,6 +121,9 @@ struct store {
         unsigned nunits;
         struct unit *unit[UNITS_MAX];
         uint64_t cursor;
+        struct run freed[FREED_MAX]; /* since the disk was last told */
+        unsigned nfreed;
+        bool no_discard; /* it went wrong */
 
         /* map */
         struct map_node *root;
@@ -193,13 +210,22 @@ static inline unsigned entry_kind(const struct disk_entry *e)
 }
 
 /*
- * Disk access, with the store marked failed by errors of writes and flushes. disk_write_new: to `got` <= want free blocks; those that cannot be written are never used
- * again, and others are taken.
+ * disk.c: access to the disk; errors of writes and flushes, and losing the store to another machine, mark it failed. disk_try: 0; 1: this place cannot be written, and nothing is marked; or the
+ * error with which the store has failed. disk_write_new: to `got` <= want free blocks; those that cannot be written are never used again, and others are taken.
  */
 int disk_read(struct store *s, uint64_t block, void *buf, uint32_t n);
+int disk_try(struct store *s, uint64_t block, const void *buf, uint32_t n);
 int disk_write(struct store *s, uint64_t block, const void *buf, uint32_t n);
 int disk_flush(struct store *s);
+int disk_discard(struct store *s, uint64_t block,
+                 uint32_t n); /* free ones; -EIO: it cannot do that, and the store goes on */
 int disk_write_new(struct store *s, const void *buf, uint32_t want, uint64_t *block, uint32_t *got);
+int claim_nobodys(struct store *s);         /* a new store's attempt sector */
+int claim(struct store *s, uint64_t owner); /* a state is accepted: the store becomes ours */
+int claim_settle(struct store *s);          /* before the first write: waits until nobody else writes */
+
+/* recover.c */
+int chain_goes_on(struct store *s); /* has a whole epoch appeared behind the last one? 1, 0, or an error */
 
 /* blocks.c: free space */
 void blocks_geometry(struct store *s, uint64_t nblocks);
@@ -253,5 +279,3 @@ uint64_t super_place(const struct store *s, unsigned slot);
 int super_write(struct store *s, struct disk_super *next);
 int super_again(struct store *s);
 int life_begin(struct store *s);
-int attempt_write(struct store *s);
-int owner_check(struct store *s);

@@ -89,6 +89,16 @@ static int epoch_verify(struct store *s, struct chain c, struct disk_record *h)
         return r;
 }
 
+int chain_goes_on(struct store *s)
+{
+        struct disk_record *h = persist_host->mem_alloc(sizeof(*h));
+        int r = h ? epoch_verify(s, (struct chain){s->next_block, s->prev_sum, s->epoch, 0}, h) : -ENOMEM;
+
+        if (h)
+                persist_host->mem_free(h, sizeof(*h));
+        return r == -EUCLEAN ? 0 : r ? r : 1;
+}
+
 static int dead_add_if_used(struct store *s, const struct disk_entry *e, uint64_t epoch)
 {
         int r;
@@ -358,19 +368,6 @@ void store_close(struct store *s)
         persist_host->mem_free(s, STORE_SIZE);
 }
 
-static int attempt_begin(struct store *s, uint64_t owner)
-{
-        struct disk_attempt *a = (struct disk_attempt *)s->page;
-        int r = disk_read(s, BLOCK_ATTEMPT, a, 1);
-
-        if (!r && a->magic == ATTEMPT_MAGIC && self_sum(a, &a->sum, sizeof(*a)) == a->sum &&
-            !__builtin_memcmp(a->uuid, s->uuid, sizeof(a->uuid)))
-                s->attempt.attempts = a->attempts;
-        s->attempt.attempts++;
-        s->attempt.owner = owner;
-        return attempt_write(s);
-}
-
 /* A state is found: it becomes ours, or is looked at only. */
 static int take(struct store *s, uint64_t owner)
 {
@@ -384,7 +381,7 @@ static int take(struct store *s, uint64_t owner)
                 return -EOPNOTSUPP;
         }
         s->super.schema = SPACE_SCHEMA; /* what is written from here on */
-        if (!attempt_begin(s, owner))
+        if (!claim(s, owner))
                 return 0;
         persist_host->log("store: block %u, which says whose it is, cannot be written\n", BLOCK_ATTEMPT);
         return -EROFS;
@@ -428,6 +425,8 @@ int store_open(struct store_disk *d, uint64_t owner, struct store **store)
                 r = r == -ENOMEM ? r : -EUCLEAN;
                 goto out;
         }
+        for (unsigned i = 0; i < 2; i++)
+                s->super_seen[i] = good[i] == -EIO ? 0 : block_sum(&b[i], sizeof(b[i]));
         r = take(s, owner);
         if (r) {
                 store_close(s);

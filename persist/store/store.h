@@ -14,6 +14,9 @@ struct store_disk {
         int (*write)(struct store_disk *d, uint64_t block, const void *buf, uint32_t nblocks);
         int (*write_sector)(struct store_disk *d, uint64_t sector, const void *buf); /* 512 bytes */
         int (*flush)(struct store_disk *d);
+        /* The blocks' contents are not needed any more. NULL: it has no use for that. It works well in units of discard_unit blocks, from block 0 on. */
+        int (*discard)(struct store_disk *d, uint64_t block, uint32_t nblocks);
+        uint32_t discard_unit;
 };
 
 struct store;
@@ -35,8 +38,13 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base);
  */
 int store_open(struct store_disk *d, uint64_t owner, struct store **store);
 void store_close(struct store *s); /* frees memory; the disk stays as it is */
-int store_leave(struct store *s);  /* marks the store as closed in order */
+int store_leave(struct store *s);  /* marks the store as closed in order; nothing more is written then */
 int store_well(struct store *s);   /* this boot went well: attempts are counted from 0 again */
+/*
+ * Another machine may have had the store when it was opened, and may write on for a moment: so many ns from now on the first write would have to wait, and does (0: none). Who has
+ * something else to do meanwhile asks first.
+ */
+uint64_t store_wait_ns(const struct store *s);
 
 /* Of the state last committed. evidence: a newer epoch that the disk claims durable and does not have (0: none): it lost writes. */
 struct store_info {
@@ -77,6 +85,12 @@ bool store_room(const struct store *s, uint64_t npages, uint64_t nnew);
  * info.pending tells how many blocks wait.
  */
 int store_settle(struct store *s);
+
+/*
+ * Tells the disk of some blocks that have become free; if the caller has other work (idle false), only when they are many. To be called outside commits, when nobody waits for one. True: there are
+ * more to tell. After an error no more is told in this life.
+ */
+bool store_discard(struct store *s, bool idle);
 
 /* The map on disk becomes that of the last commit; done by itself when needed. */
 int store_checkpoint(struct store *s);

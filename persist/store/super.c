@@ -20,99 +20,6 @@ uint64_t self_sum(const void *block, const uint64_t *sum, size_t len)
         return XXH64(sum + 1, len - at - sizeof(*sum), XXH64(block, at, 0));
 }
 
-/* ---- disk ---- */
-
-int disk_read(struct store *s, uint64_t block, void *buf, uint32_t n)
-{
-        if (block >= s->disk->nblocks || n > s->disk->nblocks - block)
-                return -EUCLEAN;
-        return s->disk->read(s->disk, block, buf, n) ? -EIO : 0;
-}
-
-int disk_write(struct store *s, uint64_t block, const void *buf, uint32_t n)
-{
-        int r = s->disk->write(s->disk, block, buf, n) ? -EIO : 0;
-
-        if (r)
-                s->failed = r;
-        return r;
-}
-
-int disk_write_new(struct store *s, const void *buf, uint32_t want, uint64_t *block, uint32_t *got)
-{
-        int r;
-
-        for (unsigned tries = 0; tries < WRITE_TRIES; tries++) {
-                r = blocks_alloc(s, want, block, got);
-                if (r || !s->disk->write(s->disk, *block, buf, *got))
-                        return r;
-                persist_host->log("store: block %lu cannot be written; another is taken\n", *block);
-                for (uint32_t i = 0; i < *got; i++) {
-                        r = dead_add_old(s, *block + i, 0, 0, DEATH_BAD | DEATH_UNKEPT);
-                        if (r)
-                                return r;
-                }
-                blocks_skip(s, tries);
-        }
-        s->failed = -EIO;
-        return -EIO;
-}
-
-int disk_flush(struct store *s)
-{
-        int r = s->disk->flush(s->disk) ? -EIO : 0;
-
-        if (r)
-                s->failed = r;
-        return r;
-}
-
-int attempt_write(struct store *s)
-{
-        struct disk_attempt *a = &s->attempt;
-        int r;
-
-        a->magic = ATTEMPT_MAGIC;
-        __builtin_memcpy(a->uuid, s->uuid, sizeof(a->uuid));
-        a->sum = self_sum(a, &a->sum, sizeof(*a));
-        r = s->disk->write_sector(s->disk, (uint64_t)BLOCK_ATTEMPT * (STORE_BLOCK / SECTOR), a);
-        return r ? -EIO : s->disk->flush(s->disk) ? -EIO : 0;
-}
-
-/* Another machine has opened the store meanwhile: it is not ours any more. */
-int owner_check(struct store *s)
-{
-        struct disk_attempt *a = (struct disk_attempt *)s->page;
-        int r = s->failed == -EROFS ? -EROFS : disk_read(s, BLOCK_ATTEMPT, a, 1);
-
-        if (!r && (a->magic != ATTEMPT_MAGIC || a->owner != s->attempt.owner)) {
-                persist_host->log("store: another machine has opened it; nothing more is written\n");
-                r = s->failed = -EBUSY;
-        }
-        return r;
-}
-
-int store_well(struct store *s)
-{
-        int r = owner_check(s);
-
-        if (r)
-                return r;
-        s->attempt.attempts = 0;
-        return attempt_write(s);
-}
-
-int store_leave(struct store *s)
-{
-        int r = owner_check(s);
-
-        if (r)
-                return r;
-        s->attempt.owner = 0;
-        s->attempt.attempts = 0;
-        return attempt_write(s);
-}
-
 /* ---- superblocks ---- */
 
 uint64_t super_place(const struct store *s, unsigned slot)
@@ -166,6 +73,7 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base)
                                        .free = s->end_data - s->first_data};
         __builtin_memcpy(s->super.uuid, uuid, sizeof(s->super.uuid));
         s->free = s->super.free;
+        s->lease_ns = UINT64_MAX; /* it is nobody's yet */
         /* The first record's block, the one allocation in the first bitmap. Both superblocks know it. */
         s->slot = 1;
         for (unsigned i = 0; i < 2 && !r; i++) {
@@ -182,7 +90,7 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base)
                         r = super_write(s, &next);
         }
         if (!r)
-                r = attempt_write(s);
+                r = claim_nobodys(s);
         blocks_close(s);
         persist_host->mem_free(s, STORE_SIZE);
         return r;
@@ -204,7 +112,7 @@ int super_again(struct store *s)
 int life_begin(struct store *s)
 {
         struct disk_super next = s->super;
-        int r = owner_check(s);
+        int r = claim_settle(s);
 
         if (r)
                 return r;
@@ -296,7 +204,7 @@ int store_checkpoint(struct store *s)
                 return s->failed;
         if (s->epoch == s->super.map_epoch)
                 return 0;
-        r = owner_check(s);
+        r = s->life_begun ? 0 : life_begin(s);
         return r ? r : checkpoint(s);
 }
 
@@ -382,7 +290,7 @@ bool store_room(const struct store *s, uint64_t npages, uint64_t nnew)
 
 int store_settle(struct store *s)
 {
-        int r = s->failed ? s->failed : owner_check(s);
+        int r = s->failed;
 
         must(!s->open, "store: settling inside a commit");
         if (!r && !s->life_begun)

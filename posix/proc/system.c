@@ -210,24 +210,25 @@ static noreturn void stop_here(void)
                 __asm__ volatile("cli; hlt");
 }
 
-static long turn_off(uint32_t command)
+/* By the writer, or in the call if there is no store. */
+static void turn_off(uint64_t command)
 {
         int r;
 
         switch (command) {
         case LINUX_REBOOT_CMD_HALT:
-                stop_here();
+                break;
         case LINUX_REBOOT_CMD_POWER_OFF:
                 klog(LOG_INFO, "power off\n");
                 r = power_off();
                 klog(LOG_ERR, "power off failed: %d\n", r);
-                stop_here();
+                break;
         default:
                 klog(LOG_INFO, "restart\n");
                 r = power_reset();
                 klog(LOG_ERR, "restart failed: %d\n", r);
-                return r;
         }
+        stop_here();
 }
 
 long sys_reboot(struct call *c)
@@ -263,7 +264,8 @@ long sys_reboot(struct call *c)
                 return r;
         if (r)
                 klog(LOG_ERR, "what was done since the last commit will be lost: error %ld\n", r);
-        return turn_off(command);
+        snapshot_leave(turn_off, command);
+        return call_wait(c, CONDITION, t, UNINTERRUPTIBLE, NO_DEADLINE); /* for ever */
 }
 
 /* ---- namespaces: there is one of each ---- */

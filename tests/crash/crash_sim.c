@@ -381,6 +381,8 @@ static void live(struct world *w, unsigned steps)
                         reopen(w);
                 else if (what < 99)
                         settle(w);
+                while (pick(2) && store_discard(w->store, pick(2)))
+                        ;
                 if (pick(10) == 0 && store_check(w->store, false, print_finding, NULL))
                         fail("while running: the store contradicts itself");
         }
@@ -561,6 +563,7 @@ static void cut(const struct world *w, unsigned depth)
         world_init(&after, w->disk.d.nblocks);
         after.disk.bad_per_mille = w->disk.bad_per_mille;
         after.disk.bad_from = w->disk.bad_from;
+        after.disk.d.discard_unit = w->disk.d.discard_unit;
         simdisk_cut(&w->disk, at, mode, &rng, &after.disk);
         what = damage(&after.disk, w, at, &e);
         simdisk_settle(&after.disk);
@@ -617,6 +620,8 @@ static void run(unsigned ncuts)
                 w.disk.bad_per_mille = 1 + (uint32_t)pick(60);
                 w.disk.bad_from = BLOCK_BITMAPS + HOMES * (1 + UNIT_BLOCKS); /* behind the fixed places */
         }
+        w.disk.d.discard_unit = 1u << pick(4);
+        w.disk.fail_discards = pick(4) ? 0 : 20;
         expect_ok(store_open(&w.disk.d, 1, &w.store), "open");
         live(&w, 10 + (unsigned)pick(60));
         if (store_check(w.store, true, print_finding, NULL))

@@ -240,6 +240,57 @@ def boot_menu():
 
 
 @test
+def attempts():
+    """Boots are counted until one has run for ten seconds, or was turned off in order: only what fails again and again asks what to start."""
+    disk = store_disk("attempts")
+    how = dict(disks=[disk], smp=2)
+
+    def counted(guest):
+        resumed(guest)
+        found = re.search(rb"boot attempt (\d+)", guest.log)
+        return int(found.group(1)) if found else 1
+
+    with Guest("attempts", phantom("panic=exit"), **how) as guest:
+        guest.prompt(total=300)
+        guest.command("sync")
+    for n in (2, 3):
+        with Guest("attempts", phantom("panic=exit"), **how) as guest:
+            expect(counted(guest) == n, f"this is boot {n} after one that was cut")
+    with Guest("attempts", phantom("panic=exit"), **how) as guest:
+        expect(counted(guest) == 4, "this is boot 4")
+        guest.command("sleep 11; sync", total=120)
+    with Guest("attempts", phantom("panic=exit"), **how) as guest:
+        expect(counted(guest) == 1, "the boot before went well")
+    with Guest("attempts", phantom("panic=exit"), **how) as guest:
+        expect(counted(guest) == 2, "the boot before was cut")
+        guest.send("poweroff\n")
+        guest.wait(60)
+    with Guest("attempts", phantom("panic=exit"), **how) as guest:
+        expect(counted(guest) == 1, "it was turned off in order")
+    os.unlink(disk)
+
+
+@test
+def discard():
+    """What a deleted file had is given back to the disk, in whole, and what stays is whole."""
+    disk = store_disk("discard")
+    with Guest("discard", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        guest.prompt(total=300)
+        guest.command("echo auto 0 >/proc/phantom/control; head -c 20000000 /dev/urandom >/big; head -c 3000000 /dev/urandom >/stays; sync")
+        held = os.stat(disk).st_blocks * 512
+        _, output = guest.command("rm /big; for i in 1 2 3; do E=$(psnap now); psnap drop $E; done; md5sum /stays; sleep 1; grep discarded /proc/phantom/status", total=120)
+        told = int(re.search(r"disk_discarded_bytes (\d+)", output).group(1))
+        expect(18000000 <= told <= 60000000, f"of 20,000,000 bytes {told} were given back")
+    expect(os.stat(disk).st_blocks * 512 < held - 15000000, "the image did not shrink")
+    with Guest("discard", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        resumed(guest)
+        _, again = guest.command("md5sum /stays")
+        expect(again.split()[0] in output, again)
+    subprocess.run([os.path.join(BUILD, "pfsck"), disk], check=True, stdout=subprocess.DEVNULL)
+    os.unlink(disk)
+
+
+@test
 def bios_cd_64mib():
     """Boots and works from the CD by BIOS in 64 MiB with one CPU of the oldest kind; at most 32 MiB are in use."""
     with Guest("bios_cd_64mib", phantom(), smp=1, cpu="qemu64", memory="64M") as guest:

@@ -141,6 +141,7 @@ static void first_life(void)
         simdisk_init(&disk, BLOCKS, 7);
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         hosted_open(8192);
         hosted_cpu_enter(0);
         register_version(1);
@@ -162,6 +163,7 @@ static int open_life(struct simdisk *d, unsigned version, uint64_t owner)
         int r;
 
         assert_int_equal(store_open(&d->d, owner, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         hosted_open(8192);
         hosted_cpu_enter(0);
         register_version(version);

@@ -183,6 +183,7 @@ static void first_life(void)
         simdisk_init(&disk, BLOCKS, rng);
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         hosted_open(8192);
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
@@ -309,6 +310,7 @@ static void commits_while_running(void **state)
                 simdisk_init(&past, BLOCKS, rng);
                 simdisk_cut(&disk, at, (enum cut_mode)(cut % CUT_MODES), &rng, &past);
                 assert_int_equal(store_open(&past.d, 100 + cut, &store), 0);
+                hosted_clock_ns += store_wait_ns(store);
                 store_info(store, &info);
                 for (unsigned i = 0; i < nhistory; i++)
                         if (history[i].epoch == info.epoch)
@@ -392,6 +394,7 @@ static void failing_disk(void **state)
         power_off();
         disk.fail_writes = 0;
         assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         open_life();
         assert_true(sum() == last);
         power_off();
@@ -461,6 +464,7 @@ static void larger_than_memory(void **state)
         simdisk_init(&disk, 4 * BLOCKS, rng);
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         hosted_open(FRAMES);
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
@@ -487,6 +491,7 @@ static void larger_than_memory(void **state)
         assert_int_equal(snapshot_error(), 0);
         power_off();
         assert_int_equal(store_open(&disk.d, 79, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         hosted_open(FRAMES);
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
@@ -524,6 +529,7 @@ static void full_disk(void **state)
         simdisk_init(&disk, SMALL, rng);
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         hosted_open(8192);
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
@@ -565,6 +571,7 @@ static void full_disk(void **state)
         assert_int_equal(snapshot_error(), 0);
         power_off();
         assert_int_equal(store_open(&disk.d, 79, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         hosted_open(8192);
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
@@ -637,6 +644,7 @@ static void small_disk_is_used(void **state)
         simdisk_init(&disk, DISK_64M, rng);
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         hosted_open(DISK_64M + 8192);
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
@@ -661,6 +669,7 @@ static void small_disk_is_used(void **state)
         }
         power_off();
         assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         assert_int_equal(store_check(store, true, NULL, NULL), 0);
         store_close(store);
         simdisk_free(&disk);
@@ -674,6 +683,7 @@ static void start_many(uint64_t nblocks)
         simdisk_init(&disk, nblocks, rng);
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         hosted_open(8192);
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
@@ -727,6 +737,7 @@ static void damaged_page(void **state)
         }
         assert_true(hits > 0);
         assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         open_life();
         for (unsigned i = 0; i < 2; i++) {
                 assert_int_equal(space_fetch_start(ppn), i ? -EIO : 1);
@@ -814,6 +825,7 @@ static void other_space(void **state)
         simdisk_init(&disk, BLOCKS, 1);
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START + 4096), 0);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         assert_int_equal(space_open(store, &clock), -ENOENT);
         assert_int_equal(store_commit_begin(store, 1, store_next_epoch(store), &(struct store_clock){1, 2}), 0);
         assert_int_equal(store_commit_end(store), 0);
@@ -1017,6 +1029,7 @@ static void time_travel(void **state)
                 assert_int_equal(space_rollback(to, &clock), 0);
                 power_off();
                 assert_int_equal(store_open(&disk.d, 200 + k, &store), 0);
+                hosted_clock_ns += store_wait_ns(store);
                 store_info(store, &info);
                 assert_true(info.epoch > epoch[1] && info.clock.mono_ns == kept[k % 2].clock.mono_ns);
                 open_life();
@@ -1067,6 +1080,7 @@ static void attach_to(uint64_t nblocks, uint32_t fail_writes)
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
         simdisk_settle(&disk);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         attached = 1;
         if (space_attach(store, note_attached))
                 return;
@@ -1107,6 +1121,7 @@ static void attach_while_running(void **state)
                 simdisk_init(&past, BLOCKS, rng);
                 simdisk_cut(&disk, at, (enum cut_mode)(cut % CUT_MODES), &rng, &past);
                 assert_int_equal(store_open(&past.d, 100 + cut, &store), 0);
+                hosted_clock_ns += store_wait_ns(store);
                 hosted_open(8192);
                 hosted_cpu_enter(0);
                 space_types_register(test_types, T_TYPES);
@@ -1128,6 +1143,7 @@ static void attach_while_running(void **state)
         }
         assert_true(whole && unfinished);
         assert_int_equal(store_open(&disk.d, 99, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         open_life();
         assert_true(sum() == history[0].sum);
         power_off();
@@ -1175,6 +1191,80 @@ static void attach_fails(void **state)
         assert_int_equal(attached, 0);
         power_off();
         assert_int_equal(store_open(&disk.d, 99, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
+        open_life();
+        assert_true(sum() == before);
+        power_off();
+        simdisk_free(&disk);
+}
+
+/* The machine before may still write for a moment: commits wait, pages come. */
+static void waits_for_the_one_before(void **state)
+{
+        uint64_t epoch, before, next;
+
+        (void)state;
+        rng = 5;
+        first_life();
+        mutate(50);
+        commit_now(false);
+        before = sum();
+        power_off();
+        assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        assert_int_equal(store_wait_ns(store), 1000000000);
+        open_life();
+        assert_true(sum() == before);
+        mutate(5);
+        epoch = snapshot_epoch();
+        for (unsigned i = 0; i < 3; i++) {
+                snapshot_request();
+                snapshot_step(&next);
+                assert_false(snapshot_is_durable(epoch));
+                assert_int_equal(next, hosted_clock_ns + store_wait_ns(store));
+                hosted_clock_ns += 300000000;
+        }
+        hosted_clock_ns = next;
+        snapshot_step(&next);
+        assert_true(snapshot_is_durable(epoch));
+        power_off();
+        simdisk_free(&disk);
+}
+
+static uint64_t left;
+
+static void then(uint64_t arg)
+{
+        left = arg;
+}
+
+/* The machine is turned off in order: what was durable is the last state, nothing is written behind it, and the next life need not wait. */
+static void leaving(void **state)
+{
+        struct store_info info;
+        uint64_t before, next;
+        size_t nops;
+
+        (void)state;
+        rng = 6;
+        first_life();
+        mutate(50);
+        commit_now(false);
+        before = sum();
+        mutate(5);
+        left = 0;
+        snapshot_leave(then, 42);
+        assert_int_equal(left, 0);
+        snapshot_step(&next);
+        assert_int_equal(left, 42);
+        nops = disk.nops;
+        snapshot_request();
+        snapshot_step(&next);
+        assert_int_equal(disk.nops, nops);
+        power_off();
+        assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        store_info(store, &info);
+        assert_int_equal(info.attempts, 1);
+        assert_int_equal(store_wait_ns(store), 0);
         open_life();
         assert_true(sum() == before);
         power_off();
@@ -1184,12 +1274,22 @@ static void attach_fails(void **state)
 /* usage: persist_snapshot [TEST] */
 int main(int argc, char **argv)
 {
-        const struct CMUnitTest tests[] = {
-                TEST_ALONE(commits_while_running), TEST_ALONE(cadence),     TEST_ALONE(failing_disk),
-                TEST_ALONE(larger_than_memory),    TEST_ALONE(full_disk),   TEST_ALONE(small_disk_is_used),
-                TEST_ALONE(time_travel),           TEST_ALONE(what_may_go), TEST_ALONE(freed_while_captured),
-                TEST_ALONE(damaged_page),          TEST_ALONE(other_space), TEST_ALONE(rollback_without_room),
-                TEST_ALONE(attach_while_running),  TEST_ALONE(attach_fails)};
+        const struct CMUnitTest tests[] = {TEST_ALONE(commits_while_running),
+                                           TEST_ALONE(cadence),
+                                           TEST_ALONE(failing_disk),
+                                           TEST_ALONE(larger_than_memory),
+                                           TEST_ALONE(full_disk),
+                                           TEST_ALONE(small_disk_is_used),
+                                           TEST_ALONE(time_travel),
+                                           TEST_ALONE(what_may_go),
+                                           TEST_ALONE(freed_while_captured),
+                                           TEST_ALONE(damaged_page),
+                                           TEST_ALONE(other_space),
+                                           TEST_ALONE(rollback_without_room),
+                                           TEST_ALONE(attach_while_running),
+                                           TEST_ALONE(attach_fails),
+                                           TEST_ALONE(waits_for_the_one_before),
+                                           TEST_ALONE(leaving)};
 
         if (argc > 1)
                 cmocka_set_test_filter(argv[1]);
