@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define USER 1000 /* who the programs are */
+
 static uint64_t state;
 
 static uint64_t next(void)
@@ -70,12 +72,23 @@ static void mutate(unsigned char *image, size_t len)
         }
 }
 
+/* When all that the programs have left behind is gone: some start others that run on, in groups of their own. */
 static long mem_free_kb(void)
 {
+        pid_t p = fork();
         char line[128];
         long kb = -1;
-        FILE *f = fopen("/proc/meminfo", "r");
+        FILE *f;
 
+        if (p == 0) {
+                if (setgid(USER) || setuid(USER))
+                        _exit(1);
+                kill(-1, SIGKILL);
+                _exit(0);
+        }
+        waitpid(p, NULL, 0);
+        usleep(300000);
+        f = fopen("/proc/meminfo", "r");
         while (f && fgets(line, sizeof(line), f))
                 if (sscanf(line, "MemFree: %ld", &kb) == 1)
                         break;
@@ -121,15 +134,16 @@ int main(int argc, char **argv)
                 p = fork();
                 if (p == 0) {
                         char *av[] = {"/tmp/elf.fuzz", "--nothing", NULL}, *ev[] = {NULL};
-                        struct rlimit few = {40, 40}, cpu = {2, 2}, space = {512 << 20, 512 << 20}, core = {0, 0};
+                        struct rlimit few = {40, 40}, cpu = {2, 2}, space = {512 << 20, 512 << 20}, none = {0, 0};
 
                         setrlimit(RLIMIT_CPU, &cpu);
                         setrlimit(RLIMIT_AS, &space);
-                        setrlimit(RLIMIT_CORE, &core);
+                        setrlimit(RLIMIT_CORE, &none);
+                        setrlimit(RLIMIT_FSIZE, &none); /* no files that stay */
                         setpgid(0, 0);
                         dup2(quiet, 1);
                         dup2(quiet, 2);
-                        if (setgid(1000) || setuid(1000))
+                        if (setgid(USER) || setuid(USER))
                                 _exit(126);
                         setrlimit(RLIMIT_NPROC, &few);
                         alarm(2);
@@ -144,7 +158,6 @@ int main(int argc, char **argv)
                         ran++;
         }
         unlink("/tmp/elf.fuzz");
-        usleep(300000);
         after = mem_free_kb();
         printf("elffuzz: %u ran, %u refused, free memory %ld -> %ld kB\n", ran, refused, before, after);
         if (before - after > 1024) {
