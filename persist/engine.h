@@ -204,6 +204,10 @@ bool reclaim_wanted(void);
 bool reclaim(void); /* the writer, between commits: true if it gained frames */
 uint64_t reclaim_evicted(void);
 
+/* scrub.c */
+uint64_t scrub_step(uint64_t now_ns); /* the writer, when nothing else is due: returns when to call again */
+void scrub_forget(void);
+
 /* snapshot.c, check.c */
 extern uint32_t snapshot_idle; /* [V,a] the writer sleeps, since nothing is dirty */
 void snapshot_first_dirty(void);

@@ -462,6 +462,12 @@ void snapshot_step(uint64_t *next_ns)
                 *next_ns = now_ns() + SHORT_NS;
         if (!wait && !failure && store_discard(space_store, !due))
                 *next_ns = now_ns(); /* what is wanted meanwhile goes first */
+        if (!failure && !attaching && !__atomic_load_n(&requested, __ATOMIC_RELAXED)) {
+                uint64_t scrub_ns = scrub_step(now_ns());
+
+                if (!*next_ns || scrub_ns < *next_ns)
+                        *next_ns = scrub_ns;
+        }
 }
 
 void snapshot_stats(struct snapshot_stats *s)
@@ -638,6 +644,7 @@ void snapshot_forget(void)
         snapshot_idle = 0;
         attaching = false;
         attach_done = NULL;
+        scrub_forget();
         leave_then = NULL;
         attach_pages = attach_total = 0;
         snapshot_interval_ns = 100000000;

@@ -228,6 +228,17 @@ struct snapshot_stats {
 void snapshot_stats(struct snapshot_stats *s);
 
 /*
+ * Scrub: a pass that reads all blocks of all states and compares checksums, an hour after boot and every week; damaged pages that are in memory are written anew. scrub_start: one begins now,
+ * if none is under way. Any context. Figures are of the pass under way, or the last one.
+ */
+void scrub_start(void);
+struct scrub_stats {
+        bool running;
+        uint64_t passes, states, pages, damaged, mended; /* since boot; in this pass: states done, pages read, ... */
+};
+void scrub_stats(struct scrub_stats *s);
+
+/*
  * Outside sections: asks for an absent page. 0: it is here. 1: it is being read; sleepers on space_page(ppn) are woken when that has ended, and
  * ask again (who is going to sleep queues first, then asks once more). -EIO: it cannot be read. Page 0 stands for memory, or room, that the writer has yet to make.
  */

@@ -188,6 +188,11 @@ static long control(struct call *c, const char *text, size_t len, void *arg)
                 posix_root()->snap_auto_s = n + 1;
                 snap_auto_s = n;
                 return 0;
+        } else if (strcmp(text, "scrub") == 0 || strcmp(text, "scrub\n") == 0) {
+                if (!snapshot_has_store())
+                        return -ENODEV;
+                scrub_start();
+                return 0;
         } else {
                 return -EINVAL;
         }
@@ -227,6 +232,7 @@ static void show_status(struct proc_text *t, void *arg)
         struct snapshot_stats commits;
         struct store_disk_counts disk;
         struct barrier_stats b;
+        struct scrub_stats scrub;
         struct space_stats s;
         struct store_info store;
         uint64_t used = 0;
@@ -237,6 +243,7 @@ static void show_status(struct proc_text *t, void *arg)
         space_stats(&s);
         snap_store_info(&store);
         store_disk_counts(&disk);
+        scrub_stats(&scrub);
         for (unsigned k = 1; k < PAGE_KINDS; k++)
                 used += s.pages[k];
         proc_printf(t, "store %d\nerror %d\nepoch %lu\ndurable_epoch %lu\ninterval_ms %lu\nauto_s %lu\n",
@@ -254,6 +261,10 @@ static void show_status(struct proc_text *t, void *arg)
         proc_printf(t, "pauses %lu\npause_last_ns %lu\npause_p50_ns %lu\npause_p99_ns %lu\npause_max_ns %lu\n", b.count,
                     ticks_ns(b.pause_last), ticks_ns(snapshot_pause(500)), ticks_ns(snapshot_pause(990)),
                     ticks_ns(b.pause_max));
+        proc_printf(t,
+                    "scrub_passes %lu\nscrub_running %d\nscrub_states %lu\nscrub_pages %lu\nscrub_damaged "
+                    "%lu\nscrub_mended %lu\n",
+                    scrub.passes, scrub.running, scrub.states, scrub.pages, scrub.damaged, scrub.mended);
         proc_printf(t, "store_blocks %lu\nstore_free %lu\nstore_pending %lu\nkept %lu\nincarnation %lu\n",
                     store.nblocks, store.free, store.pending + store.recent, store.nkept, store.incarnation);
 }

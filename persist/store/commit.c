@@ -356,6 +356,19 @@ static bool pack(struct store *s, const void *page, struct recent *new)
         return true;
 }
 
+/* Is it one of those that are to be written elsewhere? */
+static bool renewed(struct store *s, ppn_t ppn)
+{
+        for (unsigned i = 0; s->nrenew && i < RENEW_MAX; i++) {
+                if (s->renew[i] != ppn + 1)
+                        continue;
+                s->renew[i] = 0;
+                s->nrenew--;
+                return true;
+        }
+        return false;
+}
+
 static int commit_fail(struct store *s, int r)
 {
         if (r)
@@ -380,7 +393,7 @@ int store_commit_page(struct store *s, ppn_t ppn, const void *page)
         if (is_zero(page))
                 return store_commit_none(s, ppn);
         new.sum = page_sum(page);
-        if (old.block && old.sum == new.sum)
+        if (old.block && old.sum == new.sum && !renewed(s, ppn))
                 return 0; /* dirty, but the same: sums of 48 bits are believed, here as in recovery */
         if (pack(s, page, &new))
                 return commit_fail(s, enter(s, ppn, &old, &new, ENTRY_PACKED));
@@ -470,6 +483,58 @@ int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf)
         }
         r = disk_read(s, map_block(&m), buf, 1);
         return r ? r : page_sum(buf) == map_sum(&m) ? 0 : -EIO;
+}
+
+/* Where the page is in a state; epoch 0: the newest. */
+static int look_up_at(struct store *s, uint64_t epoch, ppn_t ppn, struct recent *now)
+{
+        const struct kept *k = epoch ? kept_find(s, epoch) : NULL;
+        struct disk_map m;
+        int r;
+
+        if (!epoch)
+                return look_up(s, ppn, now);
+        r = k ? map_get_at(s, k->k.root, ppn, &m) : -ENOENT;
+        if (!r)
+                *now = (struct recent){.block = map_block(&m), .birth = map_birth(&m), .sum = map_sum(&m)};
+        return r;
+}
+
+int store_verify(struct store *s, uint64_t epoch, ppn_t ppn, uint64_t since)
+{
+        struct recent at;
+        int r = look_up_at(s, epoch, ppn, &at);
+
+        if (!r && (!at.block || at.birth <= since))
+                return -ENOENT;
+        if (!r && at.length)
+                return packed_read(s, &at, s->run);
+        if (!r)
+                r = disk_read(s, at.block, s->run, 1);
+        return r ? r : page_sum(s->run) == at.sum ? 0 : -EIO;
+}
+
+bool store_renew(struct store *s, uint64_t epoch, ppn_t ppn)
+{
+        struct recent now, then;
+        unsigned i = 0;
+
+        if (s->nrenew == RENEW_MAX || look_up(s, ppn, &now) || look_up_at(s, epoch, ppn, &then) || !now.block ||
+            now.block != then.block || now.birth != then.birth)
+                return false;
+        while (s->renew[i])
+                i++;
+        s->renew[i] = ppn + 1;
+        s->nrenew++;
+        return true;
+}
+
+uint64_t store_kept_after(const struct store *s, uint64_t epoch)
+{
+        for (unsigned i = 0; i < s->nkept; i++)
+                if (s->kept[i].k.epoch > epoch)
+                        return s->kept[i].k.epoch;
+        return 0;
 }
 
 int store_differs(struct store *s, uint64_t epoch, ppn_t ppn)

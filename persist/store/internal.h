@@ -39,6 +39,7 @@
 #define CLAIM_NS     1000000000ul /* so long a new owner waits, if the one before may still write */
 #define KEPT_MAX     1024u
 #define FREED_MAX    1024u /* runs of blocks that the disk has yet to be told of; what does not fit is not told */
+#define RENEW_MAX    32u   /* damaged pages that wait for the next commit */
 #define DISCARDS     16u   /* of one call */
 #define DISCARD_MAX  4096u /* blocks: a longer one makes others wait for the disk */
 
@@ -145,6 +146,10 @@ struct store {
         struct queue meta;  /* blocks of the newest superblock's lists: they die with the next one */
         struct kept kept[KEPT_MAX];
         unsigned nkept;
+
+        uint64_t renew
+                [RENEW_MAX]; /* pages that the next commit writes elsewhere, though unchanged: + 1; 0: free place */
+        unsigned nrenew;
 
         /* the commit under way */
         bool open, pack;

@@ -68,6 +68,15 @@ int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf);
 int store_differs(struct store *s, uint64_t epoch, ppn_t ppn);
 
 /*
+ * For a scrub. store_verify: is the page's block whole, in the last commit or in a kept one (epoch != 0)? 0, -EIO, -ENOENT: there is none born after epoch `since`, or no such snapshot. Allowed when
+ * store_read is. store_renew: the page is damaged in that state; if the last commit has the same block for it, the next commit of the page writes it elsewhere, even if it has not changed: true.
+ * store_kept_after: the oldest kept snapshot with a greater epoch; 0: none.
+ */
+int store_verify(struct store *s, uint64_t epoch, ppn_t ppn, uint64_t since);
+bool store_renew(struct store *s, uint64_t epoch, ppn_t ppn);
+uint64_t store_kept_after(const struct store *s, uint64_t epoch);
+
+/*
  * A commit: begin, then each page that changed (once), then end, which returns when it is durable. npages is a hint: few pages are packed into the
  * record. epoch: the caller's number for the state, store_next_epoch() or greater (-EINVAL else). A page of zeroes takes no room. store_commit_none: the page is free.
  */

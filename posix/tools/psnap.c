@@ -50,6 +50,8 @@ static void usage(void)
               "  mount EPOCH DIR        shows the files of that instant below DIR, read-only; umount DIR ends it\n"
               "  rollback EPOCH [--yes] everything becomes as it was then, and the machine starts again from there\n"
               "  drop EPOCH             gives up a snapshot\n"
+              "  scrub                  reads all that is stored, compares checksums, and writes anew what can be "
+              "mended\n"
               "  policy [interval MS] [auto SECONDS]\n"
               "                         shows or sets how often the machine commits, and how often it keeps a snapshot "
               "by itself\n"
@@ -224,6 +226,10 @@ static void status(void)
                 if (!strncmp(now[i].name, "pages_", 6))
                         printf(" %s %s%s", now[i].name + 6, size((double)now[i].value * 4096, text),
                                i + 1 < n && !strncmp(now[i + 1].name, "pages_", 6) ? "," : "\n");
+        if (F("scrub_passes") || F("scrub_running"))
+                printf("scrub       %s: %s read, %llu damaged pages, of which %llu were written anew\n",
+                       F("scrub_running") ? "under way" : "done", size((double)F("scrub_pages") * 4096, text),
+                       F("scrub_damaged"), F("scrub_mended"));
         printf("pauses      %llu; half below %.1f us, 99 of 100 below %.1f us, the longest %.1f us\n", F("pauses"),
                (double)F("pause_p50_ns") / 1000, (double)F("pause_p99_ns") / 1000, (double)F("pause_max_ns") / 1000);
 #undef F
@@ -265,6 +271,38 @@ static void now(void)
 {
         command("keep");
         done(epoch_of("last"), "%llu\n");
+}
+
+/* Until the pass is over, with progress for who looks. Exit status 1: something was damaged and could not be mended. */
+static void scrub(void)
+{
+        struct figure f[64];
+        unsigned n = figures(f, 64);
+        unsigned long long passes = figure(f, n, "scrub_passes"), lost;
+        bool look = !json && isatty(1), running = true;
+        char text[32];
+
+        command("scrub");
+        while (running) {
+                usleep(200000);
+                n = figures(f, 64);
+                running = figure(f, n, "scrub_running") || figure(f, n, "scrub_passes") == passes;
+                if (look)
+                        printf("\r%s read, %llu damaged pages ", size((double)figure(f, n, "scrub_pages") * 4096, text),
+                               figure(f, n, "scrub_damaged"));
+                fflush(stdout);
+        }
+        lost = figure(f, n, "scrub_damaged") - figure(f, n, "scrub_mended");
+        if (json)
+                printf("{\"states\": %llu, \"pages\": %llu, \"damaged\": %llu, \"mended\": %llu}\n",
+                       figure(f, n, "scrub_states") + 1, figure(f, n, "scrub_pages"), figure(f, n, "scrub_damaged"),
+                       figure(f, n, "scrub_mended"));
+        else
+                printf("%s%s read in %llu states, %llu damaged pages, of which %llu were written anew\n",
+                       look ? "\r" : "", size((double)figure(f, n, "scrub_pages") * 4096, text),
+                       figure(f, n, "scrub_states") + 1, figure(f, n, "scrub_damaged"), figure(f, n, "scrub_mended"));
+        if (lost)
+                exit(1);
 }
 
 static void mount_at(uint64_t epoch, const char *dir)
@@ -361,7 +399,9 @@ int main(int argc, char **argv)
 
                 command("drop %llu", (unsigned long long)epoch);
                 done(epoch, "epoch %llu is dropped\n");
-        } else if (n >= 1 && !strcmp(arg[0], "policy"))
+        } else if (n == 1 && !strcmp(arg[0], "scrub"))
+                scrub();
+        else if (n >= 1 && !strcmp(arg[0], "policy"))
                 policy(arg + 1);
         else
                 usage();

@@ -5,7 +5,7 @@
 #include "tests/unit/persist_test.h"
 #include "persist/old.h"
 #include "persist/host/simdisk.h"
-#include "persist/store/store.h"
+#include "persist/store/internal.h"
 
 #ifdef __SANITIZE_THREAD__ /* one thread: a short run is enough */
 #define CUTS 8u
@@ -1230,6 +1230,115 @@ static void waits_for_the_one_before(void **state)
         simdisk_free(&disk);
 }
 
+/* Where the page is now. */
+static uint8_t *block_of(ppn_t ppn)
+{
+        struct recent *r = recent_find(store, ppn);
+        struct disk_map m = {0};
+
+        if (!r)
+                assert_int_equal(map_get(store, ppn, &m), 0);
+        return disk.now + (r ? r->block : map_block(&m)) * 4096;
+}
+
+static struct scrub_stats scrub_all(void)
+{
+        struct scrub_stats s;
+        uint64_t next;
+
+        scrub_start();
+        do {
+                snapshot_step(&next);
+                if (next > hosted_clock_ns)
+                        hosted_clock_ns = next;
+                scrub_stats(&s);
+        } while (s.running);
+        return s;
+}
+
+static ppn_t nth_page(unsigned n, bool present)
+{
+        for (ppn_t ppn = DATA_PPN; ppn < root()->frontier; ppn++)
+                if (record(ppn)->kind == PAGE_ANON && persist_host->page_present(ppn) == present && !n--)
+                        return ppn;
+        fail_msg("no such page");
+        return 0;
+}
+
+/* Pages of the newest state, and those that are another one in the kept snapshot. */
+static uint64_t stored(ppn_t first, ppn_t end, uint64_t kept)
+{
+        uint64_t n = 0;
+
+        for (ppn_t ppn = first; ppn < end; ppn++) {
+                n += store_verify(store, 0, ppn, 0) == 0;
+                n += store_verify(store, kept, ppn, 0) == 0 && store_differs(store, kept, ppn) == 1;
+        }
+        return n;
+}
+
+/* All is read, each block once; a damaged page that is in memory is written anew, one that is not is told of, one of a kept snapshot too. */
+static void scrubbed(void **state)
+{
+        struct scrub_stats s;
+        uint64_t before, kept, nread, next;
+        ppn_t ppn;
+
+        (void)state;
+        rng = 7;
+        first_life();
+        mutate(150);
+        commit_now(false);
+        assert_int_equal(store_keep(store, KEPT_PINNED, &kept), 0);
+        mutate(30);
+        commit_now(false);
+        assert_int_equal(store_checkpoint(store), 0);
+        before = sum();
+        nread = disk.nblocks_read;
+        s = scrub_all();
+        assert_true(s.passes == 1 && s.states == 1 && s.damaged == 0);
+        nread = disk.nblocks_read - nread;
+        assert_true(s.pages > 100 &&
+                    nread < s.pages + s.pages / 4 + 50); /* packed pages take their record, and there are nodes */
+        assert_int_equal(s.pages, stored(ROOT_PPN, CPU_PPN + PERSIST_CPUS, kept) +
+                                          stored(RECORD_PPN + DATA_PPN / RECORDS_PAGE,
+                                                 RECORD_PPN + root()->records_end / RECORDS_PAGE, kept) +
+                                          stored(DATA_PPN, root()->frontier, kept));
+
+        ppn = nth_page(3, true); /* in memory */
+        block_of(ppn)[77] ^= 4;
+        s = scrub_all();
+        assert_true(s.damaged == 1 && s.mended == 1);
+        snapshot_request();
+        snapshot_step(&next);
+        s = scrub_all(); /* if a kept snapshot has the same block, there it stays damaged */
+        assert_true(s.damaged <= 1 && s.mended == 0);
+        assert_true(sum() == before);
+        power_off();
+
+        assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
+        open_life();
+        assert_true(sum() == before); /* it was written anew */
+        power_off();
+
+        assert_int_equal(store_open(&disk.d, 79, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
+        open_life();
+        ppn = nth_page(5, false); /* nowhere but on the disk */
+        block_of(ppn)[99] ^= 1;
+        hosted_quiet = true;
+        hosted_said[0] = 0;
+        s = scrub_all();
+        hosted_quiet = false;
+        assert_true(s.damaged >= 1 && s.mended == 0);
+        assert_non_null(strstr(hosted_said, "whoever reads it gets an error"));
+        block_of(ppn)[99] ^= 1;
+        assert_true(sum() == before);
+        power_off();
+        simdisk_free(&disk);
+}
+
 static uint64_t left;
 
 static void then(uint64_t arg)
@@ -1289,7 +1398,8 @@ int main(int argc, char **argv)
                                            TEST_ALONE(attach_while_running),
                                            TEST_ALONE(attach_fails),
                                            TEST_ALONE(waits_for_the_one_before),
-                                           TEST_ALONE(leaving)};
+                                           TEST_ALONE(leaving),
+                                           TEST_ALONE(scrubbed)};
 
         if (argc > 1)
                 cmocka_set_test_filter(argv[1]);
