@@ -52,6 +52,7 @@ OBJCOPY := objcopy
 KERNEL_PORTS  := libvterm lz4 xxhash font
 PROGRAM_PORTS := busybox dosfstools mtools
 TEST_PORTS    := posixtestsuite
+BENCH_PORTS   := sqlite
 port_stamps = $(1:%=$(BUILD)/ports/%.stamp)
 
 .SECONDEXPANSION:
@@ -59,10 +60,10 @@ $(BUILD)/ports/%.stamp: ports/build Makefile $$(wildcard ports/$$*/*)
 	@mkdir -p $(@D)
 	@PHANTOM_BUILD=$(abspath $(BUILD)) PHANTOM_KERNEL_CFLAGS='$(KERNEL_MACHINE)' ports/build $*
 	@touch $@
-$(call port_stamps,$(PROGRAM_PORTS) $(TEST_PORTS)): $(call port_stamps,musl)
+$(call port_stamps,$(PROGRAM_PORTS) $(TEST_PORTS) $(BENCH_PORTS)): $(call port_stamps,musl)
 $(call port_stamps,$(KERNEL_PORTS)): $(wildcard ports/kernel-libc/*)
 
-ports: $(call port_stamps,$(KERNEL_PORTS) $(PROGRAM_PORTS) $(TEST_PORTS)) ## build everything that comes from Debian's sources
+ports: $(call port_stamps,$(KERNEL_PORTS) $(PROGRAM_PORTS) $(TEST_PORTS) $(BENCH_PORTS)) ## build everything that comes from Debian's sources
 
 # ---- the kernel ----------------------------------------------------------------------------------------------------
 
@@ -282,6 +283,14 @@ bench: iso tests linux $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio ## ins
 bench-disk: iso tests linux $(OUT)/bench/rootfs.img $(BUILD)/bench/rootfs.cpio ## instructions per MiB that dd reads and writes of each kind of disk, beside Linux
 	@tests/tools/bench.py disk $(BUS)
 
+$(OUT)/bench/persist.img $(BUILD)/bench/persist.cpio: $(ROOTFS_DEPS) $(GUEST_PROGRAMS) $(wildcard tests/bench/*) $(call port_stamps,$(BENCH_PORTS))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(mkrootfs) $(if $(filter %.cpio,$@),-c) -o $@ $(ROOTFS_MANIFESTS) tests/bench/persist.manifest
+
+# PARTS="fsync rate" for some of it (benchpersist.py).
+bench-persist: iso tests linux $(OUT)/bench/persist.img $(BUILD)/bench/persist.cpio ## what persistence costs, each figure beside its goal: pauses, rate, fsync, resume, sqlite3 beside Linux
+	@tests/tools/bench.py persist $(PARTS)
+
 CHECK_NEEDS := iso tests $(OUT)/bench/rootfs.img $(BUILD)/pfsck
 check: $(CHECK_NEEDS) ## the short proof; ends with `N passed, N failed` (STAGES= for some of it)
 	@tests/tools/check.py $(STAGES)
@@ -303,7 +312,7 @@ fuzz: $(CHECK_NEEDS) ## random system calls and malformed programs, 10 minutes e
 
 # One after the other, each reports for itself.
 check-all: $(CHECK_NEEDS) ## check, soak and bench
-	@$(MAKE) --no-print-directory check; $(MAKE) --no-print-directory soak; $(MAKE) --no-print-directory bench
+	@for part in check soak bench bench-persist; do $(MAKE) --no-print-directory $$part; done
 
 # ---- lint ----------------------------------------------------------------------------------------------------------
 
@@ -324,4 +333,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso disk disk-new run run-live gdb tests linux reference bench bench-disk check soak fuzz crash crash-qemu check-all lint format clean help
+.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso disk disk-new run run-live gdb tests linux reference bench bench-disk bench-persist check soak fuzz crash crash-qemu check-all lint format clean help

@@ -4,6 +4,7 @@
     bench.py             run both, print ours, Linux, ratio for each row, then `geomean R`; write tests/bench/figures
     bench.py check       run ours alone; PASS or FAIL for each row against tests/bench/figures
     bench.py disk [BUS]  run both, print instructions per MiB that dd reads and writes, direct and in sequence, of a disk of each kind
+    bench.py persist [PART...]  what persistence costs, beside its goals (benchpersist.py)
 
 Under -icount shift=0 one tick of the time stamp counter is one instruction (or, while the machine waits, 1 ns). Rows are
 those of tests/bench/bench.c, and
@@ -75,9 +76,9 @@ def measure(name, boot, entry):
         return rows
 
 
-def image(name, cmdline):
+def image(name, cmdline, rootfs="rootfs.img"):
     """An ISO of ours with the bench programs in it."""
-    rootfs = os.path.join(BUILD, "bench/rootfs.img")
+    rootfs = os.path.join(BUILD, "bench", rootfs)
     iso = os.path.join(BUILD, f"bench/{name}.iso")
     subprocess.run([os.path.join(TOP, "tests/tools/mkiso"), iso, os.path.join(BUILD, "kernel.stripped"), rootfs,
                     f"panic=exit {cmdline}"], check=True)
@@ -100,8 +101,16 @@ def ours():
 LINUX_ENTRY = 0x1000000
 
 
-def linux_boot(initrds=()):
-    return qemu.linux("nokaslr", initrds, "bench/rootfs.cpio")
+def linux_boot(initrds=(), rootfs="rootfs.cpio"):
+    return qemu.linux("nokaslr", initrds, "bench/" + rootfs)
+
+
+def linux_modules(names):
+    """An archive with modules for Linux, and the command that loads them."""
+    files = [f"/modules/{name}.ko" for name in names.split()]
+    archive = qemu.archive(os.path.join(BUILD, "bench/modules.cpio"), os.path.join(CACHE, "linux/modules"),
+                           ["dir /modules 755 0 0", *(f"file {path} 644 0 0 {os.path.basename(path)}" for path in files)])
+    return archive, "/bench/insmod " + " ".join(files)
 
 
 def read_figures():
@@ -191,11 +200,9 @@ def disk_rows(name, boot, entry, bus, first):
 def compare_disks(buses):
     print(f"{'instructions per MiB':22}{'ours':>12}{'Linux':>14}{'ratio':>8}", flush=True)
     for bus in buses:
-        files = [f"/modules/{name}.ko" for name in DISKS[bus][1].split()]
-        modules = qemu.archive(os.path.join(BUILD, "bench/modules.cpio"), os.path.join(CACHE, "linux/modules"),
-                               ["dir /modules 755 0 0", *(f"file {path} 644 0 0 {os.path.basename(path)}" for path in files)])
+        modules, load = linux_modules(DISKS[bus][1])
         mine = disk_rows("phantom", image("disk", "nostore"), entry_address(), bus, [])
-        theirs = disk_rows("linux", linux_boot([modules]), LINUX_ENTRY, bus, ["/bench/insmod " + " ".join(files)])
+        theirs = disk_rows("linux", linux_boot([modules]), LINUX_ENTRY, bus, [load])
         for row, value in mine.items():
             print(f"{bus + ' ' + row:22}{value:>12,}{theirs[row]:>14,}{value / theirs[row]:>8.3f}", flush=True)
 
@@ -205,6 +212,9 @@ def main():
         check()
     elif sys.argv[1:2] == ["disk"]:
         compare_disks(sys.argv[2:] or DISKS)
+    elif sys.argv[1:2] == ["persist"]:
+        import benchpersist  # pylint: disable=import-outside-toplevel
+        sys.exit(1 if benchpersist.run(sys.argv[2:]) else 0)
     else:
         compare()
 
