@@ -9,6 +9,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 
 import bench
 import qemu
@@ -79,12 +80,20 @@ def write(guest, pages, commits, how="write"):
     return grown
 
 
+def hold(guest, mib, threads):
+    """A program that has so much, beside the shell."""
+    guest.send(f"/bench/persist hold {mib} {threads} &\n")
+    guest.expect(r"HELD\r?\n")
+    guest.send("\n")
+    guest.prompt()
+
+
 def pause():
     """A program writes to 240 pages all the time; every snapshot since the machine started is in the figures of /proc/phantom/status."""
     for smp in (1, 4):
         with phantom("pause", disk(), smp=smp) as guest:
             guest.prompt()
-            interval(guest, 5)
+            interval(guest, 2)
             grown = write(guest, 240, SNAPSHOTS)
             now = status(guest)
         pages = grown["committed_pages"] / grown["commits"]
@@ -111,9 +120,7 @@ def big():
     image = disk(formatted=False)
     with phantom("big", image, "nostore", memory="2560M") as guest:
         guest.prompt()
-        guest.send("/bench/persist hold 1024 0 &\n")
-        guest.expect(r"HELD\r?\n")
-        guest.prompt()
+        hold(guest, 1024, 0)
         before = status(guest)
         run_in(guest, f"echo attach vda 0 {STORE_GIB << 21} >/proc/phantom/control")
         now = status(guest)
@@ -149,7 +156,7 @@ def spin(cmdline, ms, pages, rounds):
 
 
 def cost():
-    for pages, ms, goal, rounds in ((64, 10, 5, 40000), (16, 1, 15, 160000)):
+    for pages, ms, goal, rounds in ((64, 10, 5, 40000), (16, 1, 15, 80000)):
         off, _ = spin("nostore", ms, pages, rounds)
         on, commits = spin("", ms, pages, rounds)
         hz = commits * 1e9 / on
@@ -184,7 +191,7 @@ def fsync():
 def written():
     with phantom("written", disk()) as guest:
         guest.prompt()
-        for pages, ms, commits in ((256, 20, 300), (4096, 100, 50)):
+        for pages, ms, commits in ((256, 4, 300), (4096, 40, 20)):
             interval(guest, ms)
             grown = write(guest, pages, commits)
             dirtied = grown["committed_pages"] * 4096
@@ -199,19 +206,18 @@ def resumed(name, mib, threads):
     machine = {"memory": "2048M"}
     with phantom(name, image, **machine) as guest:
         guest.prompt()
-        guest.send(f"/bench/persist hold {mib} {threads} &\n")
-        guest.expect(r"HELD\r?\n")
-        guest.prompt()
+        hold(guest, mib, threads)
         run_in(guest, "sync")
         used = status(guest)["used_pages"]
     if os.path.exists(out):
         os.unlink(out)
     plugin = ["-plugin", f"{BUILD}/tests/count.so,entry={bench.entry_address():#x},out={out}"]
     with phantom(name, image, plugin=plugin, **machine) as guest:
+        end = time.monotonic() + guest.timeout
         while not os.path.exists(out) or not os.path.getsize(out):
             guest.read(0.05)
-            if b"panic" in guest.log:
-                raise qemu.Hang(guest.tail())
+            if time.monotonic() > end:
+                raise qemu.Hang(f"{name}: no program went on\n" + guest.tail())
     with open(out, encoding="ascii") as f:
         return int(f.readline()), used
 
