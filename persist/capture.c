@@ -22,6 +22,8 @@ static struct {
         uint32_t lock;
         struct copy *first;
 } bucket[BUCKETS];
+static uint64_t
+        filled[BUCKETS / 64]; /* [a] buckets that got a copy since capture_close; it need not look at the others */
 static uint64_t ncopied;
 static struct copy *loose;            /* the writer's: its own copy of the page it has at hand */
 static struct copy *spare;            /* [spare_lock] set aside for when memory is gone (P10) */
@@ -57,6 +59,14 @@ static struct copy **find(unsigned i, ppn_t ppn)
         while (*at && (*at)->ppn != ppn)
                 at = &(*at)->next;
         return at;
+}
+
+/* Its lock is held. */
+static void bucket_add(unsigned i, struct copy *c)
+{
+        c->next = bucket[i].first;
+        bucket[i].first = c;
+        __atomic_fetch_or(&filled[i / 64], 1ul << i % 64, __ATOMIC_RELAXED);
 }
 
 static struct copy *copy_make(void)
@@ -166,8 +176,7 @@ void capture_before_write(ppn_t ppn)
                         struct copy *c = copy_new(ppn);
 
                         __builtin_memcpy(c->data, space_page(ppn), PAGE_BYTES);
-                        c->next = bucket[i].first;
-                        bucket[i].first = c;
+                        bucket_add(i, c);
                         __atomic_fetch_add(&ncopied, 1, __ATOMIC_RELAXED);
                 }
                 persist_host->page_captured(ppn);
@@ -192,8 +201,7 @@ const void *capture_take(ppn_t ppn)
         if (!c && !is_free && persist_host->page_frozen(ppn)) {
                 if (ppn < DATA_PPN || !loose) {
                         c = copy_new(ppn);
-                        c->next = bucket[i].first;
-                        bucket[i].first = c;
+                        bucket_add(i, c);
                 } else {
                         c = loose;
                 }
@@ -227,21 +235,26 @@ void capture_done(ppn_t ppn)
                 loose = c;
 }
 
+static void bucket_empty(unsigned i)
+{
+        struct copy *c, *next;
+
+        bucket_lock(i);
+        c = bucket[i].first;
+        bucket[i].first = NULL;
+        bucket_unlock(i);
+        for (; c; c = next) {
+                next = c->next;
+                copy_free(c);
+        }
+}
+
 void capture_close(void)
 {
         __atomic_store_n(&capture_open, false, __ATOMIC_RELEASE);
-        for (unsigned i = 0; i < BUCKETS; i++) {
-                struct copy *c, *next;
-
-                bucket_lock(i);
-                c = bucket[i].first;
-                bucket[i].first = NULL;
-                bucket_unlock(i);
-                for (; c; c = next) {
-                        next = c->next;
-                        copy_free(c);
-                }
-        }
+        for (unsigned word = 0; word < BUCKETS / 64; word++)
+                for (uint64_t bits = __atomic_exchange_n(&filled[word], 0, __ATOMIC_RELAXED); bits; bits &= bits - 1)
+                        bucket_empty(word * 64 + (unsigned)__builtin_ctzl(bits));
         if (loose)
                 copy_free(loose);
         loose = NULL;
