@@ -30,6 +30,8 @@ struct transfer {
         int status;
         uint64_t first; /* byte offset of the first frame's first byte */
         uint32_t bytes, nframes;
+        uint64_t pos; /* the part of it that the call wants, whatever becomes of the file's position meanwhile */
+        uint32_t wanted;
         paddr_t frame[FRAMES];
 };
 
@@ -263,48 +265,12 @@ static long device_gone(struct call *c, long error)
         return fail(c, in_flight ? NULL : t, error);
 }
 
-static long block_io(struct call *c, struct file *f, bool write)
+/* The call's transfer is done, or still under way. */
+static long block_io_goes_on(struct call *c, struct file *f, struct block_device *d, struct transfer *t, bool write)
 {
-        struct block_device *d = device_of(f->inode->rdev);
-        uint64_t pos = c->pos != POS_CURRENT ? c->pos : f->pos, size, unit, first, end;
-        struct transfer *t = transfer_find(c);
-        size_t n;
-        bool whole;
-        int r;
+        uint64_t pos = t->pos;
+        uint32_t n = t->wanted;
 
-        if (!d)
-                return device_gone(c, -EIO);
-        size = d->nsectors * 512;
-        unit = d->logical_block;
-        if (!c->io.len || (c->why == WHY_KILL && !t))
-                return (long)c->io.done;
-        if (pos >= size)
-                return write ? fail(c, t, -ENOSPC) : (long)c->io.done;
-        n = MIN(MIN(c->io.len, size - pos), PIECE_MAX);
-        if (d->max_segs < FRAMES)
-                n = MIN(n, MAX(d->max_segs - 1, 1u) * PAGE_SIZE - pos % unit);
-        first = ALIGN_DOWN(pos, unit);
-        end = ALIGN_UP(pos + n, unit);
-        if (end - first > PAGE_SIZE * MIN(FRAMES, d->max_segs)) {
-                end = first + PAGE_SIZE * MIN(FRAMES, d->max_segs);
-                n = end - pos;
-        }
-        whole = first == pos && end == pos + n;
-        if (!t) {
-                t = transfer_new(c, first, (uint32_t)(end - first));
-                if (!t)
-                        return -ENOMEM;
-                if (write && whole) {
-                        if (copy(c, t, pos, n, false) < n) {
-                                transfer_free(t);
-                                return user_fault(c);
-                        }
-                        r = transfer_submit(d, t, WRITING);
-                } else {
-                        r = transfer_submit(d, t, READING);
-                }
-                return r ? fail(c, t, r) : transfer_wait(c);
-        }
         if (!__atomic_load_n(&t->done, __ATOMIC_ACQUIRE))
                 return transfer_wait(c);
         if (t->status)
@@ -318,12 +284,57 @@ static long block_io(struct call *c, struct file *f, bool write)
                         return x == CALL_FAULT ? x : fail(c, t, x);
                 }
                 if (write) {
-                        r = transfer_submit(d, t, WRITING);
+                        int r = transfer_submit(d, t, WRITING);
+
                         return r ? fail(c, t, r) : transfer_wait(c);
                 }
         }
         transfer_free(t);
-        return advance(c, f, pos, n, pos + n < size);
+        return advance(c, f, pos, n, pos + n < d->nsectors * 512);
+}
+
+static long block_io(struct call *c, struct file *f, bool write)
+{
+        struct block_device *d = device_of(f->inode->rdev);
+        uint64_t pos = c->pos != POS_CURRENT ? c->pos : f->pos, size, unit, first, end;
+        struct transfer *t = transfer_find(c);
+        size_t n;
+        int r;
+
+        if (!d)
+                return device_gone(c, -EIO);
+        if (t)
+                return block_io_goes_on(c, f, d, t, write);
+        size = d->nsectors * 512;
+        unit = d->logical_block;
+        if (!c->io.len || c->why == WHY_KILL)
+                return (long)c->io.done;
+        if (pos >= size)
+                return write ? fail(c, NULL, -ENOSPC) : (long)c->io.done;
+        n = MIN(MIN(c->io.len, size - pos), PIECE_MAX);
+        if (d->max_segs < FRAMES)
+                n = MIN(n, MAX(d->max_segs - 1, 1u) * PAGE_SIZE - pos % unit);
+        first = ALIGN_DOWN(pos, unit);
+        end = ALIGN_UP(pos + n, unit);
+        if (end - first > PAGE_SIZE * MIN(FRAMES, d->max_segs)) {
+                end = first + PAGE_SIZE * MIN(FRAMES, d->max_segs);
+                n = end - pos;
+        }
+        t = transfer_new(c, first, (uint32_t)(end - first));
+        if (!t)
+                return -ENOMEM;
+        t->pos = pos;
+        t->wanted = (uint32_t)n;
+        if (write && first == pos && end == pos + n) {
+                if (copy(c, t, pos, n, false) < n) {
+                        transfer_free(t);
+                        return user_fault(c);
+                }
+                r = transfer_submit(d, t, WRITING);
+        } else {
+                r = transfer_submit(d, t, READING);
+        }
+        return r ? fail(c, t, r) : transfer_wait(c);
 }
 
 static long block_read(struct call *c, struct file *f)
