@@ -153,7 +153,7 @@ static inline void advance(struct cpu_defer *d, uint64_t end)
         }
 }
 
-/* n frees whose time has come. all: also those on pages that must be read first, which brings them. */
+/* n frees whose time has come. all: also those on pages that must be read first, which brings them; then nothing is pinned. */
 static void drain(struct cpu_heap *h, struct cpu_defer *d, uint64_t n, bool all)
 {
         for (; n; n--) {
@@ -162,6 +162,8 @@ static void drain(struct cpu_heap *h, struct cpu_defer *d, uint64_t n, bool all)
                 struct page_record *r = record(ppn);
                 int fetched = 0;
 
+                if (r->kind == PAGE_ANON && !all && unlikely_(page_is_pinned(ppn))) /* its time has not come */
+                        break;
                 if (unlikely_(space_may_be_absent) && r->kind == PAGE_SLAB)
                         fetched = space_fetch_start(ppn);
                 if (fetched > 0 && !all) /* it goes on when the page is there */

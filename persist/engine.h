@@ -94,6 +94,7 @@ void snapshot_forget(void);
 void check_forget(void);
 void capture_forget(void);
 void pager_forget(void);
+void pins_forget(void);
 void reclaim_forget(void);
 
 /* lock.c */
@@ -176,6 +177,11 @@ static inline void page_note(ppn_t ppn)
         if (persist_host->page_note_dirty(ppn))
                 page_dirtied(ppn);
 }
+
+/* pin.c */
+#define PINS_MAX (16u * SPACE_PINS) /* pages that devices write to at a time */
+bool page_is_pinned(ppn_t ppn);     /* true for some that are not, too */
+void pins_note_dirty(void); /* all CPUs parked, before they freeze: what devices write to is of the epoch that ends */
 
 /* pager.c */
 extern struct store *space_store; /* [V] NULL: the space is in memory alone */

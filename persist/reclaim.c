@@ -46,14 +46,14 @@ bool reclaim_disk_full(void)
         return __atomic_load_n(&disk_full, __ATOMIC_RELAXED) || snapshot_error(); /* what grows now would be lost */
 }
 
-/* So many pages an epoch may dirty: till the gate closes, then those of sections that have passed it. Of the allocator's own there are not more than there are. */
+/* So many pages an epoch may dirty: till the gate closes, then those of sections that have passed it, and what devices write to. Of the allocator's own there are not more than there are. */
 static uint64_t epoch_most(uint64_t nblocks)
 {
         uint64_t own = 1 + persist_ncpus + (root()->records_end - DATA_PPN) / RECORDS_PAGE + 8;
 
         if (own > persist_ncpus * META_DIRTY_MAX)
                 own = persist_ncpus * META_DIRTY_MAX;
-        return reclaim_dirty_max(nblocks) + persist_ncpus * (SECTION_PAGES + 8) + own;
+        return reclaim_dirty_max(nblocks) + persist_ncpus * (SECTION_PAGES + 8) + PINS_MAX + own;
 }
 
 void reclaim_settle(void)

@@ -97,7 +97,7 @@ bool page_evictable(ppn_t ppn)
 {
         const struct page_record *r = record(ppn);
 
-        if (pinned(ppn))
+        if (pinned(ppn) || page_is_pinned(ppn))
                 return false;
         switch (r->kind) {
         case PAGE_NODE:
@@ -152,6 +152,7 @@ static void lead(bool freeze)
                 check_barrier();
         if (!space_store || freeze) {
                 if (freeze) {
+                        pins_note_dirty();
                         frozen_epoch = epoch;
                         if (frozen_epoch < store_next_epoch(space_store)) /* kept snapshots take numbers, too */
                                 frozen_epoch = store_next_epoch(space_store);

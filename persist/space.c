@@ -53,6 +53,7 @@ void space_forget(void)
         snapshot_forget();
         capture_forget();
         pager_forget();
+        pins_forget();
         reclaim_forget();
         check_forget();
         space_may_be_absent = false;

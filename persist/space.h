@@ -142,6 +142,21 @@ void space_stats(struct space_stats *s);
 bool space_fault(uint64_t addr, bool present, bool write);
 void space_page_dirty(ppn_t ppn); /* a user mapping is about to become writable */
 bool space_page_absent(ppn_t ppn);
+
+/*
+ * Pages that a device reads, or writes, by itself (pin.c): from pinning to unpinning each keeps its frame, and the frame is nobody else's. No reference: who frees a page meanwhile frees it, a
+ * little later. Both after section_changes(); what a device writes to is noted dirty by both. The struct is the caller's, volatile, left alone till it is unpinned. False: devices
+ * write to as many pages as they may, nothing happened. The pages must be present.
+ */
+#define SPACE_PINS 17u /* 64 KiB at any alignment */
+struct space_pins {
+        struct space_pins *next, *prev;
+        bool device_writes;
+        uint32_t n;
+        ppn_t ppn[SPACE_PINS];
+};
+bool space_pin(struct space_pins *p);
+void space_unpin(struct space_pins *p);
 ppn_t space_fetch_pending(void); /* the page for which this CPU's last section was abandoned */
 
 /* Epochs. One barrier with the caller as leader, outside any section. In a RAM-only space it ends there. */

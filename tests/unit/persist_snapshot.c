@@ -780,6 +780,106 @@ static void what_may_go(void **state)
         simdisk_free(&disk);
 }
 
+static struct space_pins pins;
+
+static void pin_page(void)
+{
+        section_changes();
+        pins = (struct space_pins){.device_writes = true, .n = 1, .ppn = {anon_page}};
+        assert_true(space_pin(&pins));
+}
+
+static void unpin_page(void)
+{
+        section_changes();
+        space_unpin(&pins);
+}
+
+static void unref_page(void)
+{
+        section_changes();
+        space_page_unref(anon_page);
+}
+
+static void pin_too_many(void)
+{
+        struct space_pins most[PINS_MAX / SPACE_PINS + 1];
+
+        section_changes();
+        for (unsigned i = 0; i <= PINS_MAX / SPACE_PINS; i++) {
+                most[i] = (struct space_pins){.device_writes = true, .n = SPACE_PINS};
+                for (unsigned k = 0; k < SPACE_PINS; k++)
+                        most[i].ppn[k] = anon_page;
+                assert_int_equal(space_pin(&most[i]), i < PINS_MAX / SPACE_PINS);
+        }
+        for (unsigned i = 0; i < PINS_MAX / SPACE_PINS; i++)
+                space_unpin(&most[i]);
+        most[0].device_writes = false;
+        assert_true(space_pin(&most[0]));
+        assert_true(page_is_pinned(anon_page));
+        space_unpin(&most[0]);
+        assert_false(page_is_pinned(anon_page));
+}
+
+/* What a device writes to stays where it is, is captured in each epoch, and belongs to its owner's last page until the device is done. */
+static void pinned_page(void **state)
+{
+        uint32_t *device;
+
+        (void)state;
+        rng = 16;
+        start_many(BLOCKS);
+        hosted_run(run_section, make_pages);
+        hosted_run(run_section, pin_too_many);
+        hosted_run(run_section, pin_page);
+        device = hosted_alias(anon_page);
+        for (uint32_t epoch = 1; epoch < 4; epoch++) {
+                commit_all();
+                assert_false(page_evictable(anon_page));
+                *device = epoch;
+                write_all(1, epoch);
+        }
+        commit_all();
+        power_off();
+        assert_int_equal(store_open(&disk.d, 98, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
+        open_life();
+        space_fetch_at_once(true);
+        assert_int_equal(*(uint32_t *)space_page(anon_page), 3);
+        space_fetch_at_once(false);
+        assert_false(page_is_pinned(anon_page)); /* no device works for anybody after a power cut */
+
+        hosted_run(run_section, pin_page);
+        commit_all();
+        device = hosted_alias(anon_page);
+        *device = 4;
+        hosted_run(run_section, unpin_page); /* done: the data is of this epoch */
+        assert_true(page_evictable(anon_page));
+        write_all(1, 5);
+        commit_all();
+        power_off();
+        assert_int_equal(store_open(&disk.d, 99, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
+        open_life();
+        space_fetch_at_once(true);
+        assert_int_equal(*(uint32_t *)space_page(anon_page), 4);
+        space_fetch_at_once(false);
+
+        hosted_run(run_section, pin_page);
+        hosted_run(run_section, unref_page);
+        for (unsigned i = 0; i < 10; i++) {
+                write_all(3, i);
+                assert_int_equal(space_page_kind(anon_page), PAGE_ANON);
+        }
+        hosted_run(run_section, unpin_page);
+        write_all(1, 1);
+        assert_int_equal(space_page_kind(anon_page), PAGE_FREE);
+        commit_all();
+        check_structure();
+        power_off();
+        simdisk_free(&disk);
+}
+
 static void free_in_yield(void)
 {
         if (chosen == 0)
@@ -1211,6 +1311,7 @@ static void waits_for_the_one_before(void **state)
         before = sum();
         power_off();
         assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         assert_int_equal(store_wait_ns(store), 1000000000);
         open_life();
         assert_true(sum() == before);
@@ -1371,6 +1472,7 @@ static void leaving(void **state)
         assert_int_equal(disk.nops, nops);
         power_off();
         assert_int_equal(store_open(&disk.d, 78, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
         store_info(store, &info);
         assert_int_equal(info.attempts, 1);
         assert_int_equal(store_wait_ns(store), 0);
@@ -1399,7 +1501,8 @@ int main(int argc, char **argv)
                                            TEST_ALONE(attach_fails),
                                            TEST_ALONE(waits_for_the_one_before),
                                            TEST_ALONE(leaving),
-                                           TEST_ALONE(scrubbed)};
+                                           TEST_ALONE(scrubbed),
+                                           TEST_ALONE(pinned_page)};
 
         if (argc > 1)
                 cmocka_set_test_filter(argv[1]);
