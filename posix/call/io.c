@@ -12,6 +12,19 @@ static struct user_vec *vectors(struct user_io *io)
         return io->nvec > IO_INLINE ? io->overflow : io->vec;
 }
 
+size_t io_straight(const struct user_io *io, uint64_t *va)
+{
+        const struct user_vec *v = io->nvec > IO_INLINE ? io->overflow : io->vec;
+        uint64_t offset = io->offset;
+
+        if (!io->len || io->kernel)
+                return 0;
+        for (v += io->at; offset == v->len; v++)
+                offset = 0;
+        *va = v->base + offset;
+        return MIN(io->len, v->len - offset);
+}
+
 void io_single(struct user_io *io, uint64_t base, size_t len)
 {
         io->len = len < MAX_RW_COUNT ? len : MAX_RW_COUNT;

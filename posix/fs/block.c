@@ -1,11 +1,13 @@
 /*
- * block.c - block devices as files. No cache: each read or write is a request to the device, through bounce frames.
+ * block.c - block devices as files. No cache: each read or write is a request to the device. With O_DIRECT the device reads and writes the user's own pages (direct_io decides when), else
+ * it goes through bounce frames.
  *
  * A transfer (struct transfer) is volatile and found by its thread: a thread has one call at a time, and the call waits for it uninterruptibly. Completion sets a bit and
  * makes the thread look again. A call that finds no transfer of its own (first run, or after a reboot) starts it; one that finds it done copies the data and
  * lets go of it. Writing is safe to repeat: the user's memory is read anew each time. What does not fill whole blocks is read first.
  */
 #include "posix/fs/fs_internal.h"
+#include "posix/include/mm.h"
 #include "kernel/include/block.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/work.h"
@@ -15,7 +17,7 @@
 #include <linux/hdreg.h>
 
 #define NOBODY ~0u /* slot of a transfer whose thread has forgotten it */
-#define FRAMES 17u /* 64 KiB at any alignment */
+#define FRAMES SPACE_PINS
 
 enum phase { READING, WRITING, FLUSHING, DISCARDING, SCANNING, NODES };
 
@@ -30,6 +32,10 @@ struct transfer {
         int status;
         uint64_t first; /* byte offset of the first frame's first byte */
         uint32_t bytes, nframes;
+        uint32_t start; /* data begins here in the first frame */
+        struct block_device *device;
+        struct mm *mm; /* the frames are those of its pages, which are pinned; NULL: they are the transfer's own */
+        struct space_pins pins;
         uint64_t pos; /* the part of it that the call wants, whatever becomes of the file's position meanwhile */
         uint32_t wanted;
         paddr_t frame[FRAMES];
@@ -101,7 +107,9 @@ static void transfer_free(struct transfer *t)
                 }
         }
         spin_unlock(&transfers_lock, f);
-        for (uint32_t k = 0; k < t->nframes; k++)
+        if (t->mm)
+                mm_dma_end(t->mm, &t->pins);
+        for (uint32_t k = 0; !t->mm && k < t->nframes; k++)
                 frame_free(t->frame[k]);
         kfree(t);
 }
@@ -134,19 +142,22 @@ static struct transfer *transfer_new(struct call *c, uint64_t first, uint32_t by
         t->thread = sched_of(t->slot);
         t->first = first;
         t->bytes = bytes;
-        while (t->nframes * PAGE_SIZE < bytes) {
-                t->frame[t->nframes] = frame_alloc();
-                if (!t->frame[t->nframes]) {
-                        transfer_free(t);
-                        return NULL;
-                }
-                t->nframes++;
-        }
         f = spin_lock(&transfers_lock);
         t->next = transfers;
         transfers = t;
         spin_unlock(&transfers_lock, f);
         return t;
+}
+
+static int bounce_frames(struct transfer *t)
+{
+        while (t->nframes * PAGE_SIZE < t->bytes) {
+                t->frame[t->nframes] = frame_alloc();
+                if (!t->frame[t->nframes])
+                        return -ENOMEM;
+                t->nframes++;
+        }
+        return 0;
 }
 
 /* Interrupt context: volatile memory only. */
@@ -172,11 +183,26 @@ static void scan_done(struct block_rescan *r, int status)
         transfer_over(container_of(r, struct transfer, rescan), status);
 }
 
-/* Storm: no thread knows its transfer any more. What the device still works on is let go of when that is done. */
+/*
+ * Storm: no thread knows its transfer any more. What the device still works on is let go of when that is done; but it must not go on in pages of a program that will ask again, so for those
+ * the storm waits. All other CPUs are parked.
+ */
 void block_forget(void)
 {
-        uint64_t f = spin_lock(&transfers_lock);
+        uint64_t f;
 
+        for (struct transfer *t = transfers; t; t = t->next) {
+                if (!t->mm)
+                        continue;
+                while (!__atomic_load_n(&t->done, __ATOMIC_ACQUIRE)) {
+                        t->device->ops->poll(t->device);
+                        cpu_relax();
+                }
+                space_unpin(&t->pins);
+                t->mm = NULL;
+                t->nframes = 0;
+        }
+        f = spin_lock(&transfers_lock);
         for (struct transfer *t = transfers; t; t = t->next) {
                 t->slot = NOBODY;
                 t->thread = NULL;
@@ -197,10 +223,16 @@ static int transfer_submit(struct block_device *d, struct transfer *t, enum phas
                 r->nsectors = t->bytes / 512;
         }
         if (phase == READING || phase == WRITING) {
+                uint32_t start = t->start, left = t->bytes;
+
                 r->nsegs = t->nframes;
                 for (uint32_t k = 0; k < t->nframes; k++) {
-                        r->seg[k].pa = t->frame[k];
-                        r->seg[k].len = (uint32_t)MIN(PAGE_SIZE, t->bytes - k * PAGE_SIZE);
+                        uint32_t len = (uint32_t)MIN(PAGE_SIZE - start, left);
+
+                        r->seg[k].pa = t->frame[k] + start;
+                        r->seg[k].len = len;
+                        left -= len;
+                        start = 0;
                 }
         }
         return block_submit(d, r);
@@ -250,19 +282,19 @@ static long fail(struct call *c, struct transfer *t, long error)
         return c->io.done ? (long)c->io.done : error;
 }
 
-/* The device is no more. What it still works on is let go of when that is done. */
+/* The device is no more. What it still works on is let go of when that is done; not so the user's own pages. */
 static long device_gone(struct call *c, long error)
 {
         struct transfer *t = transfer_find(c);
         uint64_t f = spin_lock(&transfers_lock);
-        bool in_flight = t && !t->done;
+        bool in_flight = t && !t->done, direct = in_flight && t->mm;
 
-        if (in_flight) {
+        if (in_flight && !direct) {
                 t->slot = NOBODY;
                 t->thread = NULL;
         }
         spin_unlock(&transfers_lock, f);
-        return fail(c, in_flight ? NULL : t, error);
+        return direct ? transfer_wait(c) : fail(c, in_flight ? NULL : t, error);
 }
 
 /* The call's transfer is done, or still under way. */
@@ -275,7 +307,7 @@ static long block_io_goes_on(struct call *c, struct file *f, struct block_device
                 return transfer_wait(c);
         if (t->status)
                 return fail(c, t, -EIO);
-        if (!write || t->phase == READING) {
+        if (!t->mm && (!write || t->phase == READING)) {
                 size_t got = copy(c, t, pos, n, !write);
 
                 if (got < n) { /* the transfer is kept for the run after the fault, unless there is none */
@@ -293,13 +325,59 @@ static long block_io_goes_on(struct call *c, struct file *f, struct block_device
         return advance(c, f, pos, n, pos + n < d->nsectors * 512);
 }
 
+/*
+ * The one place that decides whether the device gets the user's own pages, and begins that. True: *result is what the call returns. Not when place, address or length are no multiples of
+ * what the device needs (what is left behind the last whole block is a transfer of its own), nor where mm_dma_pages or mm_dma_begin say no.
+ */
+static bool direct_io(struct call *c, struct block_device *d, uint64_t pos, size_t n, bool write, long *result)
+{
+        uint64_t va, unit = d->logical_block;
+        uint32_t start, nsegs = MIN(FRAMES, d->max_segs);
+        struct transfer *t;
+        ppn_t page[FRAMES];
+
+        n = MIN(n, io_straight(&c->io, &va));
+        if (!n)
+                return false;
+        start = va % PAGE_SIZE;
+        n = ALIGN_DOWN(MIN(n, nsegs * PAGE_SIZE - start), unit);
+        if (!n || pos % unit || va % 512)
+                return false;
+        *result = mm_dma_pages(c, va, n, !write, page);
+        if (*result)
+                return *result == CALL_FAULT;
+        *result = -ENOMEM;
+        t = transfer_new(c, pos, (uint32_t)n);
+        if (!t)
+                return true;
+        t->pos = pos;
+        t->wanted = (uint32_t)n;
+        t->start = start;
+        t->nframes = t->pins.n = (uint32_t)((start + n + PAGE_SIZE - 1) / PAGE_SIZE);
+        t->pins.device_writes = !write;
+        for (uint32_t k = 0; k < t->nframes; k++) {
+                t->pins.ppn[k] = page[k];
+                t->frame[k] = arena_frame(page[k]);
+        }
+        if (!mm_dma_begin(c->thread->proc->mm, &t->pins)) {
+                t->nframes = 0;
+                transfer_free(t);
+                return false;
+        }
+        t->mm = c->thread->proc->mm;
+        t->device = d;
+        *result = transfer_submit(d, t, write ? WRITING : READING);
+        *result = *result ? fail(c, t, *result) : transfer_wait(c);
+        return true;
+}
+
 static long block_io(struct call *c, struct file *f, bool write)
 {
         struct block_device *d = device_of(f->inode->rdev);
         uint64_t pos = c->pos != POS_CURRENT ? c->pos : f->pos, size, unit, first, end;
         struct transfer *t = transfer_find(c);
         size_t n;
-        int r;
+        long r;
 
         if (!d)
                 return device_gone(c, -EIO);
@@ -312,6 +390,8 @@ static long block_io(struct call *c, struct file *f, bool write)
         if (pos >= size)
                 return write ? fail(c, NULL, -ENOSPC) : (long)c->io.done;
         n = MIN(MIN(c->io.len, size - pos), PIECE_MAX);
+        if (f->flags & O_DIRECT && direct_io(c, d, pos, n, write, &r))
+                return r;
         if (d->max_segs < FRAMES)
                 n = MIN(n, MAX(d->max_segs - 1, 1u) * PAGE_SIZE - pos % unit);
         first = ALIGN_DOWN(pos, unit);
@@ -323,6 +403,10 @@ static long block_io(struct call *c, struct file *f, bool write)
         t = transfer_new(c, first, (uint32_t)(end - first));
         if (!t)
                 return -ENOMEM;
+        if (bounce_frames(t)) {
+                transfer_free(t);
+                return -ENOMEM;
+        }
         t->pos = pos;
         t->wanted = (uint32_t)n;
         if (write && first == pos && end == pos + n) {

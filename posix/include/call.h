@@ -141,6 +141,8 @@ size_t io_copy_out(struct user_io *io, const void *src,
                    size_t len); /* to user, from the current position; does not advance; bytes copied */
 size_t io_copy_in(struct user_io *io, void *dst, size_t len);
 size_t io_zero(struct user_io *io, size_t len);
+/* How much of the user's memory from the current position on is in one piece, and its address; 0: nothing is left, or it is the kernel's. */
+size_t io_straight(const struct user_io *io, uint64_t *va);
 void io_advance(struct user_io *io, size_t len);
 /* Is the user's memory there? Reads a byte of each page of the next n; false: return user_fault(c). For bulk that is copied in after the change. */
 bool io_probe_in(struct user_io *io, size_t n);

@@ -91,6 +91,15 @@ int mm_create_vdso(void);        /* first boot, no section open: vDSO code pages
 long exec_start(struct call *c); /* NR_START_INIT: execve with kernel strings; see posix/exec/README.md */
 extern const struct posix_type mm_types[];
 
+/*
+ * Direct I/O (fault.c): the device itself reads or writes the caller's private memory. mm_dma_pages, before changes(), takes LOCK_MM and finds the pages of [va, va + len),
+ * at most SPACE_PINS. 0: page[] has them, present, and of this space alone; CALL_FAULT: return it, and come again; -EFAULT: not such memory, or a fork is under way: copy; LOCK_MM is not held.
+ * mm_dma_begin, in the same section, pins those in p; false: too many are. From then to mm_dma_end, by the same thread, after what is done without LOCK_MM, no fork shares them. Both begin the change.
+ */
+long mm_dma_pages(struct call *c, uint64_t va, size_t len, bool device_writes, ppn_t *page);
+bool mm_dma_begin(struct mm *m, struct space_pins *p);
+void mm_dma_end(struct mm *m, struct space_pins *p);
+
 /* ---- /proc/N/{maps,smaps,statm,status}: LOCK_MM held ---- */
 struct vma *mm_find(struct mm *m, uint64_t va);      /* area that holds va, or NULL */
 struct vma *mm_find_next(struct mm *m, uint64_t va); /* first area that ends after va, or NULL */

@@ -237,6 +237,7 @@ long mm_leave(struct call *c, struct mm *m, long result)
 /* ---- fork ------------------------------------------------------------------------------------------------------------------ */
 
 #define PIECE_FORK 24u
+#define FORK_TURN  64u
 
 /* One area of the child. Private pages are shared copy-on-write, by one reference where that is possible. False: they go in pieces. */
 static bool area_fork(struct mm *to, struct vma *v)
@@ -291,6 +292,21 @@ static long fork_again(struct call *c, struct mm *from, struct mm *to)
         return CALL_AGAIN;
 }
 
+/*
+ * Does a device work on pages of this space? Shared with a child, the page would be the child's when the parent writes to it first, and the device would go on there. The fork waits till that is
+ * over; other threads copy meanwhile. Once a fork that goes in pieces owns the space nothing is begun.
+ */
+static bool dma_under_way(const struct mm *from)
+{
+        struct mm_volatile *mv = mm_volatile_peek(from);
+
+        if (!mv)
+                return false;
+        mv->fork_waits = mv->ndma != 0;
+        mv->fork_turn = mv->fork_waits ? FORK_TURN : 0;
+        return mv->fork_waits;
+}
+
 long mm_fork(struct call *c, struct mm *from, struct mm **out)
 {
         struct mm *to = (struct mm *)c->objects[3];
@@ -300,6 +316,8 @@ long mm_fork(struct call *c, struct mm *from, struct mm **out)
 
         if (r)
                 return r;
+        if (!to && dma_under_way(from))
+                return call_wait(c, CONDITION, &from->fork_at, UNINTERRUPTIBLE, NO_DEADLINE);
         first = to ? mm_find_next(from, to->fork_at) : from->first;
         if (to && to->fork_index) {
                 if (!space_room(PTREE_COST_MAX)) {

@@ -314,3 +314,85 @@ long mm_populate_piece(struct call *c, struct mm *m, uint64_t *at, uint64_t to, 
         (void)c;
         return 0;
 }
+
+/* ---- direct I/O ------------------------------------------------------------------------------------------------------------ */
+
+static bool area_takes_dma(const struct vma *v, bool device_writes)
+{
+        return v && !v->inode && !(v->flags & (MAP_SHARED | VMA_DEVICE | VMA_VVAR | VMA_VDSO)) &&
+               v->prot & (device_writes ? PROT_WRITE : PROT_READ);
+}
+
+/* What a write of the program would make, make its own or bring is left to such a write's fault. */
+static long dma_pages(struct call *c, uint64_t va, size_t len, bool device_writes, ppn_t *page)
+{
+        struct mm *m = c->thread->proc->mm;
+        struct mm_volatile *mv = mm_volatile(m);
+        struct vma *v = NULL;
+
+        if (!mv || m->owner)
+                return -EFAULT;
+        if (unlikely(mv->fork_turn)) {
+                mv->fork_turn--;
+                return -EFAULT;
+        }
+        for (uint64_t at = ALIGN_DOWN(va, PAGE_SIZE); at < va + len; at += PAGE_SIZE) {
+                bool shared;
+                ppn_t p;
+
+                if (!v || at >= v->end)
+                        v = mm_find(m, at);
+                if (!area_takes_dma(v, device_writes))
+                        return -EFAULT;
+                p = ptree_look(&v->anon, vma_index(v, at), &shared);
+                if (unlikely(!p || shared)) {
+                        if (!device_writes)
+                                return -EFAULT;
+                        if (c->fault_failed) { /* the one below was in vain; so will the copy's be */
+                                c->fault_failed = 0;
+                                return -EFAULT;
+                        }
+                        c->fault_addr = at;
+                        c->fault_err = FAULT_WRITE;
+                        return CALL_FAULT;
+                }
+                page_touch(p);
+                *page++ = p;
+        }
+        return 0;
+}
+
+long mm_dma_pages(struct call *c, uint64_t va, size_t len, bool device_writes, ppn_t *page)
+{
+        struct mm *m = c->thread->proc->mm;
+        long r;
+
+        lock(LOCK_MM, m);
+        r = dma_pages(c, va, len, device_writes, page);
+        if (r == -EFAULT)
+                unlock(LOCK_MM, m);
+        return r;
+}
+
+bool mm_dma_begin(struct mm *m, struct space_pins *p)
+{
+        section_changes();
+        if (!space_pin(p))
+                return false;
+        mm_volatile(m)->ndma++;
+        return true;
+}
+
+void mm_dma_end(struct mm *m, struct space_pins *p)
+{
+        struct mm_volatile *mv = mm_volatile(m);
+
+        if (!lock_held(LOCK_MM, m))
+                lock(LOCK_MM, m);
+        section_changes();
+        space_unpin(p);
+        if (--mv->ndma == 0 && mv->fork_waits) {
+                mv->fork_waits = false;
+                wake(&m->fork_at);
+        }
+}

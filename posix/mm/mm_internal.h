@@ -28,6 +28,9 @@ struct mm_volatile {
         struct mapping *mappings; /* inodes that this space has pages of; LOCK_MM */
         uint32_t nmappings, sweep_at;
         uint64_t hint, hole; /* top-down search: there is no gap above hint larger than hole */
+        uint32_t ndma;       /* requests whose device works on pages of this space; LOCK_MM, like the next two */
+        uint32_t fork_turn;  /* so many more are refused, so that a fork gets its turn */
+        bool fork_waits;
 };
 struct mm_volatile *mm_volatile(struct mm *m);            /* NULL: no memory */
 struct mm_volatile *mm_volatile_peek(const struct mm *m); /* NULL: not made in this life */

@@ -36,6 +36,7 @@ class Suite:
     memory = "256M"
     judges_time = False  # many cases measure by the wall clock: what fails in the crowd is run again alone
     counts_yields = False  # some take for granted that a sched_yield or two let all others run, which a CPU that this machine does not run for a while breaks: then alone means on one CPU
+    disk = False     # wants one to write to, of which the last sector says so
     nested = False   # the commands are runners themselves
     files = ()       # (path on this machine, path in the guest below /t)
 
@@ -59,6 +60,7 @@ class GuestSuite(Suite):
     nested = True
     seconds = 120
     judges_time = True
+    disk = True
 
     def __init__(self):
         self.programs = sorted(os.listdir(os.path.join(TESTS, "guest")))
@@ -184,22 +186,37 @@ def pack(suite, cases, alone, path):
             tar.add(source, "t/" + name, filter=owner)
 
 
-def boot(name, config, linux, tar, memory):
+def spare_disk(path):
+    """For tests/guest/block.c."""
+    with open(path, "wb") as f:
+        f.truncate(16 << 20)
+        f.seek(-512, os.SEEK_END)
+        f.write(b"disk for tests/guest/block.c")
+    return path
+
+
+# What Debian's Linux needs for it, in an order in which it can be loaded.
+DISK_MODULES = "virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk"
+
+
+def boot(name, config, linux, tar, memory, disks=()):
     """A guest with the tar unpacked in /t."""
     options = qemu.config(config)
     cmdline = options.pop("cmdline", "")
     if linux:
         cpio = qemu.archive(tar + ".cpio", os.path.dirname(tar), ["dir /t 755 0 0", "file /t/tar 644 0 0 " + os.path.basename(tar)])
-        guest = qemu.Guest(name, qemu.linux("quiet", [cpio]), memory="1G", **options)
+        guest = qemu.Guest(name, qemu.linux("quiet", [cpio]), memory="1G", disks=disks, **options)
         source = "/t/tar"
     else:
-        guest = qemu.Guest(name, qemu.phantom(f"panic=exit {cmdline}".strip()), memory=memory, disks=[tar], **options)
+        guest = qemu.Guest(name, qemu.phantom(f"panic=exit {cmdline}".strip()), memory=memory, disks=[tar, *disks], **options)
         source = "/dev/vda"
     try:
         guest.prompt(total=600)
         status, output = guest.command(f"cd / && tar -xf {source}", timeout=300)
         if status:
             raise qemu.Hang(f"{name}: cannot unpack {source}: {output}")
+        if linux and disks:
+            guest.command("/t/insmod " + " ".join(f"/t/modules/{module}.ko" for module in DISK_MODULES.split()) + "; until [ -b /dev/vda ]; do sleep 1; done")
     except BaseException:
         guest.__exit__(*sys.exc_info())
         raise
@@ -221,11 +238,16 @@ def run(suite, name, config="plain", linux=False, part=None):
     label = f"{name}-{'linux' if linux else config}"
     tar = os.path.join(TESTS, f"{label}.tar")
     alone = set(read_names(os.path.join(EXPECTED, name + ".alone")))
+    disks = [spare_disk(os.path.join(TESTS, f"{label}.disk"))] if suite.disk else []
+    if linux and disks:
+        modules = os.path.join(qemu.CACHE, "linux/modules")
+        suite.files = [*suite.files, (os.path.join(TESTS, "bench/insmod"), "insmod"),
+                       *((os.path.join(modules, f"{module}.ko"), f"modules/{module}.ko") for module in DISK_MODULES.split())]
     pack(suite, cases, alone, tar)
     found = {}
     text = ""
     try:
-        with boot(label, config, linux, tar, suite.memory) as guest:
+        with boot(label, config, linux, tar, suite.memory, disks) as guest:
             start = guest.at
             stopped = {}
             try:
