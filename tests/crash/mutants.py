@@ -132,7 +132,7 @@ STORE = [
 
 # The space: file (of persist/); the test, and which of its functions alone.
 SPACE = [
-    ("copy-not-made", "capture.c", "__builtin_memcpy(c->data, space_page(ppn), PAGE_BYTES);\n                        c->next", "c->next", "snapshot/commits_while_running"),
+    ("copy-not-made", "capture.c", "__builtin_memcpy(c->data, space_page(ppn), PAGE_BYTES);\n                        bucket_add", "bucket_add", "snapshot/commits_while_running"),
     ("copy-not-noted", "capture.c", "__atomic_fetch_add(&ncopied, 1, __ATOMIC_RELAXED);\n                }\n                persist_host->page_captured(ppn);",
      "__atomic_fetch_add(&ncopied, 1, __ATOMIC_RELAXED);\n                }", "snapshot/time_travel"),
     ("free-by-the-new-record", "capture.c", "else if (!persist_host->page_is_dirty(where))\n", "else\n", "snapshot/freed_while_captured"),
@@ -142,8 +142,8 @@ SPACE = [
      "void space_unpin(struct space_pins *p)\n{\n        if (p->device_writes) {", "snapshot/pinned_page"),
     ("pinned-page-freed", "defer.c", "unlikely_(page_is_pinned(ppn))", "unlikely_(0)", "snapshot/pinned_page"),
     ("pinned-page-evicted", "snapshot.c", "pinned(ppn) || page_is_pinned(ppn)", "pinned(ppn)", "snapshot/pinned_page"),
-    ("copies-outlive-the-set", "capture.c", "__atomic_store_n(&capture_open, false, __ATOMIC_RELEASE);\n        for (unsigned i = 0; i < BUCKETS; i++) {",
-     "__atomic_store_n(&capture_open, false, __ATOMIC_RELEASE);\n        for (unsigned i = 0; i < 0; i++) {", "snapshot/commits_while_running"),
+    ("copies-outlive-the-set", "capture.c", "                        bucket_empty(word * 64 + (unsigned)__builtin_ctzl(bits));", "                        ;", "snapshot/commits_while_running"),
+    ("bucket-not-noted", "capture.c", "__atomic_fetch_or(&filled[i / 64], 1ul << i % 64, __ATOMIC_RELAXED);", "", "snapshot/commits_while_running"),
     ("set-not-open", "snapshot.c", "capture_open = true;", "", "snapshot/commits_while_running"),
     ("epoch-not-raised", "snapshot.c", "freeze ? frozen_epoch + 1 : epoch + 1", "freeze ? frozen_epoch : epoch + 1", "snapshot/commits_while_running"),
     ("durable-too-early", "snapshot.c", "r = commit_pages();", "__atomic_store_n(&durable, frozen_epoch, __ATOMIC_RELEASE);\n        r = commit_pages();", "snapshot/failing_disk"),
@@ -151,7 +151,7 @@ SPACE = [
     ("request-not-cleared", "snapshot.c", "__atomic_store_n(&requested, 0, __ATOMIC_SEQ_CST);", "", "snapshot/cadence"),
     ("commit-does-not-wait", "snapshot.c", "wait = store_wait_ns(space_store);", "wait = 0;", "snapshot/waits_for_the_one_before"),
     ("not-left", "snapshot.c", "r = store_leave(space_store);", "r = 0;", "snapshot/leaving"),
-    ("due-forgotten", "snapshot.c", "due = now_ns() + snapshot_interval_ns;", "due = 0;", "snapshot/cadence"),
+    ("due-forgotten", "snapshot.c", "due = now_ns() + wait_ns;", "due = 0;", "snapshot/cadence"),
     ("numbers-of-store-ignored", "snapshot.c", "frozen_epoch = store_next_epoch(space_store);", ";", "snapshot/time_travel"),
     ("clock-of-the-barrier", "snapshot.c", "persist_host->clock(&frozen_clock.mono_ns, &frozen_clock.real_ns);", "", "snapshot/commits_while_running"),
     ("resident-left", "snapshot.c", "if (is_resident(ppn))", "if (0)", "snapshot/commits_while_running"),
