@@ -100,7 +100,7 @@ STORE = [
     ("life-without-claim", "super.c", "int r = claim_settle(s);", "int r = 0;", "store/two_machines_at_once"),
     ("left-and-written", "disk.c", "r = attempt_write(s);\n        s->failed = -EROFS;", "r = attempt_write(s);", "store/closed_in_order"),
     ("well-is-not-noted", "disk.c", "s->attempt.attempts = 0;\n        return attempt_write(s);", "return attempt_write(s);", "store/closed_in_order"),
-    ("checkpoint-before-life", "super.c", "r = s->life_begun ? 0 : life_begin(s);", "r = 0;", "store"),
+    ("checkpoint-before-life", "super.c", "r = s->life_begun ? 0 : life_begin(s);", "r = 0;", "store/checkpoint_begins_a_life"),
     # discard
     ("discard-in-use", "blocks.c", "all = blocks_used(s, block) == 0;", ";"),
     ("discard-part-of-unit", "blocks.c", "all_free(s, at, unit);", "all_free(s, at, 1);"),

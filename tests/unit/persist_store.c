@@ -441,6 +441,24 @@ static void lease_ends_before_the_flush(void **state)
         simdisk_free(&disk);
 }
 
+/* A superblock that a life writes is its own, also when it writes one before its first commit. */
+static void checkpoint_begins_a_life(void **state)
+{
+        struct store_info before, after;
+        struct store *s;
+
+        (void)state;
+        make();
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        store_info(s, &before);
+        assert_int_equal(store_checkpoint(s), 0);
+        store_info(s, &after);
+        assert_int_equal(after.incarnation, before.incarnation + 1);
+        store_close(s);
+        opens(false);
+        simdisk_free(&disk);
+}
+
 /* Closed in order: who opens it next need not wait, attempts begin anew, and it is nobody's to write to. */
 static void closed_in_order(void **state)
 {
@@ -878,6 +896,7 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(two_machines),
                                            cmocka_unit_test(two_machines_at_once),
                                            cmocka_unit_test(lease_ends_before_the_flush),
+                                           cmocka_unit_test(checkpoint_begins_a_life),
                                            cmocka_unit_test(closed_in_order),
                                            cmocka_unit_test(forged_records),
                                            cmocka_unit_test(drop_is_cut),
