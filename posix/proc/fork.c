@@ -283,6 +283,18 @@ void vfork_release(struct thread *t)
         proctree_unlock();
 }
 
+/* Something was missing when half of the address space was copied already: that ends, and the space is nobody's again. */
+static long fork_leave(struct call *c, long r)
+{
+        struct mm *mm = c->thread->proc->mm;
+
+        if (!c->objects[3] || r >= 0 || r <= CALL_WAIT)
+                return r;
+        if (!lock_held(LOCK_MM, mm))
+                lock(LOCK_MM, mm);
+        return mm_leave(c, mm, r);
+}
+
 static long fork_run(struct call *c)
 {
         struct fork_state *s = call_state(c, struct fork_state);
@@ -299,7 +311,7 @@ static long fork_run(struct call *c)
                 if (signal_wanted(c->thread))
                         return -ERESTARTNOINTR;
         }
-        return s->flags & CLONE_THREAD ? make_thread(c, s) : make_process(c, s);
+        return s->flags & CLONE_THREAD ? make_thread(c, s) : fork_leave(c, make_process(c, s));
 }
 
 static struct fork_state *fork_decoded(struct call *c)

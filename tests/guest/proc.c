@@ -463,6 +463,57 @@ struct clone_args_ {
                 cgroup;
 };
 
+static int open_many(int *fd, int n)
+{
+        int k = 0;
+
+        while (k < n && (fd[k] = open("/dev/null", O_RDONLY)) >= 0)
+                k++;
+        return k;
+}
+static volatile int cloning = 1;
+static void *fills_descriptors(void *arg)
+{
+        int fd[64];
+
+        while (cloning) {
+                int n = open_many(fd, 64);
+                char *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+                if (p == MAP_FAILED || munmap(p, 4096))
+                        return arg;
+                while (n)
+                        close(fd[--n]);
+        }
+        return NULL;
+}
+/* Descriptors run out while the memory is being copied: the clone fails, and the other thread's memory goes on. */
+TEST(clone_fails_half_way)
+{
+        struct rlimit few = {24, 24};
+        char *p = mmap(NULL, 400 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        pthread_t t;
+        void *bad;
+
+        for (int k = 0; k < 400; k += 2)
+                CHECK(mprotect(p + k * 4096, 4096, PROT_READ) == 0);
+        CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+        CHECK(pthread_create(&t, NULL, fills_descriptors, p) == 0);
+        for (int i = 0; i < 300; i++) {
+                int pidfd = -1;
+                long pid = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
+
+                if (pid == 0)
+                        _exit(0);
+                CHECK(pid > 0 || errno == EMFILE);
+                if (pid > 0) {
+                        close(pidfd);
+                        CHECK(waitpid((pid_t)pid, NULL, 0) == pid);
+                }
+        }
+        cloning = 0;
+        CHECK(pthread_join(t, &bad) == 0 && !bad);
+}
 TEST(clone3_pidfd_tids)
 {
         int pidfd = -1, s;
