@@ -82,6 +82,15 @@ void klog(enum klog_level level, const char *fmt, ...)
         va_end(ap);
 }
 
+void klog_echo(const char *text, size_t len)
+{
+        uint64_t f = log_lock();
+
+        for (struct klog_console *c = consoles; c; c = c->next)
+                c->write(c, text, len);
+        log_unlock(f);
+}
+
 void klog_set_console_level(int level)
 {
         console_level = level;

@@ -32,6 +32,12 @@ void drivers_init(void)
         ramdisk_init();
 }
 
+void drivers_poll_input(void)
+{
+        i8042_poll();
+        usb_poll_all();
+}
+
 void drivers_start(void)
 {
         usb_start();

@@ -6,5 +6,7 @@
 #pragma once
 
 void drivers_init(void);
+/* Keyboards, while interrupts are off: what has been typed becomes events (input.h). */
+void drivers_poll_input(void);
 /* Threads can be made: workers of drivers begin. On the boot CPU. */
 void drivers_start(void);

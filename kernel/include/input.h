@@ -30,6 +30,8 @@ struct input_device *input_by_index(unsigned index); /* NULL past the last */
 void input_event(struct input_device *d, uint16_t type, uint16_t code, int32_t value);
 /* At most 8 listeners; fn runs in interrupt context. 0 or -ENOSPC. */
 int input_listen(void (*fn)(void *arg, struct input_device *, const struct input_event_raw *), void *arg);
+/* Until programs run: fn alone gets all events, listeners none; NULL ends it. Boot CPU, interrupts off. */
+void input_grab(void (*fn)(struct input_device *, const struct input_event_raw *));
 /* The keyboard's layout, as the console takes it: us, de, fr, ru, uk. 0 or -EINVAL. The console's (drivers/video). */
 int keyboard_layout_set(const char *name);
 const char *keyboard_layout(void);

@@ -26,6 +26,8 @@ struct klog_console {
         struct klog_console *next;
 };
 bool klog_panicking(void);
+/* Text for the consoles alone: what is asked before programs run. Empty: what they have not drawn yet is drawn, where no timer does it. */
+void klog_echo(const char *text, size_t len);
 void klog_console_register(struct klog_console *c);
 void klog_console_unregister(struct klog_console *c);
 uint64_t klog_end(void); /* sequence number after the newest byte */

@@ -251,6 +251,12 @@ static void interrupt(void *arg)
         spin_unlock(&i8042.serving, flags);
 }
 
+void i8042_poll(void)
+{
+        if (i8042.have_kbd || i8042.have_mouse)
+                interrupt(NULL);
+}
+
 static bool start_keyboard(void)
 {
         struct input_device *d = &i8042.kbd;

@@ -2,3 +2,4 @@
 #pragma once
 
 void i8042_init(void);
+void i8042_poll(void); /* as its interrupt */

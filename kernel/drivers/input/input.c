@@ -20,6 +20,7 @@ static unsigned ndevices;
 static struct listener listeners[LISTENERS_MAX];
 static unsigned nlisteners;
 static struct spinlock tables_lock;
+static void (*grab)(struct input_device *, const struct input_event_raw *);
 
 _Static_assert(INPUT_KEY_BYTES * 8 >= KEY_CNT, "every key has a bit");
 
@@ -57,6 +58,11 @@ int input_listen(void (*fn)(void *arg, struct input_device *, const struct input
         return err;
 }
 
+void input_grab(void (*fn)(struct input_device *, const struct input_event_raw *))
+{
+        grab = fn;
+}
+
 /* Returns false for a release of a key that is up; turns a second press into a repeat. */
 static bool key_changes(struct input_device *d, uint16_t code, int32_t *value)
 {
@@ -81,6 +87,10 @@ void input_event(struct input_device *d, uint16_t type, uint16_t code, int32_t v
         if (type == EV_KEY && (code >= KEY_CNT || !key_changes(d, code, &value)))
                 return;
         ev.value = value;
+        if (unlikely(grab != NULL)) {
+                grab(d, &ev);
+                return;
+        }
         for (unsigned i = 0; i < n; i++)
                 listeners[i].fn(listeners[i].arg, d, &ev);
 }

@@ -463,6 +463,12 @@ void usb_init(void)
         settle(begun_ns);
 }
 
+void usb_poll_all(void)
+{
+        for (unsigned i = 0; i < nroots; i++)
+                xhci_poll(roots[i]->hc);
+}
+
 void usb_start(void)
 {
         if (!nroots)

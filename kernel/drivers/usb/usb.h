@@ -148,3 +148,4 @@ void usb_work(void);
 
 void usb_init(void);  /* controllers, and what is attached now */
 void usb_start(void); /* the worker; threads can be made */
+void usb_poll_all(void);
