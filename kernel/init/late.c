@@ -53,9 +53,9 @@ static void wire(void)
 
 noreturn void kernel_main_late(void)
 {
+        struct posix_start how = {.fresh = boot_option("fresh", NULL, 0)};
         enum store_boot_result found;
         struct space_clock clock;
-        bool fresh;
         int r;
 
         wire();
@@ -71,10 +71,11 @@ noreturn void kernel_main_late(void)
         }
         if (found == STORE_EMPTY)
                 store_boot_attach();
-        fresh = found == STORE_RECOVERED && (boot_option("fresh", NULL, 0) || menu_ask_fresh(store_boot_store()));
         persist_cpu_online();
+        if (found == STORE_RECOVERED && !how.fresh)
+                menu_ask(store_boot_store(), &how);
         old_pages_register();
-        r = found == STORE_RECOVERED ? posix_recover(&clock, fresh) : posix_boot();
+        r = found == STORE_RECOVERED ? posix_recover(&clock, &how) : posix_boot();
         if (r < 0)
                 panic("the system cannot be started: error %d", r);
         phantom_proc_register();

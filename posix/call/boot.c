@@ -205,7 +205,21 @@ static void new_life(const struct space_clock *then, bool fresh, const struct cp
         section_end();
 }
 
-int posix_recover(const struct space_clock *then, bool fresh)
+/* Nothing of it is committed before all of it is done: the writer does not run yet. */
+static void stop_process(int pid)
+{
+        bool more;
+
+        do {
+                section_begin(no_retry, NULL);
+                section_changes();
+                more = process_stop_piece(pid);
+                section_end();
+        } while (more);
+        klog(LOG_INFO, "process %d is stopped; SIGCONT continues it", pid);
+}
+
+int posix_recover(const struct space_clock *then, const struct posix_start *how)
 {
         static struct cpu_identity id;
         int r;
@@ -224,7 +238,9 @@ int posix_recover(const struct space_clock *then, bool fresh)
         r = take(volatile_steps, ARRAY_SIZE(volatile_steps));
         if (r < 0)
                 return r;
-        new_life(then, fresh, &id);
+        new_life(then, how->fresh, &id);
+        if (how->stop)
+                stop_process(how->stop);
         begin_life();
         return take(recover_steps, ARRAY_SIZE(recover_steps));
 }

@@ -10,8 +10,9 @@ noreturn void call_dispatch(struct call *c);
 void call_drop_volatile(struct thread *t); /* scratch blocks and queue entries of an abandoned call */
 enum why call_why(struct call *c);         /* takes the entity's flags */
 long call_sleep(struct call *c, enum interrupt i, uint64_t deadline_ns);
-bool wait_restore(struct thread *t); /* recovery: the sleep that t's record tells of. False: no memory */
-int thread_boot(void);               /* recovery: every thread gets its volatile half. 0 or -ENOMEM */
-void wait_forget(void);              /* storm: as if nobody had ever waited */
-void thread_forget(void);            /* storm: no thread has a volatile half */
+bool wait_restore(struct thread *t,
+                  bool stopped); /* recovery: the sleep that t's record tells of, or a stop in it. False: no memory */
+int thread_boot(void);           /* recovery: every thread gets its volatile half. 0 or -ENOMEM */
+void wait_forget(void);          /* storm: as if nobody had ever waited */
+void thread_forget(void);        /* storm: no thread has a volatile half */
 int object_boot(void);

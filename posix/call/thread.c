@@ -146,9 +146,7 @@ static void restore(void *object, void *arg)
         sched_set_nice(st, t->nice_plus20 - 20, t->policy, t->rt_priority);
         if (t->run == THREAD_NEW)
                 return;
-        if (thread_is_stopped(t) && !thread_is_doomed(t))
-                sched_restore(st, SCHED_STOPPED, false, true);
-        else if (!wait_restore(t))
+        if (!wait_restore(t, thread_is_stopped(t) && !thread_is_doomed(t)))
                 *error = -ENOMEM;
         if (t->run > THREAD_STOPPED)
                 return;

@@ -39,27 +39,40 @@ static void rebuild(struct thread *t)
         sched_post(st, SCHED_WOKEN);
 }
 
+static bool queue_again(struct thread *t)
+{
+        struct waiter *q = sched_waiter(sched_of(t->slot));
+
+        if (!q)
+                return false;
+        waiter_add(q, t->wait.key);
+        waiter_reorder(q, after, t);
+        if (t->wait.ticket >= next_ticket)
+                next_ticket = t->wait.ticket + 1;
+        return true;
+}
+
 /*
  * A CONDITION sleeper may have been woken and not have looked yet, which only its queue place told: it looks again. A GRANT sleeper sleeps on in its place until it is
- * given what it waits for; what was given is in the record. Whether a signal or a deadline ends the sleep comes afterwards.
+ * given what it waits for; what was given is in the record. Whether a signal or a deadline ends the sleep comes afterwards. One that was stopped in the middle of its call
+ * (stop.c) keeps its place, too, and looks at what it was given when it is continued.
  */
-bool wait_restore(struct thread *t)
+bool wait_restore(struct thread *t, bool stopped)
 {
         struct sched_thread *st = sched_of(t->slot);
         struct wait_record *w = &t->wait;
-        struct waiter *q;
+        bool waits = t->in_call && w->active && w->kind == GRANT && !w->granted;
 
-        if (!t->in_call || !w->active || w->kind != GRANT || w->granted) {
+        if (waits && !queue_again(t))
+                return false;
+        if (stopped) {
+                sched_restore(st, SCHED_STOPPED, false, true);
+                return true;
+        }
+        if (!waits) {
                 sched_ready(st);
                 return true;
         }
-        q = sched_waiter(st);
-        if (!q)
-                return false;
-        waiter_add(q, w->key);
-        waiter_reorder(q, after, t);
-        if (w->ticket >= next_ticket)
-                next_ticket = w->ticket + 1;
         sched_restore(st, SCHED_WAITING, w->interrupt == INTERRUPTIBLE, w->interrupt != UNINTERRUPTIBLE);
         if (w->deadline)
                 sched_set_deadline(st, w->deadline);

@@ -181,8 +181,10 @@ static inline void proctree_unlock(void)
 /* Every process, in no order, by pid hash; new ones may be missed. fn returns false to end the walk. LOCK_PROCTREE held, or read-only use in a section. */
 void process_each(bool (*fn)(struct process *p, void *arg), void *arg);
 void process_end_init(void); /* recovery, after changes(): init is to die, all others with it, and to start anew */
-void pid_forget(void);       /* storm */
-int process_boot(void);      /* every boot: what the checkers need. 0 */
+bool process_stop_piece(
+        int pid); /* recovery, after changes(): some threads more of the process that is not to run. True: there are others */
+void pid_forget(void);  /* storm */
+int process_boot(void); /* every boot: what the checkers need. 0 */
 int process_create_init(
         void); /* first boot: pid 1 with a prepared execve of /sbin/init (or init= on the command line) */
 uint64_t rlimit_of(struct process *p, unsigned resource);

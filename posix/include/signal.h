@@ -47,6 +47,11 @@ void signal_mask_set(struct thread *t, sigset64 blocked); /* own thread: what it
 void sigpending_flush(struct sigpending *p); /* after changes(), all entries are freed */
 /* A group-wide death: status is wait4's word. LOCK_SIGNAL held. Every thread is told; the caller looks at its own by signal_wanted. */
 void signal_group_exit(struct process *p, int status);
+/*
+ * Recovery, after changes(), no lock held: p, in which no thread runs, is stopped as by SIGSTOP, its threads where they stand, in calls too; each call of this takes a number of them, the last
+ * one tells the parent. True: there are others.
+ */
+bool signal_stop_piece(struct process *p);
 /* A thread stops counting for group stop and takes no more signals; what it should have taken goes to others. LOCK_PROCTREE held. */
 void signal_thread_exits(struct thread *t);
 /* SIGCHLD and the wake of a waiting parent. LOCK_PROCTREE held, no LOCK_SIGNAL. code CLD_*; true: nobody will wait, reap at once. */

@@ -411,7 +411,8 @@ void signal_stop_begin(struct thread *self, int signo)
         p->stop_signal = signo;
         p->nstopped = 0;
         for (struct thread *t = p->threads; t; t = t->next)
-                if (t != self && t->run <= THREAD_LIVE)
+                if (t != self &&
+                    t->run <= THREAD_STOPPED) /* one that was continued may not have come out of its call yet */
                         thread_signal_post(t);
 }
 
@@ -430,4 +431,32 @@ void signal_stop_join(struct thread *self)
         signal_unlock(sh);
         if (stopped)
                 signal_notify_parent(p, CLD_STOPPED, p->stop_signal);
+}
+
+#define STOP_PIECE 8 /* threads: a record, and a signal of its own that is discarded */
+
+bool signal_stop_piece(struct process *p)
+{
+        struct sighand *sh;
+        unsigned n = 0;
+
+        proctree_lock();
+        sh = signal_lock(p);
+        if (!p->stopping) {
+                sigpending_discard(&p->pending, sigbit(SIGCONT));
+                p->child_notice = 0; /* what the parent is told now stands for it */
+                signal_stop_begin(p->leader, SIGSTOP);
+        }
+        signal_unlock(sh);
+        for (struct thread *t = p->threads; t; t = t->next) {
+                if (t->run > THREAD_STOPPED || t->stop_seq == p->stop_seq || thread_is_doomed(t))
+                        continue;
+                if (n++ == STOP_PIECE)
+                        return true;
+                sh = signal_lock(p);
+                sigpending_discard(&t->pending, sigbit(SIGCONT));
+                signal_unlock(sh);
+                signal_stop_join(t);
+        }
+        return false;
 }

@@ -11,6 +11,7 @@ UNIT_SRCS_drv_virtqueue := kernel/drivers/bus/virtqueue.c
 UNIT_SRCS_drv_gpt := kernel/drivers/block/gpt.c kernel/lib/string.c
 UNIT_SRCS_drv_mbr := kernel/drivers/block/mbr.c kernel/lib/string.c
 UNIT_SRCS_retention := kernel/glue/retention.c
+UNIT_SRCS_init_menu := kernel/init/menu_line.c
 UNIT_SRCS_drv_usb := kernel/drivers/usb/descriptor.c kernel/drivers/usb/hidkeys.c
 UNIT_SRCS_drv_usb_storage := kernel/lib/fmt.c kernel/lib/string.c
 UNIT_FLAGS_drv_usb_storage := -iquote tests/unit/hosted
