@@ -10,6 +10,7 @@ import re
 import struct
 import subprocess
 import sys
+import tarfile
 import time
 import zlib
 
@@ -237,6 +238,83 @@ def boot_menu():
         _, output = guest.command("cat /root/f; ps | grep -c '[s]leep 1000'")
         expect(output == "old\n0\n", output)
     os.unlink(disk)
+
+
+def offered(guest):
+    """Behind `p` at the menu: (number, state, name) of the processes on the screen, when the question for one stands there."""
+    start = guest.expect(r"Processes, by number, state and name.*\n", total=60).end()
+    end = guest.expect(r"Which one shall be stopped\? .*none\. ", total=60).start()
+    return [(pid.decode(), state.decode(), name.decode()) for pid, state, name in re.findall(rb"(?m)^ *(\d+) ([A-Z]) (.*?)\r?$", guest.log[start:end])]
+
+
+def states_of(guest, pid):
+    """The letters of all threads of a process, sorted, and how often the slowest part of the program /futex has gone round."""
+    _, output = guest.command(f"sed -n 's/^State:.\\(.\\).*/\\1/p' /proc/{pid}/task/*/status | sort | tr -d '\\n'; echo; cat /s/futex")
+    expect("FAILED" not in output and "alive" in output, output)
+    return output.split()[0], int(output.split()[3])
+
+
+@test
+def boot_menu_stop():
+    """The menu stops one process, all its threads in the middle of their calls, before any runs: its parent sees that, SIGCONT continues it and no wake-up is lost. It stays stopped over a power cut. What cannot be stopped is said."""
+    disk, tar = store_disk("boot_menu_stop"), os.path.join(BUILD, "tests/boot_menu_stop.tar")
+    with tarfile.open(tar, "w", format=tarfile.GNU_FORMAT) as t:
+        t.add(os.path.join(BUILD, "tests/survive/futex"), "futex")
+    how = dict(disks=[disk, tar], smp=2)
+    with Guest("boot_menu_stop", phantom("panic=exit"), **how) as guest:
+        guest.prompt(total=300)
+        guest.command("cd /; tar -xf /dev/vdb; (while :; do echo >>/tmp/count; done) & BUSY=$!; mkfifo /tmp/p; (read x </tmp/p; echo got $x >/tmp/got) & READER=$!")
+        guest.command("/futex & sleep 2; for p in $(pidof futex); do [ $(ls /proc/$p/task | wc -l) = 4 ] && PARTS=\"$PARTS $p\"; done")
+        _, output = guest.command("echo $BUSY $READER $PARTS; sync")
+        busy, reader, *parts = output.split()
+        expect(len(parts) == 4, output)
+    with Guest("boot_menu_stop", phantom("panic=exit menu"), **how) as guest:
+        asked(guest)
+        guest.send("p\r\n")
+        shown = offered(guest)
+        ranks = ["RDSTZ".index(state) for _, state, _ in shown]
+        expect(ranks == sorted(ranks) and (busy, "R", "sh") in shown and (reader, "S", "sh") in shown, f"{busy}, {reader}: {shown}")
+        for wrong, answer in (("31999", "There is no process 31999"), ("1", "Process 1 is init"), ("init", "There is no process init"), ("99999999999999", "There is no process 9999999999")):
+            guest.send(wrong + "\r")
+            guest.expect(answer, total=20)
+        guest.send("0\r")
+        guest.expect("What shall be started", total=20)
+        guest.keys("p", "9", "backspace", *busy, "ret")
+        guest.expect(f"process {busy} is stopped", total=60)
+        resumed(guest)
+        _, output = guest.command("wc -l </tmp/count; sleep 2; wc -l </tmp/count; jobs")
+        before, after, jobs = output.split("\n", 2)
+        expect(before == after and jobs.count("Stopped") == 1, output)
+        _, output = guest.command("kill -CONT $BUSY; for i in 1 2 3 4 5 6 7 8 9; do sleep 1; [ $(wc -l </tmp/count) -gt " + after + " ] && break; done; echo $i; kill $BUSY; sync")
+        expect(re.fullmatch(r"[1-8]\n", output), output)
+    for n, part in enumerate(parts):
+        with Guest("boot_menu_stop", phantom("panic=exit menu"), **how) as guest:
+            asked(guest)
+            guest.send("p")
+            offered(guest)
+            guest.send(part + "\r")
+            resumed(guest)
+            expect(states_of(guest, part)[0] == "TTTT", "not all of its threads are stopped")
+            guest.command("sync")
+        with Guest("boot_menu_stop", phantom("panic=exit" + (" menu" if n == 0 else "")), **how) as guest:
+            if n == 0:
+                asked(guest)
+                guest.send("p")
+                offered(guest)
+                guest.send(part + "\r")
+                guest.expect(f"Process {part} is stopped already", total=20)
+                guest.send(reader + "\r")
+            resumed(guest)
+            letters, before = states_of(guest, part)
+            expect(letters == "TTTT", f"the power cut continued it: {letters}")
+            guest.command(f"sleep 1; kill -CONT {part}; n=0; while read x y i </s/futex; [ $i -le {before + 2} ] && [ $n -lt 60 ]; do n=$((n+1)); sleep 1; done")
+            letters, after = states_of(guest, part)
+            expect("T" not in letters and after > before + 2, f"it does not go on: {letters}, {before} and {after}")
+            if n == 0:
+                _, output = guest.command("jobs | grep -c Stopped; echo me >/tmp/p; kill -CONT $READER; while [ ! -s /tmp/got ]; do sleep 1; done; cat /tmp/got; sync")
+                expect(output.endswith("\ngot me\n"), output)
+    for path in (disk, tar):
+        os.unlink(path)
 
 
 @test
