@@ -369,6 +369,39 @@ def discard():
 
 
 @test
+def boot_menu_uefi():
+    """By UEFI the menu stands on the screen, and takes answers from the serial line and from a keyboard on USB, the only one there is; what was typed there is not typed again in the shell."""
+    os.makedirs(SCREENS, exist_ok=True)
+    disk = store_disk("boot_menu_uefi")
+    with Guest("boot_menu_uefi", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        guest.prompt(total=300)
+        guest.command("echo $$; n=7; for i in 1 2 3 4 5 6 7 8 9; do psnap now; done >/dev/null; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do sleep 100000 & done; S=$!; sync")
+        _, output = guest.command("echo $S; sync")
+        sleeper = output.strip()
+    usb = ["-machine", "q35,i8042=off", "-device", "nec-usb-xhci,id=xhci", "-device", "usb-kbd,bus=xhci.0"]
+    with Guest("boot_menu_uefi", phantom("panic=exit menu") + usb, disks=[disk], smp=2, uefi=True) as guest:
+        asked(guest)
+        guest.screenshot(os.path.join(SCREENS, "menu_uefi.png"))
+        guest.send("p")
+        offered(guest)
+        time.sleep(1)
+        guest.screenshot(os.path.join(SCREENS, "menu_uefi_processes.png"))
+        guest.keys(*sleeper[:-1], "5", "backspace", "kp_" + sleeper[-1])
+        time.sleep(1)
+        guest.screenshot(os.path.join(SCREENS, "menu_uefi_typed.png"))
+        screens = [lit(os.path.join(SCREENS, f"menu_uefi{name}.png")) for name in ("", "_processes", "_typed")]
+        expect(2000 < screens[0] < screens[1] < screens[2], f"lit pixels: {screens}")
+        guest.keys("ret")
+        guest.expect(f"process {sleeper} is stopped", total=60)
+        guest.expect(r"\d+ CPUs?, \d+ MiB in use", total=120)
+        guest.send("\n")
+        guest.prompt(total=60)
+        _, output = guest.command("echo $n; jobs | grep -c Stopped; jobs | grep -c Running")
+        expect(output == "7\n1\n15\n", output)
+    os.unlink(disk)
+
+
+@test
 def bios_cd_64mib():
     """Boots and works from the CD by BIOS in 64 MiB with one CPU of the oldest kind; at most 32 MiB are in use."""
     with Guest("bios_cd_64mib", phantom(), smp=1, cpu="qemu64", memory="64M") as guest:
