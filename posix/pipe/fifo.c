@@ -87,14 +87,15 @@ long special_open_more(struct call *c)
         bool came;
         int fd = fd_reserve(c, 0);
 
-        if (fd < 0)
-                return fd;
+        lock(LOCK_INODE, f->inode);
         lock(LOCK_PIPE, p);
         came = (f->mode & FMODE_READ) ? p->w_opens != st->writer_seen : p->r_opens != st->reader_seen;
-        if (!came) {
-                if (c->why != WHY_RUN)
-                        return call_interrupted(c);
+        if (fd >= 0 && !came && c->why == WHY_RUN)
                 return wait_for_partner(c, p, f->mode);
+        if (fd < 0 || !came) { /* nobody is to find it waiting from here on */
+                pipe_end_leave(f);
+                f->mode = 0; /* its release takes nothing back */
+                return fd < 0 ? fd : call_interrupted(c);
         }
         changes(c);
         object_get(f);

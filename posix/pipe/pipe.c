@@ -305,13 +305,11 @@ void pipe_end_add(struct pipe *p, uint32_t mode)
 }
 
 /* A file is gone. With the last one what was in the pipe goes too (a FIFO is empty when it is opened anew). */
-static void pipe_file_release(struct file *f)
+void pipe_end_leave(struct file *f)
 {
         struct pipe *p = file_pipe(f);
         struct inode *i = f->inode;
 
-        lock(LOCK_INODE, i);
-        lock(LOCK_PIPE, p);
         section_changes();
         if (f->mode & FMODE_READ)
                 p->nreaders--;
@@ -325,8 +323,17 @@ static void pipe_file_release(struct file *f)
                 i->priv = NULL;
                 object_put(p);
         }
+}
+
+static void pipe_file_release(struct file *f)
+{
+        struct pipe *p = file_pipe(f);
+
+        lock(LOCK_INODE, f->inode);
+        lock(LOCK_PIPE, p);
+        pipe_end_leave(f);
         unlock(LOCK_PIPE, p);
-        unlock(LOCK_INODE, i);
+        unlock(LOCK_INODE, f->inode);
 }
 
 const struct file_ops pipe_file_ops = {

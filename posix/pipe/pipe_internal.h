@@ -16,3 +16,5 @@ struct pipe *pipe_new(void);   /* after changes(); refs 1, no ends */
 void pipe_pop(struct pipe *p); /* the first slot is empty: drop it; after changes() */
 void pipe_consume(struct pipe *p, size_t n);
 void pipe_end_add(struct pipe *p, uint32_t mode); /* a file with these FMODE_* bits was opened */
+/* A file is of no use any more: its ends count no more, others are told. LOCK_INODE, LOCK_PIPE held. Begins the change. */
+void pipe_end_leave(struct file *f);

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -349,6 +350,58 @@ TEST(fifo_interrupted)
         CHECK_ERR(open(name, O_RDONLY), EINTR);
         /* the opener that gave up counts no more */
         CHECK_ERR(open(name, O_WRONLY | O_NONBLOCK), ENXIO);
+        unlink(name);
+}
+
+/* Opens a FIFO for reading until that is not interrupted, and reads what a writer has put there. */
+static void interrupted_reader(const char *name, int ack, int n)
+{
+        struct itimerval often = {{0, 300}, {0, 300}};
+
+        handle(SIGALRM, 0);
+        setitimer(ITIMER_REAL, &often, NULL);
+        for (char c; n;) {
+                int fd = open(name, O_RDONLY);
+
+                if (fd < 0) {
+                        if (errno != EINTR)
+                                _exit(1);
+                        continue;
+                }
+                for (ssize_t got = 0, r = 1; r; got += r > 0 ? r : 0) { /* till the writer has closed it */
+                        r = read(fd, &c, 1);
+                        if ((r < 0 && errno != EINTR) || (r == 0 && got != 1))
+                                _exit(2);
+                }
+                close(fd);
+                while (write(ack, &c, 1) != 1)
+                        ;
+                n--;
+        }
+        _exit(0);
+}
+/* Whoever finds a reader that waits in its open has found a reader: that open is not interrupted any more. */
+TEST(fifo_interrupted_or_found)
+{
+        char c = 'x', *name = "/tmp/t.fifo4";
+        int ack[2], n = 300, status;
+        pid_t pid;
+
+        unlink(name);
+        CHECK(mkfifo(name, 0600) == 0 && pipe(ack) == 0);
+        pid = fork();
+        if (pid == 0)
+                interrupted_reader(name, ack[1], n);
+        while (n--) {
+                int fd;
+
+                while ((fd = open(name, O_WRONLY | O_NONBLOCK)) < 0)
+                        CHECK(errno == ENXIO);
+                CHECK(write(fd, &c, 1) == 1);
+                close(fd);
+                CHECK(read(ack[0], &c, 1) == 1);
+        }
+        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
         unlink(name);
 }
 
