@@ -29,15 +29,23 @@ static uint64_t unit_place(const struct store *s, uint64_t unit, unsigned home)
         return s->unit_home + (unit * HOMES + home) * UNIT_BLOCKS;
 }
 
+/* What of the group is for data: blocks from `from` to before `to`. */
+static void group_bounds(const struct store *s, uint64_t group, uint32_t *from, uint32_t *to)
+{
+        uint64_t first = group * GROUP_BLOCKS, a = s->first_data, b = s->end_data;
+
+        a = a < first ? 0 : a - first;
+        b = b < first ? 0 : b - first;
+        *from = a < GROUP_BLOCKS ? (uint32_t)a : GROUP_BLOCKS;
+        *to = b < *from ? *from : b < GROUP_BLOCKS ? (uint32_t)b : GROUP_BLOCKS;
+}
+
 static uint32_t group_data(const struct store *s, uint64_t group)
 {
-        uint64_t from = group * GROUP_BLOCKS, to = from + GROUP_BLOCKS;
+        uint32_t from, to;
 
-        if (from < s->first_data)
-                from = s->first_data;
-        if (to > s->end_data)
-                to = s->end_data;
-        return from < to ? (uint32_t)(to - from) : 0;
+        group_bounds(s, group, &from, &to);
+        return to - from;
 }
 
 /* Another place than the two that superblocks mean. */
@@ -66,11 +74,12 @@ static int unit_load(struct store *s, uint64_t n, struct unit **unit)
                 u->older[i] = HOMES;
         if (s->slot_valid[!s->slot] && then->written) {
                 /* If it cannot be read, the older superblock is of no use any more, and its places are free to take. */
-                r = disk_read(s, unit_place(s, n, then->home), u->entry, UNIT_BLOCKS);
-                for (unsigned i = 0; !r && i < UNIT_GROUPS && block_sum(u->entry, sizeof(u->entry)) == then->sum; i++)
+                bool whole = !disk_read(s, unit_place(s, n, then->home), u->entry, UNIT_BLOCKS) &&
+                             block_sum(u->entry, sizeof(u->entry)) == then->sum;
+
+                for (unsigned i = 0; whole && i < UNIT_GROUPS; i++)
                         u->older[i] = u->entry[i].written ? u->entry[i].home : HOMES;
                 zero16(u->entry, sizeof(u->entry));
-                r = 0;
         }
         if (now->written) {
                 r = disk_read(s, unit_place(s, n, now->home), u->entry, UNIT_BLOCKS);
@@ -120,10 +129,14 @@ static int group_load(struct store *s, uint64_t n, struct unit **unit, struct gr
                         e->free = 0;
                 }
         } else {
+                uint32_t from, to;
+
                 zero16(g, sizeof(*g));
-                for (uint64_t b = 0; b < GROUP_BLOCKS; b++)
-                        if (n * GROUP_BLOCKS + b < s->first_data || n * GROUP_BLOCKS + b >= s->end_data)
-                                g->bits[b / 64] |= 1ul << b % 64;
+                group_bounds(s, n, &from, &to);
+                for (uint32_t b = 0; b < from; b++)
+                        g->bits[b / 64] |= 1ul << b % 64;
+                for (uint32_t b = to; b < GROUP_BLOCKS; b++)
+                        g->bits[b / 64] |= 1ul << b % 64;
         }
         (*unit)->group[i] = *group = g;
         return 0;
