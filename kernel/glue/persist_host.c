@@ -20,6 +20,7 @@
 #include "kernel/include/mem.h"
 #include "kernel/include/sched.h"
 #include "kernel/include/time.h"
+#include "kernel/include/worker.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/muldiv.h"
 #include "persist/section.h"
@@ -341,7 +342,7 @@ static const struct persist_host kernel_host = {
         .uptime_ns = host_uptime_ns,
         .wake = host_wake,
         .writer_yield = writer_yield,
-        .writer_pause = writer_pause,
+        .writer_pause = worker_pause,
         .writer_wake = writer_wake,
         .scratch = host_scratch,
         .mem_alloc = host_mem_alloc,

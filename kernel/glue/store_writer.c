@@ -3,7 +3,6 @@
  */
 #include "kernel/glue/store_writer.h"
 #include "kernel/glue/snap_request.h"
-#include "kernel/include/cpu.h"
 #include "kernel/include/log.h"
 #include "kernel/include/time.h"
 #include "kernel/include/worker.h"
@@ -72,18 +71,6 @@ void writer_yield(void)
 {
         if (worker_this()) /* else at boot, with nobody to give way to */
                 worker_yield();
-}
-
-void writer_pause(uint64_t ns)
-{
-        uint64_t end = time_mono_ns() + ns;
-
-        while (time_mono_ns() < end) {
-                if (worker_this())
-                        worker_sleep(end);
-                else
-                        cpu_relax();
-        }
 }
 
 void writer_wake(void)

@@ -7,5 +7,4 @@
 /* At boot: from here on commits are made, if the space has a store, or once it gets one. 0 or -ENOMEM. */
 int writer_start(void);
 void writer_yield(void);        /* the writer itself, while it works */
-void writer_pause(uint64_t ns); /* the writer itself, or at boot, with the CPU spinning: returns after so long */
 void writer_wake(void);         /* any context */

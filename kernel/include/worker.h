@@ -18,5 +18,7 @@ const char *worker_name(const struct worker *w);
 void worker_wake(struct worker *w);
 /* The calling worker sleeps until it is woken, or until mono_ns (absolute CLOCK_MONOTONIC; 0: none). */
 void worker_sleep(uint64_t mono_ns);
+/* Returns after so long, at least. With no worker on the CPU, at boot, it spins. */
+void worker_pause(uint64_t ns);
 /* Whatever waits for this CPU goes first: barrier, work items, threads whose turn it is. */
 void worker_yield(void);

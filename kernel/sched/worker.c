@@ -6,8 +6,10 @@
  * worker_sleep returns, that is before the caller looks at what it waits for.
  */
 #include "kernel/include/worker.h"
+#include "kernel/include/cpu.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/sched.h"
+#include "kernel/include/time.h"
 #include "kernel/include/arch/mmu.h"
 #include "kernel/include/arch/thread_regs.h"
 #include "kernel/lib/string.h"
@@ -109,4 +111,16 @@ void worker_yield(void)
         }
         sched_preempted(w->st);
         stack_park(&w->saved, sched_leave);
+}
+
+void worker_pause(uint64_t ns)
+{
+        uint64_t end = time_mono_ns() + ns;
+
+        while (time_mono_ns() < end) {
+                if (worker_this())
+                        worker_sleep(end);
+                else
+                        cpu_relax();
+        }
 }

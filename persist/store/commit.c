@@ -356,14 +356,13 @@ static bool pack(struct store *s, const void *page, struct recent *new)
         return true;
 }
 
-/* Is it one of those that are to be written elsewhere? */
+/* The page is committed: was it one of those that are to be written elsewhere? It is not any more. */
 static bool renewed(struct store *s, ppn_t ppn)
 {
-        for (unsigned i = 0; s->nrenew && i < RENEW_MAX; i++) {
-                if (s->renew[i] != ppn + 1)
+        for (unsigned i = 0; i < s->nrenew; i++) {
+                if (s->renew[i] != ppn)
                         continue;
-                s->renew[i] = 0;
-                s->nrenew--;
+                s->renew[i] = s->renew[--s->nrenew];
                 return true;
         }
         return false;
@@ -379,6 +378,7 @@ static int commit_fail(struct store *s, int r)
 int store_commit_page(struct store *s, ppn_t ppn, const void *page)
 {
         struct recent old, new = {.ppn = ppn, .birth = s->next_epoch};
+        bool again = renewed(s, ppn);
         int r = s->failed;
 
         must(s->open, "store: page outside a commit");
@@ -393,7 +393,7 @@ int store_commit_page(struct store *s, ppn_t ppn, const void *page)
         if (is_zero(page))
                 return store_commit_none(s, ppn);
         new.sum = page_sum(page);
-        if (old.block && old.sum == new.sum && !renewed(s, ppn))
+        if (old.block && old.sum == new.sum && !again)
                 return 0; /* dirty, but the same: sums of 48 bits are believed, here as in recovery */
         if (pack(s, page, &new))
                 return commit_fail(s, enter(s, ppn, &old, &new, ENTRY_PACKED));
@@ -407,6 +407,7 @@ int store_commit_none(struct store *s, ppn_t ppn)
         int r = s->failed;
 
         must(s->open, "store: page outside a commit");
+        (void)renewed(s, ppn);
         if (!r)
                 r = look_up(s, ppn, &old);
         if (r == -EIO && !s->failed)
@@ -443,24 +444,6 @@ int store_commit_end(struct store *s)
         return commit_fail(s, r ? r : dead_settle_young(s));
 }
 
-int store_read(struct store *s, ppn_t ppn, void *buf)
-{
-        struct recent now;
-        int r;
-
-        r = look_up(s, ppn, &now);
-        if (r)
-                return r;
-        if (!now.block) {
-                zero_page(buf);
-                return -ENOENT;
-        }
-        if (now.length)
-                return packed_read(s, &now, buf);
-        r = disk_read(s, now.block, buf, 1);
-        return r ? r : page_sum(buf) == now.sum ? 0 : -EIO;
-}
-
 static const struct kept *kept_find(const struct store *s, uint64_t epoch)
 {
         for (unsigned i = 0; i < s->nkept; i++)
@@ -469,35 +452,56 @@ static const struct kept *kept_find(const struct store *s, uint64_t epoch)
         return NULL;
 }
 
-int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf)
+/* Where the page is in a kept snapshot. -ENOENT: no such snapshot. */
+static int look_up_kept(struct store *s, uint64_t epoch, ppn_t ppn, struct recent *then)
 {
         const struct kept *k = kept_find(s, epoch);
         struct disk_map m;
         int r = k ? map_get_at(s, k->k.root, ppn, &m) : -ENOENT;
 
-        if (r)
-                return r;
-        if (!map_block(&m)) {
-                zero_page(buf);
-                return -ENOENT;
-        }
-        r = disk_read(s, map_block(&m), buf, 1);
-        return r ? r : page_sum(buf) == map_sum(&m) ? 0 : -EIO;
+        if (!r)
+                *then = (struct recent){.block = map_block(&m), .birth = map_birth(&m), .sum = map_sum(&m)};
+        return r;
 }
 
-/* Where the page is in a state; epoch 0: the newest. */
-static int look_up_at(struct store *s, uint64_t epoch, ppn_t ppn, struct recent *now)
+/* In a state; epoch 0: the newest. */
+static int look_up_at(struct store *s, uint64_t epoch, ppn_t ppn, struct recent *at)
 {
-        const struct kept *k = epoch ? kept_find(s, epoch) : NULL;
-        struct disk_map m;
+        return epoch ? look_up_kept(s, epoch, ppn, at) : look_up(s, ppn, at);
+}
+
+static int read_block(struct store *s, const struct recent *at, void *buf)
+{
         int r;
 
-        if (!epoch)
-                return look_up(s, ppn, now);
-        r = k ? map_get_at(s, k->k.root, ppn, &m) : -ENOENT;
-        if (!r)
-                *now = (struct recent){.block = map_block(&m), .birth = map_birth(&m), .sum = map_sum(&m)};
-        return r;
+        if (at->length)
+                return packed_read(s, at, buf);
+        r = disk_read(s, at->block, buf, 1);
+        return r ? r : page_sum(buf) == at->sum ? 0 : -EIO;
+}
+
+static int read_page(struct store *s, const struct recent *at, void *buf)
+{
+        if (at->block)
+                return read_block(s, at, buf);
+        zero_page(buf);
+        return -ENOENT;
+}
+
+int store_read(struct store *s, ppn_t ppn, void *buf)
+{
+        struct recent at;
+        int r = look_up(s, ppn, &at);
+
+        return r ? r : read_page(s, &at, buf);
+}
+
+int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf)
+{
+        struct recent at;
+        int r = look_up_kept(s, epoch, ppn, &at);
+
+        return r ? r : read_page(s, &at, buf);
 }
 
 int store_verify(struct store *s, uint64_t epoch, ppn_t ppn, uint64_t since)
@@ -505,27 +509,19 @@ int store_verify(struct store *s, uint64_t epoch, ppn_t ppn, uint64_t since)
         struct recent at;
         int r = look_up_at(s, epoch, ppn, &at);
 
-        if (!r && (!at.block || at.birth <= since))
-                return -ENOENT;
-        if (!r && at.length)
-                return packed_read(s, &at, s->run);
-        if (!r)
-                r = disk_read(s, at.block, s->run, 1);
-        return r ? r : page_sum(s->run) == at.sum ? 0 : -EIO;
+        if (r)
+                return r;
+        return at.block && at.birth > since ? read_block(s, &at, s->run) : -ENOENT;
 }
 
 bool store_renew(struct store *s, uint64_t epoch, ppn_t ppn)
 {
         struct recent now, then;
-        unsigned i = 0;
 
         if (s->nrenew == RENEW_MAX || look_up(s, ppn, &now) || look_up_at(s, epoch, ppn, &then) || !now.block ||
             now.block != then.block || now.birth != then.birth)
                 return false;
-        while (s->renew[i])
-                i++;
-        s->renew[i] = ppn + 1;
-        s->nrenew++;
+        s->renew[s->nrenew++] = ppn;
         return true;
 }
 
@@ -539,15 +535,13 @@ uint64_t store_kept_after(const struct store *s, uint64_t epoch)
 
 int store_differs(struct store *s, uint64_t epoch, ppn_t ppn)
 {
-        const struct kept *k = kept_find(s, epoch);
-        struct recent now;
-        struct disk_map m;
-        int r = k ? map_get_at(s, k->k.root, ppn, &m) : -ENOENT;
+        struct recent now, then;
+        int r = look_up_kept(s, epoch, ppn, &then);
 
         if (r)
                 return r;
         r = look_up(s, ppn, &now);
         if (r) /* what is there now cannot be known */
                 return r == -EIO ? 1 : r;
-        return !now.block != !map_block(&m) || (now.block && now.sum != map_sum(&m));
+        return !now.block != !then.block || (now.block && now.sum != then.sum);
 }

@@ -34,7 +34,7 @@ static int lease(struct store *s)
         return r;
 }
 
-static int attempt_write(struct store *s)
+int attempt_write(struct store *s)
 {
         struct disk_attempt *a = &s->attempt;
 
@@ -45,11 +45,6 @@ static int attempt_write(struct store *s)
                                s->disk->flush(s->disk)
                        ? -EIO
                        : 0;
-}
-
-int claim_nobodys(struct store *s)
-{
-        return attempt_write(s);
 }
 
 int claim(struct store *s, uint64_t owner)

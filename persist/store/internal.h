@@ -147,8 +147,7 @@ struct store {
         struct kept kept[KEPT_MAX];
         unsigned nkept;
 
-        uint64_t renew
-                [RENEW_MAX]; /* pages that the next commit writes elsewhere, though unchanged: + 1; 0: free place */
+        uint64_t renew[RENEW_MAX]; /* pages that the next commit of each writes elsewhere, though unchanged */
         unsigned nrenew;
 
         /* the commit under way */
@@ -225,7 +224,7 @@ int disk_flush(struct store *s);
 int disk_discard(struct store *s, uint64_t block,
                  uint32_t n); /* free ones; -EIO: it cannot do that, and the store goes on */
 int disk_write_new(struct store *s, const void *buf, uint32_t want, uint64_t *block, uint32_t *got);
-int claim_nobodys(struct store *s);         /* a new store's attempt sector */
+int attempt_write(struct store *s);
 int claim(struct store *s, uint64_t owner); /* a state is accepted: the store becomes ours */
 int claim_settle(struct store *s);          /* before the first write: waits until nobody else writes */
 

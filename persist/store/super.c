@@ -90,7 +90,7 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base)
                         r = super_write(s, &next);
         }
         if (!r)
-                r = claim_nobodys(s);
+                r = attempt_write(s);
         blocks_close(s);
         persist_host->mem_free(s, STORE_SIZE);
         return r;

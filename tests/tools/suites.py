@@ -20,6 +20,7 @@ import sys
 import tarfile
 import time
 
+import bench
 import qemu
 from qemu import BUILD, TOP
 
@@ -195,8 +196,7 @@ def spare_disk(path):
     return path
 
 
-# What Debian's Linux needs for it, in an order in which it can be loaded.
-DISK_MODULES = "virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk"
+DISK_MODULES = bench.DISKS["virtio"][1]  # what Debian's Linux needs for it
 
 
 def boot(name, config, linux, tar, memory, disks=()):

@@ -459,6 +459,35 @@ static void checkpoint_begins_a_life(void **state)
         simdisk_free(&disk);
 }
 
+/* A page that a scrub wants written elsewhere is, once; and is forgotten when it changed, or was freed, before that. */
+static void renewed_once(void **state)
+{
+        static uint8_t page[STORE_BLOCK];
+        struct store_clock clock = {1, 2};
+        struct store *s;
+
+        (void)state;
+        make();
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        for (unsigned how = 0; how < 3; how++) {
+                struct recent before, after;
+
+                commit_one(s, 3, 1, 0);
+                before = *recent_find(s, 3);
+                assert_true(store_renew(s, 0, 3));
+                assert_int_equal(store_commit_begin(s, 1, store_next_epoch(s), &clock), 0);
+                memset(page, how == 1 ? 2 : 1, sizeof(page));
+                assert_int_equal(how == 2 ? store_commit_none(s, 3) : store_commit_page(s, 3, page), 0);
+                assert_int_equal(store_commit_end(s), 0);
+                after = *recent_find(s, 3);
+                assert_true(after.birth > before.birth && after.block != before.block);
+                assert_int_equal(s->nrenew, 0);
+        }
+        store_close(s);
+        opens(false);
+        simdisk_free(&disk);
+}
+
 /* Closed in order: who opens it next need not wait, attempts begin anew, and it is nobody's to write to. */
 static void closed_in_order(void **state)
 {
@@ -897,6 +926,7 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(two_machines_at_once),
                                            cmocka_unit_test(lease_ends_before_the_flush),
                                            cmocka_unit_test(checkpoint_begins_a_life),
+                                           cmocka_unit_test(renewed_once),
                                            cmocka_unit_test(closed_in_order),
                                            cmocka_unit_test(forged_records),
                                            cmocka_unit_test(drop_is_cut),

@@ -7,6 +7,7 @@
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/time.h"
+#include "kernel/include/worker.h"
 
 #define HUB_DESCRIPTOR       0x29u
 #define HUB_DESCRIPTOR_SUPER 0x2au
@@ -90,7 +91,7 @@ static void try(struct hub *h, unsigned port)
         unsigned state = 0, changes = 0;
 
         if (usb_has_worker())
-                usb_sleep(DEBOUNCE_NS);
+                worker_pause(DEBOUNCE_NS);
         while (h->attempts[port] < ATTEMPTS && !d->child[port]) {
                 uint64_t end = time_mono_ns() + RESET_NS;
 
@@ -98,7 +99,7 @@ static void try(struct hub *h, unsigned port)
                 if (usb_request(d, TO_PORT, USB_SET_FEATURE, PORT_RESET, (uint16_t)port, NULL, 0) < 0)
                         return;
                 do {
-                        usb_sleep(STEP_NS);
+                        worker_pause(STEP_NS);
                         if (!port_status(d, port, &state, &changes) || !(state & STATE_CONNECTED))
                                 return;
                 } while (!(changes & CHANGE_RESET) && time_mono_ns() < end);
@@ -106,7 +107,7 @@ static void try(struct hub *h, unsigned port)
                         klog(LOG_WARN, "%s, port %u: it cannot be reset", d->name, port);
                         continue;
                 }
-                usb_sleep(STEP_NS);
+                worker_pause(STEP_NS);
                 d->child[port] = usb_attach(d->hc, d, port, speed_of(d, state));
         }
 }
@@ -193,7 +194,7 @@ static int attach(struct usb_device *d)
         d->driver_data = h;
         for (unsigned port = 1; port <= d->nports; port++)
                 usb_request(d, TO_PORT, USB_SET_FEATURE, PORT_POWER, (uint16_t)port, NULL, 0);
-        usb_sleep(MIN(about[5] * 2, 200) * (NSEC_PER_SEC / 1000));
+        worker_pause(MIN(about[5] * 2, 200) * (NSEC_PER_SEC / 1000));
         usb_wake(d);
         return 0;
 }

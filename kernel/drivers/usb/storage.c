@@ -26,6 +26,7 @@
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/time.h"
+#include "kernel/include/worker.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
@@ -662,7 +663,7 @@ static int wait_ready(struct storage *s)
                 if (time_mono_ns() > end || ++times > READY_TIMES)
                         return -EIO;
                 if (key != KEY_UNIT_ATTENTION)
-                        usb_sleep(READY_STEP_NS);
+                        worker_pause(READY_STEP_NS);
         }
 }
 

@@ -87,18 +87,6 @@ bool usb_wait(struct usb_device *d, const uint32_t *done, uint64_t ns)
         return true;
 }
 
-void usb_sleep(uint64_t ns)
-{
-        uint64_t end = time_mono_ns() + ns;
-
-        while (time_mono_ns() < end) {
-                if (worker_this())
-                        worker_sleep(end);
-                else
-                        cpu_relax();
-        }
-}
-
 void usb_give_up(struct usb_device *d)
 {
         d->given_up = true;
@@ -247,7 +235,7 @@ static int make_known(struct usb_device *d, uint8_t *buf)
 
         if (err)
                 return err;
-        usb_sleep(ADDRESS_NS);
+        worker_pause(ADDRESS_NS);
         err = read_device(d, buf);
         if (!err)
                 err = choose(d, buf);
@@ -340,11 +328,11 @@ static void try(struct root *r, unsigned port)
         int err;
 
         if (usb_has_worker())
-                usb_sleep(DEBOUNCE_NS);
+                worker_pause(DEBOUNCE_NS);
         while (r->attempts[port] < ATTEMPTS && !r->child[port] && may_try()) {
                 r->attempts[port]++;
                 err = xhci_port_reset(r->hc, port);
-                usb_sleep(RECOVERY_NS);
+                worker_pause(RECOVERY_NS);
                 p = xhci_port(r->hc, port);
                 if (!p.connected)
                         return;
@@ -426,7 +414,7 @@ static void settle(uint64_t begun_ns)
         if (boot_option("live", NULL, 0) || boot_option("nostore", NULL, 0))
                 return;
         while (time_mono_ns() < begun_ns + DEBOUNCE_NS) {
-                usb_sleep(RECOVERY_NS);
+                worker_pause(RECOVERY_NS);
                 __atomic_store_n(&pending, 1, __ATOMIC_RELEASE);
                 usb_work();
         }

@@ -128,7 +128,6 @@ int usb_request(struct usb_device *d, uint8_t type, uint8_t request, uint16_t va
 int usb_restart(struct usb_endpoint *e, bool clear);
 /* Waits until *done (atomic) is nonzero: false if it is not within ns. */
 bool usb_wait(struct usb_device *d, const uint32_t *done, uint64_t ns);
-void usb_sleep(uint64_t ns);
 /* A device at a port of the hub `parent`, or at a root port: it is enabled and reset. NULL: it does not answer. */
 struct usb_device *usb_attach(struct xhci *hc, struct usb_device *parent, unsigned port, enum usb_speed speed);
 void usb_detach(struct usb_device *d);

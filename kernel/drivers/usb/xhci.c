@@ -23,6 +23,7 @@
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
 #include "kernel/include/time.h"
+#include "kernel/include/worker.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
@@ -817,7 +818,7 @@ int xhci_port_reset(struct xhci *x, unsigned port)
         op_set(x, portsc(port), (v & PORT_KEEP) | kind);
         end = time_mono_ns() + RESET_NS;
         do {
-                usb_sleep(NSEC_PER_SEC / 1000);
+                worker_pause(NSEC_PER_SEC / 1000);
                 v = op(x, portsc(port));
         } while (!(v & done) && time_mono_ns() < end && v != GONE);
         op_set(x, portsc(port), (v & PORT_KEEP) | (v & PORT_CHANGES & ~PORT_CSC)); /* another device is noticed */
