@@ -6,5 +6,5 @@
 
 /* At boot: from here on commits are made, if the space has a store, or once it gets one. 0 or -ENOMEM. */
 int writer_start(void);
-void writer_yield(void);        /* the writer itself, while it works */
-void writer_wake(void);         /* any context */
+void writer_yield(void); /* the writer itself, while it works */
+void writer_wake(void);  /* any context */

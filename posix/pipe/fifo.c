@@ -93,6 +93,7 @@ long special_open_more(struct call *c)
         if (fd >= 0 && !came && c->why == WHY_RUN)
                 return wait_for_partner(c, p, f->mode);
         if (fd < 0 || !came) { /* nobody is to find it waiting from here on */
+                object_touch(&f->obj);
                 pipe_end_leave(f);
                 f->mode = 0; /* its release takes nothing back */
                 return fd < 0 ? fd : call_interrupted(c);

@@ -353,6 +353,30 @@ TEST(fifo_interrupted)
         unlink(name);
 }
 
+/* The same while pages go away: the FIFO is not in the slab that new files come from. */
+TEST(fifo_interrupted_far)
+{
+        struct itimerval soon = {.it_value = {0, 30000}};
+        char name[] = "/tmp/t.far/000";
+
+        CHECK(mkdir("/tmp/t.far", 0700) == 0);
+        for (int k = 0; k < 120; k++) {
+                sprintf(name, "/tmp/t.far/%d", k);
+                CHECK(mkfifo(name, 0600) == 0);
+        }
+        handle(SIGALRM, 0);
+        for (int k = 0; k < 10; k++) {
+                sprintf(name, "/tmp/t.far/%d", k);
+                setitimer(ITIMER_REAL, &soon, NULL);
+                CHECK_ERR(open(name, O_RDONLY), EINTR);
+        }
+        for (int k = 0; k < 120; k++) {
+                sprintf(name, "/tmp/t.far/%d", k);
+                unlink(name);
+        }
+        CHECK(rmdir("/tmp/t.far") == 0);
+}
+
 /* Opens a FIFO for reading until that is not interrupted, and reads what a writer has put there. */
 static void interrupted_reader(const char *name, int ack, int n)
 {

@@ -279,7 +279,7 @@ bool usb_wait(struct usb_device *d, const uint32_t *done, uint64_t ns)
         return *done;
 }
 
-void usb_sleep(uint64_t ns)
+void worker_pause(uint64_t ns)
 {
         now_ns += ns;
 }
