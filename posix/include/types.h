@@ -95,7 +95,9 @@ struct posix_type {
 };
 extern object_release_fn object_release_table[POSIX_TYPES]; /* filled once at boot */
 extern void (*object_touch_table[POSIX_TYPES])(void *object);
-void object_touch(struct object *o); /* before section_changes() by who will do what a release does: the drainers, a call that gives up */
+void object_touch(
+        struct object *
+                o); /* before section_changes() by who will do what a release does: the drainers, a call that gives up */
 void posix_types_register(void);
 void object_destroy(
         struct object
