@@ -29,6 +29,7 @@
 
 #define KERNEL      "/proc/phantom/kernel"
 #define DISK        "/proc/phantom/disk"
+#define WATCHDOG    "/proc/phantom/watchdog"
 #define PARTS_MAX   128
 #define BLOCK       4096u
 #define SUPER_MAGIC "PantStor"
@@ -277,6 +278,17 @@ static void archive_copy(struct esp *e, const struct slot *from, const struct sl
 
 /* ---- which kernel came up ---- */
 
+/* The kernel that runs came up, whatever can be written down of that: kernel/time/watchdog.c. */
+static void watchdog_stop(void)
+{
+        FILE *f = fopen(WATCHDOG, "w");
+
+        if (f) {
+                fputs("0\n", f);
+                fclose(f);
+        }
+}
+
 /* started: the machine was, since the switch. 0: the kernel that was to; 3: the one before, which is what is started from now on. */
 static int confirm(struct esp *e, bool started)
 {
@@ -284,6 +296,7 @@ static int confirm(struct esp *e, bool started)
         struct boot_env env;
         int r = env_read(e, &env);
 
+        watchdog_stop();
         if (r)
                 fail("the boot partition: %s", trouble(r));
         if (env.tries < 0)

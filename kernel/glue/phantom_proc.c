@@ -8,6 +8,7 @@
 #include "kernel/include/input.h"
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
+#include "kernel/include/time.h"
 #include "kernel/lib/string.h"
 #include "persist/section.h"
 #include "persist/space.h"
@@ -112,6 +113,25 @@ static void show_stats(struct proc_text *t, void *arg)
         proc_printf(t, "abandoned %lu\n", section_this()->abandoned);
 }
 
+static void show_watchdog(struct proc_text *t, void *arg)
+{
+        (void)arg;
+        proc_printf(t, "%u\n", watchdog_left());
+}
+
+static long set_watchdog(struct call *c, const char *text, size_t len, void *arg)
+{
+        uint64_t s;
+
+        (void)c;
+        (void)len;
+        (void)arg;
+        if (proc_parse_u64(text, &s) || s)
+                return -EINVAL;
+        watchdog_stop();
+        return 0;
+}
+
 static void show_keyboard(struct proc_text *t, void *arg)
 {
         (void)arg;
@@ -160,6 +180,7 @@ void phantom_proc_register(void)
         proc_register("/proc/phantom/check", 0644, show_check, set_check, NULL);
         keyboard_restore();
         proc_register("/proc/phantom/keyboard", 0644, show_keyboard, set_keyboard, NULL);
+        proc_register("/proc/phantom/watchdog", 0644, show_watchdog, set_watchdog, NULL);
         proc_register("/proc/phantom/stats", 0444, show_stats, NULL, NULL);
         proc_register_number("/proc/phantom/chaos", &chaos);
         proc_register_number("/proc/phantom/absent", &absent);

@@ -29,4 +29,10 @@ struct vtimer {
 void vtimer_arm(struct vtimer *t, uint64_t deadline_ns); /* re-arms if armed (from any CPU) */
 void vtimer_disarm(struct vtimer *t);                    /* fn may be running, or about to */
 void vtimer_cancel(struct vtimer *t);                    /* after return fn is not running */
+
+/* `watchdog=SECONDS`: the kernel panics when it was not stopped by then. */
+void watchdog_cpu_start(void);
+void watchdog_stop(void);
+unsigned watchdog_left(void); /* seconds; 0: it does not run */
+
 void tick_resume(void); /* a thread begins to run on this CPU: hooks.tick is called at intervals again */

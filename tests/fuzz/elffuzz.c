@@ -97,11 +97,35 @@ static long mem_free_kb(void)
         return kb;
 }
 
+/* Where memory is, in one line: what is free, and on our system how many pages there are of which kind. */
+static void tell_memory(unsigned round)
+{
+        char line[128], name[64];
+        unsigned long n;
+        FILE *f;
+
+        printf("elffuzz: round %u:", round);
+        f = fopen("/proc/meminfo", "r");
+        if (f && fgets(line, sizeof(line), f) && fgets(line, sizeof(line), f))
+                printf(" %.*s", (int)strcspn(line, "\n"), line);
+        if (f)
+                fclose(f);
+        f = fopen("/proc/phantom/stats", "r");
+        while (f && fgets(line, sizeof(line), f))
+                if (sscanf(line, "%63s %lu", name, &n) == 2 &&
+                    (!strncmp(name, "pages_", 6) || !strncmp(name, "frames_", 7) || !strcmp(name, "deferred")))
+                        printf(" %s %lu", name, n);
+        if (f)
+                fclose(f);
+        putchar('\n');
+        fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
         static unsigned char good[1 << 20], image[1 << 20];
         long seconds = argc > 1 ? atol(argv[1]) : 10, before = 0, after;
-        time_t end = time(NULL) + seconds;
+        time_t end = time(NULL) + seconds, tell = 0;
         unsigned ran = 0, refused = 0;
         ssize_t len;
         int fd, quiet;
@@ -122,6 +146,10 @@ int main(int argc, char **argv)
 
                 if (round == 32)
                         before = mem_free_kb();
+                if (round >= 32 && time(NULL) >= tell) {
+                        tell_memory(round);
+                        tell = time(NULL) + (seconds + 9) / 10;
+                }
                 memcpy(image, good, (size_t)len);
                 mutate(image, (size_t)len);
                 unlink("/tmp/elf.fuzz");
@@ -150,8 +178,10 @@ int main(int argc, char **argv)
                         execve(av[0], av, ev);
                         _exit(127);
                 }
-                waitpid(p, &status, 0);
+                waitpid(p, &status, WUNTRACED);
                 kill(-p, SIGKILL);
+                if (WIFSTOPPED(status))
+                        waitpid(p, &status, 0);
                 if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
                         refused++;
                 else
@@ -159,6 +189,7 @@ int main(int argc, char **argv)
         }
         unlink("/tmp/elf.fuzz");
         after = mem_free_kb();
+        tell_memory(ran + refused);
         printf("elffuzz: %u ran, %u refused, free memory %ld -> %ld kB\n", ran, refused, before, after);
         if (before - after > 1024) {
                 printf("FAIL elffuzz lost %ld kB\n", before - after);

@@ -93,6 +93,18 @@ def resumed(guest):
 NAMES = {"virtio": ("vda", "vda2"), "nvme": ("nvme0n1", "nvme0n1p2"), "ahci": ("sda", "sda2"), "usb": ("sda", "sda2")}
 
 
+def from_menu(name, disk, uefi, bus):
+    """The boot menu comes with Shift, or by UEFI with F4 (Esc is this firmware's own); its last entry is safe mode."""
+    with Guest(name, [], disks=[disk], uefi=uefi, bus=bus) as guest:
+        for _ in range(300):
+            guest.burst("f4" if uefi else "shift+", "end", "ret")
+            if guest.read(0.4) and b"Phantom: " in guest.log:
+                break
+        guest.expect(r"Phantom: \d+ MiB", total=10)
+        guest.expect("safe mode: the store on", total=60)
+        guest.kill()
+
+
 def install_and_boot(name, uefi, bus):
     """Session along, power cut right behind the installer's last word, disk alone."""
     base, disk, log = blank(name, 256), blank(name + "-disk", 256), os.path.join(BUILD, f"install-{name}.log")
@@ -106,6 +118,7 @@ def install_and_boot(name, uefi, bus):
         guest.kill()
     written = blocklog.Log(log)
     blocklog.cut(written, base, random.Random(name), 0, len(written.entries))
+    from_menu(name, base, uefi, bus)
     with Guest(name, [], smp=1, disks=[base], uefi=uefi, bus=bus) as guest:
         resumed(guest)
         session_goes_on(guest, seen)
@@ -296,14 +309,25 @@ def other_name(image):
     image[at:at + 7] = b"PHANTOM"
 
 
+def poke(image, at, code):
+    """Puts code at an address."""
+    table, = struct.unpack_from("<Q", image, 32)
+    for i in range(struct.unpack_from("<H", image, 56)[0]):
+        kind, _, offset, address, physical, size = struct.unpack_from("<IIQQQQ", image, table + i * 56)
+        for start in (address, physical):
+            if kind == 1 and start <= at < start + size:
+                image[offset + at - start:offset + at - start + len(code)] = code
+
+
 def resets(image):
     """Says X on the serial line, and resets the machine by the keyboard controller, at its first instruction."""
-    entry, table = struct.unpack_from("<QQ", image, 24)
-    for i in range(struct.unpack_from("<H", image, 56)[0]):
-        kind, _, offset, address, _, size = struct.unpack_from("<IIQQQQ", image, table + i * 56)
-        if kind == 1 and address <= entry < address + size:
-            code = bytes.fromhex("b0 58 66 ba f8 03 ee b0 fe e6 64 f4 eb fd")
-            image[offset + entry - address:offset + entry - address + len(code)] = code
+    poke(image, struct.unpack_from("<Q", image, 24)[0], bytes.fromhex("b0 58 66 ba f8 03 ee b0 fe e6 64 f4 eb fd"))
+
+
+def hangs(image):
+    """In its first system call, for ever."""
+    symbols = subprocess.run(["nm", os.path.join(BUILD, "kernel.elf")], check=True, capture_output=True, text=True).stdout
+    poke(image, int(re.search(r"^(\w+) . call_dispatch$", symbols, re.M)[1], 16), bytes.fromhex("eb fe"))
 
 
 def knows(image, schema):
@@ -359,10 +383,11 @@ UPGRADE_FILES = ["dd if=/dev/vdb of=/tmp/flipped bs=64k 2>/dev/null; cp /tmp/fli
 @test
 def upgrade():
     """phantom-upgrade: what cannot be is refused and changes nothing; a new kernel goes on with the session, and stays; one that resets the machine has three tries, then the one before
-    goes on; a CD's image gives kernel and boot archive."""
+    goes on; one that hangs is started anew when its time is over; a CD's image gives kernel and boot archive."""
     path = blank("upgrade", 256)
     disks = [path, kernel("new", other_name), kernel("resets", resets), kernel("schema", lambda image: knows(image, 99)),
-             kernel("large", lambda image: image.extend(bytes(5 << 20))), damaged_cd(), cd_copy()]
+             kernel("large", lambda image: image.extend(bytes(5 << 20))), damaged_cd(), cd_copy(),
+             kernel("hangs", hangs)]
     with Guest("upgrade", phantom(), smp=2, disks=disks[:6]) as guest:
         guest.prompt(total=300)
         status, output = guest.command("phantom-upgrade /dev/vdb")
@@ -393,6 +418,8 @@ def upgrade():
         guest.prompt()
         session_goes_on(guest, seen)
         expect(environment(path) == {"slot": "b", "other": "a"}, environment(path))
+        _, output = guest.command("cat /proc/phantom/watchdog; dmesg | grep -o 'watchdog=[0-9]*'")
+        expect(output.split() == ["0", "watchdog=300"], output)
         guest.send("phantom-upgrade /dev/vdc; echo STATUS $?\n")
         guest.wait(120)
     for tries in "210":
@@ -408,12 +435,18 @@ def upgrade():
         expect(environment(path) == {"slot": "b"}, environment(path))
         status, output = guest.command("phantom-upgrade --no-reboot /dev/vdg", total=120)
         expect(status == 0 and environment(path) == {"slot": "a", "other": "b"}, f"{output}, {environment(path)}")
-        guest.kill()
+        guest.send("phantom-upgrade /dev/vdh; echo STATUS $?\n")
+        guest.wait(120)
+    subprocess.run(["mcopy", "-o", "-i", f"{path}@@{2048 * 512}", "-", "::/PHANTOM/options.cfg"], input=b"set patience=3\n", check=True)
+    with Guest("upgrade", [], smp=1, disks=disks) as guest:
+        guest.expect("watchdog: nobody said in time", total=120)
+        guest.wait(30)
+    expect(environment(path) == {"slot": "b", "other": "a", "tries": "2"}, environment(path))
     with open(os.path.join(BUILD, "rootfs.img"), "rb") as f:
         archive = f.read()
     slot = subprocess.run(["mtype", "-i", f"{path}@@{2048 * 512}", "::/PHANTOM/rootfs.a"], check=True, capture_output=True).stdout
     expect(slot[:len(archive)] == archive, "the boot archive on the disk is not the CD's")
-    for disk in disks[:6]:
+    for disk in disks:
         os.unlink(disk)
 
 

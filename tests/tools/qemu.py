@@ -255,6 +255,11 @@ class Guest:
         for name in names:
             self.qmp("send-key", keys=[{"type": "qcode", "data": key} for key in name.split("-")])
 
+    def burst(self, *names):
+        """Presses keys so fast that nothing can happen between them; "shift+" is not let go of."""
+        self.qmp("input-send-event", events=[{"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": name.rstrip("+")}}}
+                                             for name in names for down in ([True] if name.endswith("+") else [True, False])])
+
     def wait(self, timeout=60):
         """Waits for QEMU to end by itself; returns its status: 2v+1 for isa-debug-exit, 0 for power off."""
         end = time.monotonic() + timeout

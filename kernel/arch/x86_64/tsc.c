@@ -223,6 +223,7 @@ void timer_cpu_init(void)
 {
         vtimer_cpu_init();
         lapic_timer_mode(cpu_features.tsc_deadline);
+        watchdog_cpu_start();
 }
 
 void timer_program(uint64_t deadline_ns)
