@@ -35,22 +35,6 @@ static unsigned bucket_of(ppn_t ppn)
         return (ppn ^ ppn >> 10) % BUCKETS;
 }
 
-static void lock_word_take(uint32_t *word)
-{
-        while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
-                cpu_pause();
-}
-
-static void bucket_lock(unsigned i)
-{
-        lock_word_take(&bucket[i].lock);
-}
-
-static void bucket_unlock(unsigned i)
-{
-        __atomic_store_n(&bucket[i].lock, 0, __ATOMIC_RELEASE);
-}
-
 /* Its lock is held. */
 static struct copy **find(unsigned i, ppn_t ppn)
 {
@@ -88,13 +72,13 @@ static struct copy *copy_new(ppn_t ppn)
         struct copy *c = copy_make();
 
         if (unlikely_(!c)) {
-                lock_word_take(&spare_lock);
+                spin_take(&spare_lock);
                 c = spare;
                 if (c) {
                         spare = c->next;
                         __atomic_store_n(&nspare, nspare - 1, __ATOMIC_RELAXED);
                 }
-                __atomic_store_n(&spare_lock, 0, __ATOMIC_RELEASE);
+                spin_give(&spare_lock);
                 must(c, "P10: no memory to copy page %lx, which is frozen", ppn);
         }
         c->ppn = ppn;
@@ -103,11 +87,11 @@ static struct copy *copy_new(ppn_t ppn)
 
 static void spare_add(struct copy *c)
 {
-        lock_word_take(&spare_lock);
+        spin_take(&spare_lock);
         c->next = spare;
         spare = c;
         __atomic_store_n(&nspare, nspare + 1, __ATOMIC_RELAXED);
-        __atomic_store_n(&spare_lock, 0, __ATOMIC_RELEASE);
+        spin_give(&spare_lock);
 }
 
 bool capture_reserve(uint64_t n)
@@ -152,13 +136,13 @@ static bool was_free(ppn_t ppn)
 
         if (ppn < DATA_PPN)
                 return false;
-        bucket_lock(i);
+        spin_take(&bucket[i].lock);
         c = *find(i, where);
         if (c)
                 is_free = ((struct page_record *)c->data)[ppn % RECORDS_PAGE].kind == PAGE_FREE;
         else if (!persist_host->page_is_dirty(where))
                 is_free = record(ppn)->kind == PAGE_FREE;
-        bucket_unlock(i);
+        spin_give(&bucket[i].lock);
         return is_free;
 }
 
@@ -170,7 +154,7 @@ void capture_before_write(ppn_t ppn)
         if (!persist_host->page_frozen(ppn))
                 return;
         is_free = was_free(ppn);
-        bucket_lock(i);
+        spin_take(&bucket[i].lock);
         if (persist_host->page_frozen(ppn)) {
                 if (!is_free) {
                         struct copy *c = copy_new(ppn);
@@ -181,7 +165,7 @@ void capture_before_write(ppn_t ppn)
                 }
                 persist_host->page_captured(ppn);
         }
-        bucket_unlock(i);
+        spin_give(&bucket[i].lock);
 }
 
 void capture_before_withdraw(ppn_t ppn)
@@ -196,7 +180,7 @@ const void *capture_take(ppn_t ppn)
         bool is_free = was_free(ppn);
         struct copy *c;
 
-        bucket_lock(i);
+        spin_take(&bucket[i].lock);
         c = *find(i, ppn);
         if (!c && !is_free && persist_host->page_frozen(ppn)) {
                 if (ppn < DATA_PPN || !loose) {
@@ -209,7 +193,7 @@ const void *capture_take(ppn_t ppn)
         }
         must(c || is_free, "P5: page %lx was written after the barrier, and nobody has a copy", ppn);
         persist_host->page_captured(ppn);
-        bucket_unlock(i);
+        spin_give(&bucket[i].lock);
         return c ? c->data : NULL;
 }
 
@@ -220,13 +204,13 @@ void capture_done(ppn_t ppn)
 
         if (ppn < DATA_PPN)
                 return;
-        bucket_lock(i);
+        spin_take(&bucket[i].lock);
         at = find(i, ppn);
         if (*at) {
                 c = *at;
                 *at = c->next;
         }
-        bucket_unlock(i);
+        spin_give(&bucket[i].lock);
         if (!c)
                 return;
         if (loose)
@@ -239,10 +223,10 @@ static void bucket_empty(unsigned i)
 {
         struct copy *c, *next;
 
-        bucket_lock(i);
+        spin_take(&bucket[i].lock);
         c = bucket[i].first;
         bucket[i].first = NULL;
-        bucket_unlock(i);
+        spin_give(&bucket[i].lock);
         for (; c; c = next) {
                 next = c->next;
                 copy_free(c);

@@ -38,6 +38,18 @@ static inline void cpu_pause(void)
 }
 #endif
 
+/* Volatile, for a few instructions; whoever holds one neither waits nor touches a page that may be absent. */
+static inline void spin_take(uint32_t *word)
+{
+        while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
+                cpu_pause();
+}
+
+static inline void spin_give(uint32_t *word)
+{
+        __atomic_store_n(word, 0, __ATOMIC_RELEASE);
+}
+
 extern struct section *persist_sections[PERSIST_CPUS]; /* [V] set once per CPU */
 extern unsigned persist_ncpus;                         /* [V] one more than the highest CPU number */
 

@@ -140,10 +140,9 @@ static bool as_today(const struct slab *b, unsigned type)
 
         if (__atomic_load_n(&b->version, __ATOMIC_ACQUIRE) == type_info[type].type->version)
                 return true;
-        while (__atomic_exchange_n(&migrating, 1, __ATOMIC_ACQUIRE))
-                cpu_pause();
+        spin_take(&migrating);
         known = !slab_migrate((struct slab *)b, type);
-        __atomic_store_n(&migrating, 0, __ATOMIC_RELEASE);
+        spin_give(&migrating);
         return known;
 }
 

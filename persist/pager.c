@@ -21,17 +21,6 @@ static uint32_t ndamaged;
 static uint32_t lock_word;
 static uint64_t nfetched;
 
-static void pager_lock(void)
-{
-        while (__atomic_exchange_n(&lock_word, 1, __ATOMIC_ACQUIRE))
-                cpu_pause();
-}
-
-static void pager_unlock(void)
-{
-        __atomic_store_n(&lock_word, 0, __ATOMIC_RELEASE);
-}
-
 static bool is_damaged(ppn_t ppn)
 {
         for (uint32_t i = 0; i < ndamaged; i++)
@@ -60,7 +49,7 @@ int space_fetch_start(ppn_t ppn)
                         s->pins[s->npins++] = ppn;
                 return 0;
         }
-        pager_lock();
+        spin_take(&lock_word);
         if (is_damaged(ppn))
                 r = -EIO;
         for (uint32_t i = wanted_first; r > 0 && i != wanted_end && !known; i++)
@@ -69,7 +58,7 @@ int space_fetch_start(ppn_t ppn)
                 must(wanted_end - wanted_first < WANTED_MAX, "more pages are wanted than there are threads");
                 wanted[wanted_end++ % WANTED_MAX] = (uint32_t)ppn;
         }
-        pager_unlock();
+        spin_give(&lock_word);
         if (r > 0 && !known)
                 persist_host->writer_wake();
         return r;
@@ -119,23 +108,23 @@ void pager_serve(void)
                 ppn_t ppn;
                 int r;
 
-                pager_lock();
+                spin_take(&lock_word);
                 if (wanted_first == wanted_end) {
-                        pager_unlock();
+                        spin_give(&lock_word);
                         return;
                 }
                 ppn = wanted[wanted_first % WANTED_MAX];
-                pager_unlock();
+                spin_give(&lock_word);
                 r = fetch(ppn);
                 if (r == -ENOMEM) /* the writer makes room, and comes back */
                         return;
                 if (r)
                         persist_host->log("persist: page %lx of the space cannot be read: %d\n", ppn, r);
-                pager_lock();
+                spin_take(&lock_word);
                 if (r && ndamaged < DAMAGED_MAX)
                         damaged[ndamaged++] = (uint32_t)ppn;
                 wanted_first++;
-                pager_unlock();
+                spin_give(&lock_word);
                 persist_host->wake(space_page(ppn));
         }
 }

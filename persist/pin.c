@@ -16,17 +16,6 @@ static struct space_pins *list; /* [lock_word] those a device writes to */
 static uint32_t npinned;        /* [a] pages of the list, or about to be */
 static uint32_t lock_word;
 
-static void pins_lock(void)
-{
-        while (__atomic_exchange_n(&lock_word, 1, __ATOMIC_ACQUIRE))
-                cpu_pause();
-}
-
-static void pins_unlock(void)
-{
-        __atomic_store_n(&lock_word, 0, __ATOMIC_RELEASE);
-}
-
 bool space_pin(struct space_pins *p)
 {
         if (p->device_writes) {
@@ -36,13 +25,13 @@ bool space_pin(struct space_pins *p)
                 }
                 for (unsigned i = 0; i < p->n; i++)
                         page_note(p->ppn[i]);
-                pins_lock();
+                spin_take(&lock_word);
                 p->prev = NULL;
                 p->next = list;
                 if (list)
                         list->prev = p;
                 list = p;
-                pins_unlock();
+                spin_give(&lock_word);
         }
         for (unsigned i = 0; i < p->n; i++)
                 __atomic_fetch_add(&count[p->ppn[i] % COUNTS], 1, __ATOMIC_RELAXED);
@@ -54,14 +43,14 @@ void space_unpin(struct space_pins *p)
         if (p->device_writes) {
                 for (unsigned i = 0; i < p->n; i++)
                         page_note(p->ppn[i]);
-                pins_lock();
+                spin_take(&lock_word);
                 if (p->prev)
                         p->prev->next = p->next;
                 else
                         list = p->next;
                 if (p->next)
                         p->next->prev = p->prev;
-                pins_unlock();
+                spin_give(&lock_word);
                 __atomic_fetch_sub(&npinned, p->n, __ATOMIC_RELAXED);
         }
         for (unsigned i = 0; i < p->n; i++)
