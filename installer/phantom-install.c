@@ -473,7 +473,7 @@ static void esp_format(const char *device)
 
         snprintf(offset, sizeof(offset), "--offset=%lu", (unsigned long)plan.esp_first);
         snprintf(kib, sizeof(kib), "%lu", (unsigned long)plan.esp_sectors / 2);
-        run((const char *[]){"mkfs.fat", "-F", "32", "-s", "1", "-n", "PHANTOM", offset, device, kib, NULL});
+        run((const char *[]){"mkfs.fat", "-I", "-F", "32", "-s", "1", "-n", "PHANTOM", offset, device, kib, NULL});
 }
 
 static void esp_copy(const char *image, const char *file, const char *name)
