@@ -3,7 +3,7 @@
  *
  * Who meets an absent page asks for it (space_fetch_start) and sleeps; the writer, which alone uses the store, reads all that is wanted and wakes the sleepers. A page is mapped only when its
  * contents are there and their checksum holds. A wanted page that was freed, or given a frame by its next owner, meanwhile is left alone: page_install
- * says so. A page that cannot be read is remembered as damaged until the next boot.
+ * says so. A page that cannot be read is remembered as damaged until the next boot. When the page on one side of a wanted one is there, those on the other side are read, too.
  *
  * The list of wanted pages has a place for every thread and work item there can be, since each waits for one page.
  */
@@ -12,6 +12,7 @@
 
 #define WANTED_MAX  (1u << 16)
 #define DAMAGED_MAX 1024u
+#define AHEAD_MAX   7u
 
 struct store *space_store;
 static uint32_t wanted[WANTED_MAX]; /* ring of page numbers; [lock] */
@@ -89,9 +90,44 @@ static int fetch(ppn_t ppn)
         return r == -EEXIST ? 0 : r;
 }
 
+/*
+ * Who goes through memory in order, upwards or down, comes from a page that is there: then those behind the wanted one are read with it, while there is room. [first, end) has them and it.
+ */
+static void reach(ppn_t ppn, ppn_t *first, ppn_t *end)
+{
+        bool up, down;
+
+        *first = ppn;
+        *end = ppn + 1;
+        if (ppn < DATA_PPN + AHEAD_MAX || reclaim_wanted())
+                return;
+        up = persist_host->page_present(ppn - 1);
+        down = persist_host->page_present(ppn + 1);
+        if (up == down)
+                return;
+        for (unsigned n = 0; n < AHEAD_MAX; n++) {
+                ppn_t p = up ? *end : *first - 1;
+
+                if (p >= root()->frontier || persist_host->page_present(p) || record(p)->kind == PAGE_FREE)
+                        return;
+                *first -= !up;
+                *end += up;
+        }
+}
+
 int pager_fetch(ppn_t ppn)
 {
-        return fetch(ppn);
+        ppn_t first, end;
+        int r;
+
+        reach(ppn, &first, &end);
+        if (end - first > 1)
+                store_ahead(space_store, first, (unsigned)(end - first));
+        r = fetch(ppn);
+        for (ppn_t p = first; p < end && !r; p++)
+                if (p != ppn && fetch(p)) /* what nobody asked for need not be good */
+                        break;
+        return r;
 }
 
 int pager_bring(ppn_t ppn)
@@ -115,7 +151,7 @@ void pager_serve(void)
                 }
                 ppn = wanted[wanted_first % WANTED_MAX];
                 spin_give(&lock_word);
-                r = fetch(ppn);
+                r = pager_fetch(ppn);
                 if (r == -ENOMEM) /* the writer makes room, and comes back */
                         return;
                 if (r)

@@ -2,7 +2,8 @@
  * store_disk.c - struct store_disk over a block device.
  *
  * A transfer goes in pieces through bounce buffers, several requests in flight; so the store's buffers may be any memory. On a worker the waiting is worker_sleep; at boot, before threads
- * run, the device is polled, and a single block that is read brings its neighbours along: recovery reads the store in about the order in which it was written.
+ * run, the device is polled, and a single block that is read brings its neighbours along: recovery reads the store in about the order in which it was written. Later the store says what it
+ * will read.
  * One transfer at a time, as one thread at a time uses a store.
  */
 #include "kernel/glue/store_disk.h"
@@ -33,7 +34,7 @@ struct disk {
         uint64_t first;   /* sector */
         uint32_t per_seg; /* bytes of a segment */
         struct slot slot[SLOTS];
-        uint8_t *near; /* at boot: near_n blocks from near_block */
+        uint8_t *near; /* what was read ahead: near_n blocks from near_block */
         uint64_t near_block;
         uint32_t near_n;
 };
@@ -133,36 +134,40 @@ static int transfer(struct disk *k, enum block_op op, uint64_t sector, void *buf
         return r ? -EIO : 0;
 }
 
-/* One block at boot, and what lies around it. */
-static int read_near(struct disk *k, uint64_t block, void *buf)
+static void disk_forget(struct store_disk *d)
 {
-        uint32_t n = (uint32_t)MIN(k->d.nblocks - block, (uint64_t)SLOTS * PIECE_BLOCKS);
+        container_of(d, struct disk, d)->near_n = 0;
+}
 
-        if (block - k->near_block >= k->near_n) {
-                k->near_n = 0;
-                if (transfer(k, BLOCK_READ, block * (BLOCK_BYTES / 512), k->near, (uint64_t)n * BLOCK_BYTES))
-                        return transfer(k, BLOCK_READ, block * (BLOCK_BYTES / 512), buf, BLOCK_BYTES);
-                k->near_block = block;
-                k->near_n = n;
-        }
-        memcpy(buf, k->near + (block - k->near_block) * BLOCK_BYTES, BLOCK_BYTES);
-        return 0;
+static void disk_ahead(struct store_disk *d, uint64_t block, uint32_t nblocks)
+{
+        struct disk *k = container_of(d, struct disk, d);
+        uint32_t n = MIN(nblocks, SLOTS * PIECE_BLOCKS);
+
+        k->near_n = 0;
+        if (!k->near || transfer(k, BLOCK_READ, block * (BLOCK_BYTES / 512), k->near, (uint64_t)n * BLOCK_BYTES))
+                return;
+        k->near_block = block;
+        k->near_n = n;
 }
 
 static int disk_read(struct store_disk *d, uint64_t block, void *buf, uint32_t nblocks)
 {
         struct disk *k = container_of(d, struct disk, d);
 
-        if (nblocks == 1 && k->near && !worker_this())
-                return read_near(k, block, buf);
-        return transfer(k, BLOCK_READ, block * (BLOCK_BYTES / 512), buf, (uint64_t)nblocks * BLOCK_BYTES);
+        if (nblocks == 1 && block - k->near_block >= k->near_n && !worker_this())
+                disk_ahead(d, block, (uint32_t)MIN(d->nblocks - block, (uint64_t)SLOTS * PIECE_BLOCKS));
+        if (nblocks > 1 || block - k->near_block >= k->near_n)
+                return transfer(k, BLOCK_READ, block * (BLOCK_BYTES / 512), buf, (uint64_t)nblocks * BLOCK_BYTES);
+        memcpy(buf, k->near + (block - k->near_block) * BLOCK_BYTES, BLOCK_BYTES);
+        return 0;
 }
 
 static int disk_write(struct store_disk *d, uint64_t block, const void *buf, uint32_t nblocks)
 {
         struct disk *k = container_of(d, struct disk, d);
 
-        k->near_n = 0;
+        disk_forget(d);
         return transfer(k, BLOCK_WRITE, block * (BLOCK_BYTES / 512), (void *)(uintptr_t)buf,
                         (uint64_t)nblocks * BLOCK_BYTES);
 }
@@ -171,7 +176,7 @@ static int disk_write_sector(struct store_disk *d, uint64_t sector, const void *
 {
         struct disk *k = container_of(d, struct disk, d);
 
-        k->near_n = 0;
+        disk_forget(d);
         return transfer(k, BLOCK_WRITE, sector, (void *)(uintptr_t)buf, 512);
 }
 
@@ -253,7 +258,9 @@ int store_disk_open(struct block_device *device, uint64_t sector, uint64_t nsect
                                    .read = disk_read,
                                    .write = disk_write,
                                    .write_sector = disk_write_sector,
-                                   .flush = disk_flush};
+                                   .flush = disk_flush,
+                                   .ahead = disk_ahead,
+                                   .forget = disk_forget};
         if (device->has_discard) {
                 k->d.discard = disk_discard;
                 k->d.discard_unit = MAX(device->discard_align / 8, 1u);

@@ -496,6 +496,22 @@ int store_read(struct store *s, ppn_t ppn, void *buf)
         return r ? r : read_page(s, &at, buf);
 }
 
+void store_ahead(struct store *s, ppn_t first, unsigned n)
+{
+        struct recent at;
+        uint64_t block = 0;
+        unsigned run = 0;
+
+        while (s->disk->ahead && run < n && !look_up(s, first + run, &at) && at.block && !at.length &&
+               (!run || at.block == block + run)) {
+                if (!run)
+                        block = at.block;
+                run++;
+        }
+        if (run > 1)
+                s->disk->ahead(s->disk, block, run);
+}
+
 int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf)
 {
         struct recent at;

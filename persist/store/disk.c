@@ -11,6 +11,13 @@
 
 /* ---- whose it is ---- */
 
+/* Another machine may have written what was read before. */
+static void forget(struct store *s)
+{
+        if (s->disk->forget)
+                s->disk->forget(s->disk);
+}
+
 /* Is it still ours? 0, or the error with which the store has failed. */
 static int lease(struct store *s)
 {
@@ -20,6 +27,7 @@ static int lease(struct store *s)
 
         if (now < s->lease_ns || s->failed)
                 return s->failed;
+        forget(s);
         r = disk_read(s, BLOCK_ATTEMPT, a, 1);
         if (r) {
                 persist_host->log("store: block %u, which says whose it is, cannot be read\n", BLOCK_ATTEMPT);
@@ -78,6 +86,7 @@ int claim_settle(struct store *s)
         while ((wait = store_wait_ns(s)))
                 persist_host->writer_pause(wait);
         r = lease(s);
+        forget(s);
         for (unsigned i = 0; i < 2 && !r; i++)
                 if (s->super_seen[i] && !disk_read(s, super_place(s, i), s->owner_block, 1))
                         changed |= block_sum(s->owner_block, STORE_BLOCK) != s->super_seen[i];

@@ -17,6 +17,12 @@ struct store_disk {
         /* The blocks' contents are not needed any more. NULL: it has no use for that. It works well in units of discard_unit blocks, from block 0 on. */
         int (*discard)(struct store_disk *d, uint64_t block, uint32_t nblocks);
         uint32_t discard_unit;
+        /*
+         * These blocks will be read one by one: they may be read at once, and kept until something is written or they are to be forgotten, since another machine may have written. NULL: nothing is
+         * ever read ahead.
+         */
+        void (*ahead)(struct store_disk *d, uint64_t block, uint32_t nblocks);
+        void (*forget)(struct store_disk *d);
 };
 
 struct store;
@@ -62,6 +68,8 @@ void store_info(const struct store *s, struct store_info *info);
  * pages that are not in it.
  */
 int store_read(struct store *s, ppn_t ppn, void *buf);
+/* These pages of the last commit will be read, in this order: those that lie side by side on the disk are read at once. */
+void store_ahead(struct store *s, ppn_t first, unsigned n);
 int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf);
 
 /* Is the page another one in a kept snapshot than in the last commit? 1, 0, or an error. Compares sums: no page is read. Allowed when store_read is. */

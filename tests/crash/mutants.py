@@ -98,6 +98,7 @@ STORE = [
     ("chain-went-on-unseen", "disk.c", "r = chain_goes_on(s);", "r = 0;", "store/two_machines_at_once"),
     ("super-changed-unseen", "disk.c", "changed |= block_sum(s->owner_block, STORE_BLOCK) != s->super_seen[i];", ";", "store/two_machines_at_once"),
     ("life-without-claim", "super.c", "int r = claim_settle(s);", "int r = 0;", "store/two_machines_at_once"),
+    ("old-chain-believed", "disk.c", "if (s->disk->forget)", "if (0)", "store/two_machines_at_once"),
     ("left-and-written", "disk.c", "r = attempt_write(s);\n        s->failed = -EROFS;", "r = attempt_write(s);", "store/closed_in_order"),
     ("well-is-not-noted", "disk.c", "s->attempt.attempts = 0;\n        return attempt_write(s);", "return attempt_write(s);", "store/closed_in_order"),
     ("checkpoint-before-life", "super.c", "r = s->life_begun ? 0 : life_begin(s);", "r = 0;", "store/checkpoint_begins_a_life"),
