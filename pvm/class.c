@@ -2,12 +2,14 @@
  * class.c - classes: found, loaded, linked, looked into.
  *
  * What persists of a class is its struct class_obj: name, bytes of the file, statics, index and ids. Everything here is made of that, after a recovery again, when the first object
- * or frame needs it; then the file is checked and verified anew, by this machine. Classes stay.
+ * or frame needs it; then the file is checked and verified anew, by this machine. Classes stay. Of versions that were replaced (upgrade.c) the code is kept, as a struct
+ * klass of its own, which is in no table: methods are what leads to it.
  *
  * A load first finds the parent and the interfaces (which may load them), then makes everything volatile, then what is in the heap, and only then is the class
  * known; a failure before that leaves nothing but what was found.
  */
 #include "pvm/machine.h"
+#include "pvm/jit/jit.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
@@ -31,6 +33,14 @@ struct piece {
         size_t size;
 };
 static struct piece *pieces;
+
+struct class_world {
+        struct piece *pieces;
+        struct klass **classes;
+        struct method **methods;
+        uint32_t classes_cap, methods_cap;
+        struct klass *by_name[HASH_SIZE];
+};
 
 static void *piece(size_t size)
 {
@@ -174,7 +184,7 @@ static bool table_room(void **table, uint32_t *cap, uint32_t need)
         return true;
 }
 
-static struct klass *known(const struct atom *name)
+struct klass *class_known(const struct atom *name)
 {
         struct klass *k = by_name[name->hash % HASH_SIZE];
 
@@ -411,13 +421,15 @@ static bool internal_class(uint32_t index)
         if (!k)
                 return no_memory();
         k->index = index;
+        k->current = k;
+        k->version = 1;
         k->name = atom(internal[index].name, strlen(internal[index].name));
         if (!k->name)
                 return false;
         if (*internal[index].parent) {
                 const struct atom *p = atom(internal[index].parent, strlen(internal[index].parent));
 
-                parent = p ? known(p) : NULL;
+                parent = p ? class_known(p) : NULL;
                 if (!parent)
                         pvm_host->panic("%s comes before its parent", internal[index].name);
         }
@@ -495,9 +507,79 @@ static bool internal_class(uint32_t index)
 
 /* ---- what is in the heap of a class ---- */
 
+static bool is_literal(unsigned tag)
+{
+        return tag == PVM_POOL_STRING || tag == PVM_POOL_BYTES;
+}
+
+static struct obj *literal(const struct pvm_file *f, unsigned i)
+{
+        struct pvm_text t = pvm_file_text(f, f->pool[i].tag == PVM_POOL_STRING ? f->pool[i].a : i);
+        struct binary *b;
+
+        if (f->pool[i].tag == PVM_POOL_STRING)
+                return (struct obj *)string_new(t.p, t.len);
+        b = heap_alloc(CLASS_binary, sizeof(*b), OBJ_IMMUTABLE);
+        if (!b)
+                return NULL;
+        b->store = store_new(CLASS_store_raw, t.len, t.len, 1);
+        if (!b->store)
+                return NULL;
+        memcpy(b->store->b, t.p, t.len);
+        return &b->o;
+}
+
+bool class_make_literals(struct class_obj *o, const struct pvm_file *f)
+{
+        struct store *s = NULL;
+        uint32_t n = 0;
+
+        for (uint32_t i = 1; i < f->h->npool; i++)
+                n += is_literal(f->pool[i].tag);
+        if (n) {
+                s = store_new(CLASS_store_refs, n, n, 8);
+                if (!s)
+                        return no_memory();
+        }
+        n = 0;
+        for (uint32_t i = 1; i < f->h->npool; i++) {
+                if (!is_literal(f->pool[i].tag))
+                        continue;
+                s->r[n] = literal(f, i);
+                if (!s->r[n++])
+                        return no_memory();
+        }
+        o->literals = s;
+        return true;
+}
+
+static void find_statics(struct klass *k)
+{
+        for (uint32_t i = 0; i < k->nfields + k->nkept; i++) {
+                struct field *d = &k->fields[i];
+                struct store *s = d->machine == 'R' ? k->object->static_refs : k->object->static_raw;
+
+                if (d->flags & PVM_STATIC && s)
+                        d->address = (slot *)s->l + d->offset;
+        }
+}
+
+bool class_make_statics(struct klass *k)
+{
+        uint32_t nrefs = k->nstatic_refs, nraw = k->nstatic_raw;
+        struct store *refs = nrefs ? store_new(CLASS_store_refs, nrefs, nrefs, 8) : NULL;
+        struct store *raw = nraw ? store_new(CLASS_store_raw, nraw, nraw, 8) : NULL;
+
+        if ((nrefs && !refs) || (nraw && !raw))
+                return no_memory();
+        k->object->static_refs = refs;
+        k->object->static_raw = raw;
+        find_statics(k);
+        return true;
+}
+
 /* The persistent part of a new class. */
-static bool make_object(struct klass *k, struct store *file, uint32_t nliterals, uint32_t nstatic_refs,
-                        uint32_t nstatic_raw)
+static bool make_object(struct klass *k, struct store *file)
 {
         struct root *r = root();
         struct class_obj *o = heap_alloc(CLASS_class, sizeof(*o), 0);
@@ -513,21 +595,15 @@ static bool make_object(struct klass *k, struct store *file, uint32_t nliterals,
                         memcpy(table->r, r->classes->r, r->classes->len * 8ul);
         }
         o->name = string_new(k->name->text, k->name->len);
-        o->literals = nliterals ? store_new(CLASS_store_refs, nliterals, nliterals, 8) : NULL;
-        o->static_refs = nstatic_refs ? store_new(CLASS_store_refs, nstatic_refs, nstatic_refs, 8) : NULL;
-        o->static_raw = nstatic_raw ? store_new(CLASS_store_raw, nstatic_raw, nstatic_raw, 8) : NULL;
-        if (!o->name || (nliterals && !o->literals) || (nstatic_refs && !o->static_refs) ||
-            (nstatic_raw && !o->static_raw))
+        if (!o->name)
                 return no_memory();
         o->file = file;
         o->index = k->index;
         o->method_base = r->nmethods;
         o->nmethods = k->nmethods;
         k->object = o;
-        for (uint32_t i = 0; i < nliterals; i++) {
-                /* In the order of the pool; class.c only knows how many. */
-                o->literals->r[i] = NULL;
-        }
+        if (file && (!class_make_literals(o, &k->file) || !class_make_statics(k)))
+                return false;
         table->len = k->index + 1;
         table->r[k->index] = &o->o;
         r->classes = table;
@@ -552,7 +628,7 @@ int class_create(void)
 {
         root()->nclasses = 1;
         for (uint32_t i = 1; i < CLASS_FIXED; i++)
-                if (!internal_class(i) || !make_object(classes[i], NULL, 0, 0, 0))
+                if (!internal_class(i) || !make_object(classes[i], NULL))
                         return -ENOMEM;
         return find_object_methods();
 }
@@ -588,93 +664,193 @@ int class_recover(void)
         return find_object_methods();
 }
 
-void class_forget(void)
+static void forget_tables(void)
 {
         pieces_free(NULL);
-        for (unsigned i = 0; i < HASH_SIZE; i++) {
+        if (classes)
+                pvm_host->mem_free(classes, classes_cap * sizeof(void *));
+        if (methods)
+                pvm_host->mem_free(methods, methods_cap * sizeof(void *));
+        memset(by_name, 0, sizeof(by_name));
+        classes = NULL;
+        methods = NULL;
+        classes_cap = methods_cap = 0;
+}
+
+void class_forget(void)
+{
+        forget_tables();
+        for (unsigned i = 0; i < HASH_SIZE; i++)
                 while (atoms[i]) {
                         struct atom *next = atoms[i]->next;
 
                         pvm_host->mem_free(atoms[i], sizeof(*next) + atoms[i]->len + 1);
                         atoms[i] = next;
                 }
-                by_name[i] = NULL;
-        }
-        if (classes)
-                pvm_host->mem_free(classes, classes_cap * sizeof(void *));
-        if (methods)
-                pvm_host->mem_free(methods, methods_cap * sizeof(void *));
+        nesting = 0;
+}
+
+struct class_world *class_world_leave(void)
+{
+        struct class_world *w = pvm_host->mem_alloc(sizeof(*w));
+
+        if (!w)
+                return no_memory();
+        *w = (struct class_world){pieces, classes, methods, classes_cap, methods_cap, {NULL}};
+        memcpy(w->by_name, by_name, sizeof(by_name));
+        pieces = NULL;
+        classes_cap = methods_cap = 0;
         classes = NULL;
         methods = NULL;
-        classes_cap = methods_cap = 0;
-        nesting = 0;
+        forget_tables();
+        return w;
+}
+
+static void exchange(struct class_world *w)
+{
+        struct class_world here = {pieces, classes, methods, classes_cap, methods_cap, {NULL}};
+
+        memcpy(here.by_name, by_name, sizeof(by_name));
+        pieces = w->pieces;
+        classes = w->classes;
+        methods = w->methods;
+        classes_cap = w->classes_cap;
+        methods_cap = w->methods_cap;
+        memcpy(by_name, w->by_name, sizeof(by_name));
+        *w = here;
+}
+
+void class_world_return(struct class_world *w)
+{
+        exchange(w);
+        find_object_methods();
+        class_world_free(w);
+}
+
+void class_world_free(struct class_world *w)
+{
+        exchange(w);
+        forget_tables();
+        exchange(w);
+        pvm_host->mem_free(w, sizeof(*w));
+}
+
+struct klass *class_world_class(const struct class_world *w, uint32_t index)
+{
+        return index < w->classes_cap ? w->classes[index] : NULL;
 }
 
 /* ---- files ---- */
 
-static bool link_fields(struct klass *k, uint32_t *nstatic_refs, uint32_t *nstatic_raw)
+/* Where the fields of a class go that come next. */
+struct layout {
+        uint32_t size, hole, nrefs;
+        struct names names;
+};
+
+/* False: class_error, or (*twice) there is such a field. */
+static bool add_field(struct klass *k, struct layout *l, const struct pvm_file *f, const struct pvm_file_field *from,
+                      bool *twice)
+{
+        struct field *to = &k->fields[k->nfields + k->nkept];
+        const char *p;
+
+        *to = (struct field){.class = k,
+                             .flags = from->flags,
+                             .name = atom_of(pvm_file_text(f, from->name)),
+                             .type = atom_of(pvm_file_text(f, from->type))};
+        *twice = false;
+        if (!to->name || !to->type)
+                return false;
+        p = to->type->text;
+        to->machine = pvm_type_next(&p, p + to->type->len);
+        if (!names_add(&l->names, to->name, to->type)) {
+                *twice = true;
+                return false;
+        }
+        if (from->flags & PVM_STATIC) {
+                to->offset = to->machine == 'R' ? k->nstatic_refs++ : k->nstatic_raw++;
+                return true;
+        }
+        if (to->machine == 'I' || to->machine == 'F') {
+                if (!l->hole && l->size % 8) {
+                        l->hole = l->size;
+                        l->size += 4;
+                }
+                if (l->hole) {
+                        to->offset = l->hole;
+                        l->hole = 0;
+                } else {
+                        to->offset = l->size;
+                        l->hole = l->size + 4;
+                        l->size += 8;
+                }
+                return true;
+        }
+        if (l->size % 8) {
+                l->hole = l->size;
+                l->size += 4;
+        }
+        to->offset = l->size;
+        l->size += 8;
+        if (to->machine == 'R')
+                k->refs[l->nrefs++] = (uint16_t)(to->offset / 8);
+        return true;
+}
+
+/* The next of the class's replaced versions, from *at on, of which objects keep fields, its file in f; false: no more. */
+static bool keeping_version(const struct klass *k, uint32_t *at, struct pvm_file *f)
+{
+        const struct store *v = root()->versions;
+        char why[300];
+
+        for (; v && *at < v->len; ++*at) {
+                const struct class_obj *o = (const struct class_obj *)v->r[*at];
+
+                if (o->index != k->index || !o->replaced.keeps_fields)
+                        continue;
+                if (!pvm_file_open(f, o->file->b, o->file->len, why, sizeof(why)))
+                        pvm_host->panic("pvm: class %s, version %u: %s", k->name->text, o->replaced.version, why);
+                ++*at;
+                return true;
+        }
+        return false;
+}
+
+static bool link_fields(struct klass *k)
 {
         const struct pvm_file *f = &k->file;
-        uint32_t size = k->parent ? k->parent->size : sizeof(struct obj), hole = 0,
-                 nrefs = k->parent ? k->parent->nrefs : 0;
-        struct names names = {0};
+        struct layout l = {.size = k->parent ? k->parent->size : sizeof(struct obj),
+                           .nrefs = k->parent ? k->parent->nrefs : 0};
+        uint32_t most = f->h->nfields, at = 0;
+        struct pvm_file version;
+        bool ok = true, twice;
 
-        k->nfields = f->h->nfields;
-        k->fields = piece((k->nfields + 1) * sizeof(*k->fields));
-        k->refs = piece((nrefs + k->nfields + 1) * sizeof(*k->refs));
-        if (!k->fields || !k->refs || !names_room(&names, k->nfields))
+        while (keeping_version(k, &at, &version))
+                most += version.h->nfields;
+        k->fields = piece((most + 1) * sizeof(*k->fields));
+        k->refs = piece((l.nrefs + most + 1) * sizeof(*k->refs));
+        if (!k->fields || !k->refs || !names_room(&l.names, most))
                 return no_memory();
-        if (nrefs)
-                memcpy(k->refs, k->parent->refs, nrefs * sizeof(*k->refs));
-        for (uint32_t i = 0; i < k->nfields; i++) {
-                const struct pvm_file_field *from = &f->fields[i];
-                struct field *to = &k->fields[i];
-                const char *p;
-
-                *to = (struct field){.class = k,
-                                     .flags = from->flags,
-                                     .name = atom_of(pvm_file_text(f, from->name)),
-                                     .type = atom_of(pvm_file_text(f, from->type))};
-                if (!to->name || !to->type) {
-                        names_free(&names);
-                        return false;
-                }
-                p = to->type->text;
-                to->machine = pvm_type_next(&p, p + to->type->len);
-                if (!names_add(&names, to->name, to->type)) {
-                        names_free(&names);
-                        return failed("%s: two fields %s", k->name->text, to->name->text);
-                }
-                if (from->flags & PVM_STATIC) {
-                        to->offset = to->machine == 'R' ? (*nstatic_refs)++ : (*nstatic_raw)++;
-                } else if (to->machine == 'I' || to->machine == 'F') {
-                        if (!hole && size % 8) {
-                                hole = size;
-                                size += 4;
-                        }
-                        if (hole) {
-                                to->offset = hole;
-                                hole = 0;
-                        } else {
-                                to->offset = size;
-                                hole = size + 4;
-                                size += 8;
-                        }
-                } else {
-                        if (size % 8) {
-                                hole = size;
-                                size += 4;
-                        }
-                        to->offset = size;
-                        size += 8;
-                        if (to->machine == 'R')
-                                k->refs[nrefs++] = (uint16_t)(to->offset / 8);
-                }
+        if (l.nrefs)
+                memcpy(k->refs, k->parent->refs, l.nrefs * sizeof(*k->refs));
+        for (; ok && k->nfields < f->h->nfields; k->nfields++) {
+                ok = add_field(k, &l, f, &f->fields[k->nfields], &twice);
+                if (!ok && twice)
+                        failed("%s: two fields %s", k->name->text, k->fields[k->nfields].name->text);
         }
+        for (at = 0; ok && keeping_version(k, &at, &version);)
+                for (uint32_t i = 0; ok && i < version.h->nfields; i++) {
+                        ok = add_field(k, &l, &version, &version.fields[i], &twice);
+                        k->nkept += ok;
+                        ok |= twice;
+                }
+        names_free(&l.names);
+        if (!ok)
+                return false;
         /* What is free behind the last field, children may use. */
-        k->size = hole && hole + 4 == size ? hole : size;
-        k->nrefs = (uint16_t)nrefs;
-        names_free(&names);
+        k->size = l.hole && l.hole + 4 == l.size ? l.hole : l.size;
+        k->nrefs = (uint16_t)l.nrefs;
         if (k->size > OBJ_LARGE)
                 return failed("%s: an object would have %u bytes", k->name->text, k->size);
         return true;
@@ -778,29 +954,8 @@ static bool link_interfaces(struct klass *k, struct klass **direct, uint32_t ndi
         return true;
 }
 
-static bool is_literal(unsigned tag)
-{
-        return tag == PVM_POOL_STRING || tag == PVM_POOL_BYTES;
-}
-
-static struct obj *literal(const struct pvm_file *f, unsigned i)
-{
-        struct pvm_text t = pvm_file_text(f, f->pool[i].tag == PVM_POOL_STRING ? f->pool[i].a : i);
-        struct binary *b;
-
-        if (f->pool[i].tag == PVM_POOL_STRING)
-                return (struct obj *)string_new(t.p, t.len);
-        b = heap_alloc(CLASS_binary, sizeof(*b), OBJ_IMMUTABLE);
-        if (!b)
-                return NULL;
-        b->store = store_new(CLASS_store_raw, t.len, t.len, 1);
-        if (!b->store)
-                return NULL;
-        memcpy(b->store->b, t.p, t.len);
-        return &b->o;
-}
-
-static bool make_constants(struct klass *k, bool new)
+/* What instructions find by pool index; the literals are there. */
+static void set_constants(struct klass *k)
 {
         const struct pvm_file *f = &k->file;
         uint32_t n = 0;
@@ -808,18 +963,65 @@ static bool make_constants(struct klass *k, bool new)
         for (uint32_t i = 1; i < f->h->npool; i++) {
                 k->constants[i].bits =
                         f->pool[i].tag >= PVM_POOL_INT && f->pool[i].tag <= PVM_POOL_DOUBLE ? f->pool[i].c : 0;
-                if (!is_literal(f->pool[i].tag))
-                        continue;
-                if (new) {
-                        struct obj *o = literal(f, i);
-
-                        if (!o)
-                                return no_memory();
-                        k->object->literals->r[n] = o;
-                }
-                k->constants[i].r = k->object->literals->r[n++];
+                if (is_literal(f->pool[i].tag))
+                        k->constants[i].r = k->object->literals->r[n++];
         }
+}
+
+static void number_methods(struct klass *k)
+{
+        set_constants(k);
+        for (uint32_t i = 0; i < k->nmethods; i++) {
+                k->methods[i].id = k->object->method_base + i;
+                k->methods[i].constants = k->constants;
+                k->methods[i].sites = k->sites;
+        }
+}
+
+static bool writes_register_0(const struct klass *k, const struct method *m)
+{
+        const uint32_t *code = pvm_file_code(&k->file, m->file);
+        const struct pvm_file_handler *h = (const void *)(k->file.data + m->file->handlers);
+
+        for (uint32_t pc = 0; pc < m->ncode; pc += pvm_op_words(code, pc, m->ncode))
+                if (pvm_op_info[code[pc] & 0xff].writes && !(code[pc] >> 8 & 0xff))
+                        return true;
+        for (uint32_t i = 0; i < m->file->nhandlers; i++)
+                if (!h[i].reg)
+                        return true;
+        return false;
+}
+
+/* migrate() is for objects of versions before: the first one's is a method as any other. */
+static bool find_migrate(struct klass *k)
+{
+        const struct store *s = root()->upgrades;
+        const struct upgrade *u = s && (k->index + 1) * sizeof(*u) <= s->len ? (struct upgrade *)s->b + k->index : NULL;
+
+        k->version = 1;
+        if (!u || !u->version)
+                return true;
+        k->version = u->version;
+        k->generation = u->generation;
+        for (uint32_t i = 0; i < k->nmethods; i++) {
+                struct method *m = &k->methods[i];
+
+                if (strcmp(m->name->text, "migrate") || m->nargs != 1 || m->flags & PVM_STATIC || !m->code)
+                        continue;
+                if (writes_register_0(k, m))
+                        return failed("%s: migrate() writes to register 0, its object", k->name->text);
+                k->migrate = m;
+        }
+        k->lazy = k->migrate;
         return true;
+}
+
+static bool open_file(struct pvm_file *f, const struct store *file, const struct atom *name)
+{
+        char why[300];
+
+        return (pvm_file_open(f, file->b, file->len, why, sizeof(why)) && pvm_file_verify(f, why, sizeof(why))) ||
+               failed("%s is refused: %s", name->text, why);
 }
 
 /*
@@ -830,11 +1032,10 @@ static struct klass *build(struct store *file, struct class_obj *object, const s
         struct klass *k, *parent, **direct = NULL;
         struct pvm_file f;
         struct piece *mark;
-        char why[300];
-        uint32_t nstatic_refs = 0, nstatic_raw = 0, nliterals = 0, ndirect;
+        uint32_t ndirect;
 
-        if (!pvm_file_open(&f, file->b, file->len, why, sizeof(why)) || !pvm_file_verify(&f, why, sizeof(why)))
-                return failed("%s is refused: %s", name->text, why);
+        if (!open_file(&f, file, name))
+                return NULL;
         if (pvm_file_class_name(&f, f.h->this_class).len != name->len ||
             memcmp(pvm_file_class_name(&f, f.h->this_class).p, name->text, name->len))
                 return failed("%s: the file has another class in it", name->text);
@@ -864,16 +1065,15 @@ static struct klass *build(struct store *file, struct class_obj *object, const s
                 k->file = f;
                 k->name = name;
                 k->index = object ? object->index : root()->nclasses;
+                k->current = k;
                 k->flags = f.h->flags;
                 k->constants = piece(3ul * f.h->npool * sizeof(*k->constants));
         }
-        for (uint32_t i = 1; i < f.h->npool; i++)
-                nliterals += is_literal(f.pool[i].tag);
         bool ok = k && k->constants;
 
         if (!ok)
                 no_memory();
-        ok = ok && under(k, parent) && link_fields(k, &nstatic_refs, &nstatic_raw) && link_methods(k) &&
+        ok = ok && under(k, parent) && link_fields(k) && link_methods(k) && find_migrate(k) &&
              link_interfaces(k, direct, ndirect) && make_vtable(k);
         if (direct)
                 pvm_host->mem_free(direct, ndirect * sizeof(*direct));
@@ -884,38 +1084,66 @@ static struct klass *build(struct store *file, struct class_obj *object, const s
         }
         if (ok && object) {
                 k->object = object;
+                find_statics(k);
         } else if (ok) {
-                /* Nothing of it is reachable before all of it is there. */
-                struct root before = *root();
-
-                ok = make_object(k, file, nliterals, nstatic_refs, nstatic_raw) && make_constants(k, true);
-                if (!ok) {
-                        root()->nclasses = before.nclasses;
-                        root()->nmethods = before.nmethods;
-                        if (root()->classes)
-                                root()->classes->len = before.nclasses;
-                }
+                ok = make_object(k, file); /* nothing of it is reachable before all of it is there */
         }
         if (!ok) {
                 pieces_free(mark);
                 return NULL;
         }
-        make_constants(k, false);
-        for (uint32_t i = 0; i < k->nmethods; i++) {
-                k->methods[i].id = k->object->method_base + i;
-                k->methods[i].constants = k->constants;
-                k->methods[i].sites = k->sites;
-        }
-        for (uint32_t i = 0; i < k->nfields; i++) {
-                struct field *d = &k->fields[i];
-
-                if (d->flags & PVM_STATIC)
-                        d->address = (slot *)(d->machine == 'R' ? (void *)k->object->static_refs->r
-                                                                : (void *)k->object->static_raw->l) +
-                                     d->offset;
-        }
+        number_methods(k);
         enter(k);
         return k;
+}
+
+/* The code of a version that was replaced: what it is to others is what its class is now. NULL: class_error. */
+static struct klass *build_version(struct class_obj *object, struct klass *current)
+{
+        struct piece *mark = pieces;
+        struct klass *k = piece(sizeof(*k));
+
+        if (!k)
+                return no_memory();
+        *k = *current;
+        k->object = object;
+        k->fields = NULL;
+        k->nfields = k->nkept = 0;
+        k->vtable = k->lookup = NULL;
+        k->nvtable = 0;
+        k->nsites = 0;
+        k->migrate = NULL;
+        k->generation = 0;
+        k->version = object->replaced.version;
+        if (!open_file(&k->file, object->file, k->name)) {
+                pieces_free(mark);
+                return NULL;
+        }
+        k->constants = piece(3ul * k->file.h->npool * sizeof(*k->constants));
+        if (!k->constants || !link_methods(k) || !table_room((void **)&methods, &methods_cap, root()->nmethods)) {
+                pieces_free(mark);
+                return no_memory();
+        }
+        number_methods(k);
+        for (uint32_t i = 0; i < k->nmethods; i++) {
+                k->methods[i].vindex = -1;
+                methods[k->methods[i].id] = &k->methods[i];
+        }
+        return k;
+}
+
+struct klass *class_version(const struct class_obj *replaced)
+{
+        return replaced->nmethods ? method_by_id(replaced->method_base)->class : NULL;
+}
+
+void class_drop_version(const struct class_obj *replaced)
+{
+        for (uint32_t id = replaced->method_base; id < replaced->method_base + replaced->nmethods; id++)
+                if (id < methods_cap && methods[id]) {
+                        jit_drop_method(methods[id]);
+                        methods[id] = NULL;
+                }
 }
 
 static struct klass *build_array(const struct atom *name, struct class_obj *object)
@@ -929,6 +1157,7 @@ static struct klass *build_array(const struct atom *name, struct class_obj *obje
                 return failed("%s: not an array", name->text);
         *k = *parent;
         k->index = object ? object->index : root()->nclasses;
+        k->current = k;
         k->name = name;
         k->element = atom(name->text + 1, name->len - 1);
         k->array = ARRAY_R;
@@ -940,16 +1169,21 @@ static struct klass *build_array(const struct atom *name, struct class_obj *obje
         if (!k->element || !table_room((void **)&classes, &classes_cap, k->index + 1))
                 return no_memory();
         k->object = object;
-        if (!object && !make_object(k, NULL, 0, 0, 0))
+        if (!object && !make_object(k, NULL))
                 return NULL;
         enter(k);
         return k;
 }
 
+static void *circle(const struct atom *name)
+{
+        return failed("%s: its parents or interfaces lead in a circle, or are too many", name->text);
+}
+
 struct klass *class_find(const char *text, size_t len)
 {
         const struct atom *name = atom(text, len);
-        struct klass *k = name ? known(name) : NULL;
+        struct klass *k = name ? class_known(name) : NULL;
         struct store *file;
         void *bytes;
         size_t size;
@@ -957,19 +1191,27 @@ struct klass *class_find(const char *text, size_t len)
 
         if (k || !name)
                 return k;
-        if (len && *text == '[')
-                return build_array(name, NULL);
-        if (!pvm_class_name_ok((struct pvm_text){text, (uint32_t)len}))
+        if (*name->text != '[' && !pvm_class_name_ok((struct pvm_text){text, (uint32_t)len}))
                 return failed("\"%.*s\" is not the name of a class", (int)(len < 200 ? len : 200), text);
         /* After a recovery: it may be there, and not yet known. */
         for (uint32_t i = CLASS_FIXED; i < root()->nclasses; i++) {
                 struct class_obj *o = (struct class_obj *)root()->classes->r[i];
 
-                if (!classes[i] && o->name->len == len && !memcmp(o->name->text, text, len))
-                        return class_by_index(i);
+                if ((i >= classes_cap || !classes[i]) && o->name->len == len && !memcmp(o->name->text, text, len)) {
+                        if (*text == '[')
+                                return build_array(name, o);
+                        if (nesting == MAX_NESTING)
+                                return circle(name);
+                        nesting++;
+                        k = build(o->file, o, name);
+                        nesting--;
+                        return k;
+                }
         }
+        if (len && *text == '[')
+                return build_array(name, NULL);
         if (nesting == MAX_NESTING)
-                return failed("%s: its parents or interfaces lead in a circle, or are too many", name->text);
+                return circle(name);
         r = pvm_host->find_class(text, len, &bytes, &size);
         if (r)
                 return failed("%s: %s", name->text,
@@ -989,22 +1231,43 @@ struct klass *class_find(const char *text, size_t len)
         return k;
 }
 
+/* NULL: class_error. */
+static struct klass *load_index(uint32_t index)
+{
+        struct class_obj *o = (struct class_obj *)root()->classes->r[index];
+
+        return index < classes_cap && classes[index] ? classes[index] : class_find(o->name->text, o->name->len);
+}
+
 struct klass *class_by_index(uint32_t index)
 {
-        struct class_obj *o;
-        const struct atom *name;
         struct klass *k;
 
         if (index < classes_cap && classes[index])
                 return classes[index];
         if (!index || index >= root()->nclasses)
                 pvm_host->panic("pvm: an object of class %u", index);
-        o = (struct class_obj *)root()->classes->r[index];
-        name = atom(o->name->text, o->name->len);
-        k = !name ? NULL : o->name->text[0] == '[' ? build_array(name, o) : build(o->file, o, name);
+        k = load_index(index);
         if (!k)
-                pvm_host->panic("pvm: class %s, of which there are objects: %s", o->name->text, class_error);
+                pvm_host->panic("pvm: class %s, of which there are objects: %s",
+                                ((struct class_obj *)root()->classes->r[index])->name->text, class_error);
         return k;
+}
+
+bool class_world_build(void)
+{
+        const struct store *v = root()->versions;
+
+        for (uint32_t i = 1; i < root()->nclasses; i++)
+                if (!load_index(i))
+                        return false;
+        for (uint32_t i = 0; v && i < v->len; i++) {
+                struct class_obj *o = (struct class_obj *)v->r[i];
+
+                if (o->nmethods && !methods[o->method_base] && !build_version(o, classes[o->index]))
+                        return false;
+        }
+        return true;
 }
 
 struct klass *class_of_type(struct pvm_text t)
@@ -1027,37 +1290,60 @@ struct klass *class_of_type(struct pvm_text t)
         }
 }
 
+static bool has_method(const struct class_obj *o, uint32_t id)
+{
+        return id - o->method_base < o->nmethods;
+}
+
 struct method *method_by_id(uint32_t id)
 {
-        uint32_t low = 1, high = root()->nclasses;
+        const struct store *s = root()->classes, *v = root()->versions;
 
         if (id < methods_cap && methods[id])
                 return methods[id];
-        if (id >= root()->nmethods)
-                pvm_host->panic("pvm: method %u of %u", id, root()->nmethods);
-        /* The class with the greatest base that is not above; ids ascend with indexes. */
-        while (high - low > 1) {
-                uint32_t mid = low + (high - low) / 2;
+        for (uint32_t i = 1; i < s->len; i++)
+                if (has_method((struct class_obj *)s->r[i], id))
+                        return class_by_index(i), methods[id];
+        for (uint32_t i = 0; v && i < v->len; i++) {
+                struct class_obj *o = (struct class_obj *)v->r[i];
 
-                if (((struct class_obj *)root()->classes->r[mid])->method_base <= id)
-                        low = mid;
-                else
-                        high = mid;
+                if (!has_method(o, id))
+                        continue;
+                if (!build_version(o, class_by_index(o->index)))
+                        pvm_host->panic("pvm: version %u of %s: %s", o->replaced.version, o->name->text, class_error);
+                return methods[id];
         }
-        class_by_index(low);
-        return methods[id];
+        pvm_host->panic("pvm: there is no method %u", id);
 }
 
 /* ---- looking into them ---- */
 
+static struct field *field_among(struct field *fields, uint32_t n, const struct atom *name, const struct atom *type,
+                                 bool is_static)
+{
+        for (uint32_t i = 0; i < n; i++)
+                if (fields[i].name == name && (!type || fields[i].type == type) &&
+                    !(fields[i].flags & PVM_STATIC) == !is_static)
+                        return &fields[i];
+        return NULL;
+}
+
 struct field *class_field(struct klass *k, const struct atom *name, const struct atom *type, bool is_static)
 {
-        for (; k; k = k->parent)
-                for (uint32_t i = 0; i < k->nfields; i++)
-                        if (k->fields[i].name == name && (!type || k->fields[i].type == type) &&
-                            !(k->fields[i].flags & PVM_STATIC) == !is_static)
-                                return &k->fields[i];
-        return NULL;
+        struct field *f = NULL;
+
+        for (; k && !f; k = k->parent)
+                f = field_among(k->fields, k->nfields, name, type, is_static);
+        return f;
+}
+
+struct field *class_kept_field(struct klass *k, const struct atom *name, const struct atom *type, bool is_static)
+{
+        struct field *f = NULL;
+
+        for (; k && !f; k = k->parent)
+                f = field_among(k->fields + k->nfields, k->nkept, name, type, is_static);
+        return f;
 }
 
 struct method *class_method(struct klass *k, const struct atom *name, const struct atom *params)
@@ -1067,6 +1353,17 @@ struct method *class_method(struct klass *k, const struct atom *name, const stru
                         if (k->methods[i].name == name && k->methods[i].params == params)
                                 return &k->methods[i];
         return NULL;
+}
+
+struct method *class_callable(struct klass *k, const struct atom *name, const struct atom *params)
+{
+        struct method *found = class_method(k, name, params);
+
+        for (uint32_t i = 0; !found && i < k->ninterfaces; i++)
+                found = class_method(k->interfaces[i], name, params);
+        if (!found && k->flags & PVM_CLASS_INTERFACE)
+                found = class_method(classes[CLASS_object], name, params);
+        return found;
 }
 
 struct klass **class_params(struct method *m)

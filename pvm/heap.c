@@ -11,7 +11,7 @@
  * what is behind the last object of a run is lost until the next collection, and nothing else.
  *
  * The collection is complete and at one safepoint: marks from the roots (a bit for each 8 bytes, volatile), makes the line maps anew, writes only those that
- * have changed. It writes to no object but dead weak references.
+ * have changed. It writes to no object but dead weak references, and to the table of replaced versions (upgrade.c). What moves objects is there, too.
  */
 #include "pvm/machine.h"
 #include "pvm/jit/jit.h"
@@ -303,7 +303,8 @@ void heap_forget(void)
 /* ---- marking ---- */
 
 static struct {
-        uint64_t *bits; /* a bit for each 8 bytes of the blocks from FIRST_BLOCK on */
+        uint64_t *bits;  /* a bit for each 8 bytes of the blocks from FIRST_BLOCK on */
+        uint64_t *moved; /* the same; whose new address stands where its header was */
         uint64_t size;
         struct obj **stack;
         size_t n, cap;
@@ -335,11 +336,14 @@ static bool grow(void **array, size_t *cap, size_t n, size_t each)
         return true;
 }
 
+static uint64_t unit_of(const struct obj *o)
+{
+        return ((uint64_t)o - (uint64_t)block_address(FIRST_BLOCK)) / 8;
+}
+
 static bool marked(const struct obj *o)
 {
-        uint64_t unit = ((uint64_t)o - (uint64_t)block_address(FIRST_BLOCK)) / 8;
-
-        return mark.bits[unit / 64] >> unit % 64 & 1;
+        return mark.bits[unit_of(o) / 64] >> unit_of(o) % 64 & 1;
 }
 
 static void mark_ref(struct obj **ref, void *arg)
@@ -350,12 +354,31 @@ static void mark_ref(struct obj **ref, void *arg)
         (void)arg;
         if (!o)
                 return;
-        unit = ((uint64_t)o - (uint64_t)block_address(FIRST_BLOCK)) / 8;
+        unit = unit_of(o);
         if (mark.bits[unit / 64] >> unit % 64 & 1)
                 return;
         mark.bits[unit / 64] |= 1ul << unit % 64;
         if (grow((void **)&mark.stack, &mark.cap, mark.n, sizeof(*mark.stack)))
                 mark.stack[mark.n++] = o;
+}
+
+/* Whatever names a method of a version that was replaced keeps this version. */
+static void version_of(uint32_t method, ref_visit visit, void *arg)
+{
+        struct klass *k = method_by_id(method)->class;
+
+        if (k != k->current)
+                visit((struct obj **)&k->object, arg);
+}
+
+static void thread_versions(const struct thread *t, ref_visit visit, void *arg)
+{
+        const struct trace_entry *e = t->trace ? (const struct trace_entry *)t->trace->b : NULL;
+
+        for (struct frame *f = t->top; f; f = f->prev)
+                version_of(f->method, visit, arg);
+        for (uint32_t i = 0; i < t->trace_len; i++)
+                version_of(e[i].method, visit, arg);
 }
 
 static void frames_each_ref(struct thread *t, ref_visit visit, void *arg)
@@ -381,11 +404,14 @@ void obj_each_ref(struct obj *o, ref_visit visit, void *arg)
         case CLASS_PLAIN:
                 for (unsigned i = 0; i < k->nrefs; i++)
                         visit((struct obj **)o + k->refs[i], arg);
+                if (o->class == CLASS_closure && ((struct closure *)o)->target && root()->versions)
+                        version_of(((struct closure *)o)->target, visit, arg);
                 return;
         case CLASS_REFS:
                 s = (struct store *)o;
                 for (uint32_t i = 0; i < s->len; i++)
-                        visit(&s->r[i], arg);
+                        if (s != root()->versions || ((struct class_obj *)s->r[i])->replaced.keeps_fields)
+                                visit(&s->r[i], arg);
                 return;
         case CLASS_STACK:
                 visit((struct obj **)&((struct stack *)o)->prev, arg);
@@ -394,6 +420,8 @@ void obj_each_ref(struct obj *o, ref_visit visit, void *arg)
                 for (unsigned i = 0; i < THREAD_REFS; i++)
                         visit((struct obj **)&((struct thread *)o)->next + i, arg);
                 frames_each_ref((struct thread *)o, visit, arg);
+                if (root()->versions)
+                        thread_versions((struct thread *)o, visit, arg);
                 return;
         default:
                 return;
@@ -414,7 +442,7 @@ static void mark_lines(const struct obj *o, size_t size)
                 mark.map[b - FIRST_BLOCK][i / 64] |= 1ul << i % 64;
 }
 
-static void mark_all(void)
+static void mark_all(void (*fn)(struct obj *o, void *arg), void *arg)
 {
         struct obj **roots[] = ROOT_REFS(root());
 
@@ -422,13 +450,38 @@ static void mark_all(void)
                 mark_ref(roots[i], NULL);
         while (mark.n && !mark.failed) {
                 struct obj *o = mark.stack[--mark.n];
-                struct klass *k = obj_class(o);
 
-                mark_lines(o, obj_size(o));
-                if (k->kind == CLASS_WEAK && grow((void **)&mark.weak, &mark.weak_cap, mark.nweak, sizeof(*mark.weak)))
-                        mark.weak[mark.nweak++] = (struct weakref *)o;
+                fn(o, arg);
                 obj_each_ref(o, mark_ref, NULL);
         }
+}
+
+static void collect_object(struct obj *o, void *arg)
+{
+        (void)arg;
+        mark_lines(o, obj_size(o));
+        if (obj_class(o)->kind == CLASS_WEAK &&
+            grow((void **)&mark.weak, &mark.weak_cap, mark.nweak, sizeof(*mark.weak)))
+                mark.weak[mark.nweak++] = (struct weakref *)o;
+        for (struct klass *k = o->info & OBJ_PENDING ? obj_class(o) : NULL; k; k = k->parent)
+                k->pending = true;
+}
+
+/* Replaced versions of which nothing runs any more. */
+static void drop_versions(void)
+{
+        struct store *s = root()->versions;
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; s && i < s->len; i++)
+                if (marked(s->r[i]))
+                        s->r[n++] = s->r[i];
+                else
+                        class_drop_version((struct class_obj *)s->r[i]);
+        for (uint32_t i = n; s && i < s->len; i++)
+                s->r[i] = NULL;
+        if (s && s->len != n)
+                s->len = n;
 }
 
 /* The maps become what is marked; a block in which nothing is, is free. */
@@ -481,8 +534,10 @@ void heap_collect(void)
         mark.n = mark.nweak = 0;
         mark.live = 0;
         if (!mark.failed)
-                mark_all();
+                mark_all(collect_object, NULL);
         if (!mark.failed) {
+                drop_versions();
+                upgrade_collected();
                 for (size_t i = 0; i < mark.nweak; i++)
                         if (mark.weak[i]->target && !marked(mark.weak[i]->target))
                                 mark.weak[i]->target = NULL;
@@ -493,10 +548,78 @@ void heap_collect(void)
         }
         next_collection = collect_after(mark.live);
         stats.collections++;
-        if (mark.bits)
-                pvm_host->mem_free(mark.bits, mark.size);
         if (mark.map)
                 pvm_host->mem_free(mark.map, n * sizeof(*mark.map));
+        heap_unmark();
+}
+
+/* ---- moving ---- */
+
+bool heap_mark(void (*fn)(struct obj *o, void *arg), void *arg)
+{
+        mark.size = (root()->frontier - FIRST_BLOCK) * (PVM_BLOCK_BYTES / 64);
+        mark.bits = pvm_host->mem_alloc(mark.size);
+        mark.moved = pvm_host->mem_alloc(mark.size);
+        mark.failed = !mark.bits || !mark.moved;
+        if (!mark.failed)
+                mark_all(fn, arg);
+        return !mark.failed;
+}
+
+void heap_moved(struct obj *from, struct obj *to)
+{
+        mark.moved[unit_of(from) / 64] |= 1ul << unit_of(from) % 64;
+        *(struct obj **)from = to;
+}
+
+/* What is not marked is new, and has not moved. */
+static bool was_moved(const struct obj *o)
+{
+        return unit_of(o) / 8 < mark.size && mark.moved[unit_of(o) / 64] >> unit_of(o) % 64 & 1;
+}
+
+static void forward_ref(struct obj **ref, void *arg)
+{
+        (void)arg;
+        if (*ref && was_moved(*ref))
+                *ref = *(struct obj **)*ref;
+}
+
+static void forward(struct obj *o)
+{
+        struct weakref *weak = (struct weakref *)o;
+
+        obj_each_ref(o, forward_ref, NULL);
+        if (obj_class(o)->kind != CLASS_WEAK || !weak->target)
+                return;
+        if (marked(weak->target))
+                forward_ref(&weak->target, NULL);
+        else
+                weak->target = NULL; /* it is as its class was before */
+}
+
+void heap_forward(struct obj **new, size_t n)
+{
+        struct obj **roots[] = ROOT_REFS(root());
+
+        for (unsigned i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
+                forward_ref(roots[i], NULL);
+        for (uint64_t word = 0; word < mark.size / 8; word++)
+                for (uint64_t bits = mark.bits[word] & ~mark.moved[word]; bits; bits &= bits - 1) {
+                        uint64_t unit = word * 64 + (unsigned)__builtin_ctzl(bits);
+
+                        forward((struct obj *)(block_address(FIRST_BLOCK) + unit * 8));
+                }
+        for (size_t i = 0; i < n; i++)
+                forward(new[i]);
+}
+
+void heap_unmark(void)
+{
+        if (mark.bits)
+                pvm_host->mem_free(mark.bits, mark.size);
+        if (mark.moved)
+                pvm_host->mem_free(mark.moved, mark.size);
         if (mark.stack)
                 pvm_host->mem_free(mark.stack, mark.cap * sizeof(*mark.stack));
         if (mark.weak)
@@ -548,6 +671,8 @@ static void check_ref(struct obj **ref, void *arg)
                                 if (!line_used(b, (unsigned)i))
                                         wrong = "to a free line";
         }
+        if (!wrong && obj_size(o) < obj_class(o)->size + (o->info & OBJ_RELAID ? sizeof(struct trailer) : 0))
+                wrong = "to what is shorter than its class says";
         if (wrong) {
                 check.ok = false;
                 fmt_append(check.why, check.len, 0, "reference at %p to %p: %s", (void *)ref, (const void *)o, wrong);
@@ -572,9 +697,6 @@ bool pvm_heap_check(char *why, size_t why_len)
                 check_ref(roots[i], NULL);
         while (check.ok && mark.n)
                 obj_each_ref(mark.stack[--mark.n], check_ref, NULL);
-        pvm_host->mem_free(mark.bits, mark.size);
-        if (mark.stack)
-                pvm_host->mem_free(mark.stack, mark.cap * sizeof(*mark.stack));
-        memset(&mark, 0, sizeof(mark));
+        heap_unmark();
         return check.ok;
 }

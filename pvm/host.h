@@ -67,8 +67,11 @@ bool pvm_has_threads(void);
 unsigned pvm_run(void);
 void pvm_stop(void);    /* at a safepoint, or while nothing runs: all threads end; pvm_run returns */
 void pvm_collect(void); /* at a safepoint */
-bool pvm_load(const char *class_name, char *why,
-              size_t why_len); /* at a safepoint: the class is found and loaded; false: `why` */
+/*
+ * At a safepoint: the class is found and loaded; if it is loaded, and its file has changed, that is its new version (upgrade.c). True: `text` has its version; false: why nothing has
+ * changed.
+ */
+bool pvm_load(const char *class_name, char *text, size_t text_len);
 /*
  * At a safepoint: a thread that calls the method of the object at the path (inspect.h); it may take any time. Arguments are strings; where the method wants a number, one is read. Its result's
  * printed form, or what was thrown, goes to the host under *call, after this has returned. False: `why`.

@@ -202,7 +202,7 @@ static struct klass *pool_class(const struct method *m, unsigned class)
 
 static bool visible(unsigned flags, const struct klass *owner, const struct klass *from)
 {
-        return !(flags & PVM_PRIVATE) || owner == from;
+        return !(flags & PVM_PRIVATE) || owner->current == from->current;
 }
 
 static void __attribute__((format(printf, 1, 2))) explain(const char *fmt, ...)
@@ -230,6 +230,8 @@ static struct field *pool_field(struct method *m, uint32_t index, bool is_static
         if (!type)
                 return NULL;
         f = class_field(k, name, type, is_static);
+        if (!f && m->class != m->class->current)
+                f = class_kept_field(k, name, type, is_static);
         if (!f || !visible(f->flags, f->class, m->class)) {
                 explain("%s: no %sfield %s of type %s%s", k->name->text, is_static ? "static " : "", name->text,
                         type->text, f ? " that can be seen here" : "");
@@ -239,6 +241,21 @@ static struct field *pool_field(struct method *m, uint32_t index, bool is_static
         return f;
 }
 
+static struct method *own_method(const struct klass *k, const struct atom *name, const struct atom *params)
+{
+        for (uint32_t i = 0; i < k->nmethods; i++)
+                if (k->methods[i].name == name && k->methods[i].params == params)
+                        return &k->methods[i];
+        return NULL;
+}
+
+static bool suits(const struct method *found, const struct method *m, char result, bool is_static)
+{
+        return found && !(found->flags & PVM_STATIC) == !is_static && visible(found->flags, found->class, m->class) &&
+               found->result == result;
+}
+
+/* The method that a pool entry names. What its class has no more, code of a version that was replaced finds in its own. NULL: class_error. */
 static struct method *pool_method(struct method *m, uint32_t index, bool is_static)
 {
         const struct pvm_file_pool *e = &m->class->file.pool[index];
@@ -255,13 +272,13 @@ static struct method *pool_method(struct method *m, uint32_t index, bool is_stat
         params = atom(desc.p, params_len);
         if (!params)
                 return NULL;
-        found = class_method(k, name, params);
-        for (uint32_t i = 0; !found && i < k->ninterfaces; i++)
-                found = class_method(k->interfaces[i], name, params);
-        if (!found && k->flags & PVM_CLASS_INTERFACE)
-                found = class_method(classes[CLASS_object], name, params);
-        if (!found || !(found->flags & PVM_STATIC) == is_static || !visible(found->flags, found->class, m->class) ||
-            found->result != result) {
+        found = class_callable(k, name, params);
+        if (!suits(found, m, result, is_static) && m->class != k && m->class->current == k) {
+                struct method *own = own_method(m->class, name, params);
+
+                found = own ? own : found;
+        }
+        if (!suits(found, m, result, is_static)) {
                 explain("%s: no %smethod %s%.*s%s", k->name->text, is_static ? "static " : "", name->text,
                         (int)desc.len, desc.p,
                         !found                                           ? ""
@@ -863,13 +880,14 @@ static uint32_t do_closure(struct method *m, slot *R, const uint32_t *pc)
         struct closure *k;
 
         if (!s->ref) {
-                s->ref = pool_method(m, s->pool, true);
-                if (s->ref && s->ref->class != m->class) {
-                        explain("a closure over a method of %s", s->ref->class->name->text);
-                        s->ref = NULL;
-                }
-                if (!s->ref)
+                struct method *named = pool_method(m, s->pool, true);
+
+                if (!named)
                         return CLASS_error_link;
+                /* The names of such methods are the compiler's: in another version the same one may be something else. */
+                s->ref = own_method(m->class, named->name, named->params);
+                if (!s->ref)
+                        ERROR(CLASS_error_link, "a closure over a method of %s", named->class->name->text);
         }
         if (B) {
                 captured = store_new(CLASS_store_refs, B, B, 8);
@@ -949,7 +967,7 @@ static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
                 ERROR(CLASS_error_state, "field %s: the object must not be changed", d->name->text);
         wide = d->machine != 'I' && d->machine != 'F';
         p = (int32_t *)((char *)o + d->offset);
-        if (d->offset / 4 <= 255) {
+        if (d->offset / 4 <= 255 && !d->class->lazy) {
                 uint32_t *code = (uint32_t *)pc;
 
                 code[1] = o->class;
@@ -970,6 +988,19 @@ static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
                         R[A].bits = (uint32_t)*p;
         }
         return 0;
+}
+
+/* The object whose migrate() comes before the GETF or SETF at pc; NULL: none, as far as is known. */
+static struct obj *waits_for_migrate(struct method *m, const slot *R, const uint32_t *pc)
+{
+        uint32_t w = *pc;
+        struct obj *o = R[B].r;
+        const struct field *d;
+
+        if (!o || !(o->info & OBJ_PENDING))
+                return NULL;
+        d = pool_field(m, file_code(m)[pc - m->code + 1], false);
+        return d && d->class->lazy && class_is(obj_class(o), d->class) ? o : NULL;
 }
 
 uint32_t interp_step(struct method *m, slot *R, const uint32_t *pc)
@@ -1017,7 +1048,7 @@ uint32_t interp_step(struct method *m, slot *R, const uint32_t *pc)
                 return do_byte(R, w);
         case PVM_GETF:
         case PVM_SETF:
-                return do_field(m, R, pc);
+                return waits_for_migrate(m, R, pc) ? 1 : do_field(m, R, pc);
         case PVM_LDK: {
                 struct klass *named = pool_class(m, w >> 16);
 
@@ -1063,7 +1094,8 @@ struct method *interp_find(const struct site *site, const struct obj *o, uint32_
 
         if (k->ref != site->ref || k->class != o->class || k->virtual != virtual) {
                 const struct klass *class = obj_class(o);
-                struct method *target = class_is(class, site->ref->class) ? find_target(site, class, virtual) : NULL;
+                struct method *target =
+                        class_is(class, site->ref->class->current) ? find_target(site, class, virtual) : NULL;
 
                 if (!target || !target->code)
                         return NULL;
@@ -1639,11 +1671,23 @@ op_Q_SETF_64 : {
         NEXT(2);
 }
 op_GETF:
-op_SETF:
+op_SETF : {
+        struct obj *o = waits_for_migrate(m, R, pc);
+        bool wait;
+
+        target = o ? upgrade_next(t, o, &wait) : NULL;
+        if (target)
+                goto migrate;
+        if (o && wait) {
+                f->pc = (uint32_t)(pc - m->code);
+                t->top = f;
+                return RUN_YIELD;
+        }
         error = do_field(m, R, pc);
         if (error)
                 goto failed;
         NEXT(2);
+}
 op_GETS:
 op_SETS : {
         const struct field *d = pool_field(m, w >> 16, true);
@@ -1736,7 +1780,7 @@ op_Q_CALLC : {
         if (!o)
                 FAIL_TEXT(CLASS_error_reference, "method %s of null", s->ref->name->text);
         k = obj_class(o);
-        if (!class_is(k, s->ref->class))
+        if (!class_is(k, s->ref->class->current))
                 FAIL_TEXT(CLASS_error_cast, "method %s: %s is not %s", s->ref->name->text, k->name->text,
                           s->ref->class->name->text);
         target = find_target(s, k, (w & 0xff) == Q_CALLV);
@@ -2009,6 +2053,10 @@ op_RETN:
 native_done:
         flags = f->flags;
         dest = f->dest;
+        if (flags & FRAME_MIGRATE) {
+                upgrade_done(m, f->r[0].r, true);
+                f->prev->pc--;
+        }
         if (flags & FRAME_BOX && m->result != 'R') {
                 struct obj *o = box(m->result, c.result);
 
@@ -2047,6 +2095,22 @@ static_init:
         dest = 0;
         at = pc;
         goto invoke;
+
+        /* Runs `target`, a migrate(), on the object of the GETF or SETF at pc, and then this instruction again. */
+migrate:
+        at = pc;
+        f->pc = (uint32_t)(pc - m->code) + 1; /* what it throws is thrown in the instruction; see native_done */
+        g = push(t, f, target, target->nregs, 1, &overflow);
+        if (!g)
+                goto no_frame_behind;
+        g->r[0] = R[B];
+        g->flags |= FRAME_MIGRATE | FRAME_VOID;
+        obj_trailer(R[B].r)->by = t->id;
+        f = g;
+        m = target;
+        R = f->r;
+        pc = m->code;
+        JUMP(0);
 
 op_THROW:
         thrown = R[A].r;
@@ -2108,6 +2172,8 @@ unwind:
                         JUMP(0);
                 }
                 flags = f->flags;
+                if (flags & FRAME_MIGRATE)
+                        upgrade_done(m, f->r[0].r, false);
                 if (flags & FRAME_FIRST)
                         pop_segment(t);
                 f = f->prev;

@@ -5,7 +5,8 @@
  * Invariants, checked by pvm_heap_check and by asserts:
  *   M1  Nothing in the heap points to volatile memory: classes are named by index, methods by id, places in code by index.
  *   M2  A register of type R, an R field and an element of a store of references is null or the beginning of an object.
- *   M3  An object's class index and size never change.
+ *   M3  An object's class index and size never change. A new version of its class that wants another size makes another object of it, at a safepoint,
+ *       and no reference to the one before is left (upgrade.c).
  *   M4  Only at a safepoint (poll, block, end of a thread) may objects be collected or a snapshot be taken: then the frames are all that is known
  *       of a thread. C code between two safepoints keeps plain pointers.
  */
@@ -17,13 +18,24 @@
 
 struct obj {
         uint32_t class; /* [I] */
-        uint32_t info;  /* [I] but for OBJ_IMMUTABLE: size in 8 bytes (0: large, the size stands before it), flags */
+        uint32_t
+                info; /* [I] but for OBJ_IMMUTABLE, OBJ_PENDING: size in 8 bytes (0: large, the size stands before it), flags */
 };
 #define OBJ_UNITS     0x00ffffffu
 #define OBJ_ARRAY     0x07000000u /* kind of array: 0 none, ARRAY_x */
 #define OBJ_IMMUTABLE 0x08000000u
+#define OBJ_RELAID    0x10000000u /* a new version of its class has moved it: struct trailer is its end */
+#define OBJ_PENDING   0x20000000u /* a migrate() of its class, or of one above, has still to run on it */
 enum array_kind { ARRAY_NONE, ARRAY_I, ARRAY_L, ARRAY_F, ARRAY_D, ARRAY_R };
 #define ARRAY_BITS(kind) ((uint32_t)(kind) << 24)
+
+/* The last bytes of an object that was moved. */
+struct trailer {
+        uint32_t identity; /* obj_identity() of where it was made */
+        uint32_t seen;     /* upgrades (root.generation) that it needs no migrate() for any more */
+        uint32_t by;       /* id of the thread that runs migrate() on it; 0: none */
+        uint32_t zero;
+};
 
 typedef union slot {
         int32_t i;
@@ -80,6 +92,9 @@ struct iterator {
         struct array *array;
         uint32_t next, pad;
 };
+/*
+ * Of a class, or (in root.versions) of a version that was replaced: then without statics, with the class's index.
+ */
 struct class_obj {
         struct obj o;
         struct string *name;
@@ -89,7 +104,19 @@ struct class_obj {
         uint32_t index;       /* class index of its objects */
         uint32_t method_base; /* id of its first method */
         uint32_t nmethods;
-        uint32_t initialised; /* .static was started */
+        union {
+                uint32_t initialised; /* .static was started */
+                struct {
+                        uint32_t
+                                keeps_fields : 1; /* the class's objects have fields of this version that the newest one has not */
+                        uint32_t version : 31; /* from 1 on */
+                } replaced;
+        };
+};
+/* Of a class that was upgraded: an element of root.upgrades; version 0: it never was, its version is 1. */
+struct upgrade {
+        uint32_t version;
+        uint32_t generation; /* which upgrade in this heap it was, from 1 on */
 };
 struct directory {
         struct obj o;
@@ -177,6 +204,8 @@ struct frame {
 #define FRAME_VOID  4u  /* the caller wants no result */
 #define FRAME_TEXT  8u  /* the result must be a string */
 #define FRAME_LAST  16u /* the thread ends with it */
+#define FRAME_MIGRATE                                                                                                  \
+        32u /* a migrate() that the machine called: register 0, which its code never writes, is the object */
 #define NATIVE_LOCALS                                                                                                  \
         4u /* registers of a native method's frame behind its arguments: a reference (the result of what it called), then numbers */
 
@@ -198,14 +227,23 @@ struct root {
         uint32_t next_thread;
         uint32_t failures;
         uint64_t blocks_in_use;
+        /* From version 3 on; before the first upgrade all 0. */
+        struct store *
+                versions; /* references: struct class_obj, of versions that were replaced; a collection drops those of which nothing runs */
+        struct store *upgrades; /* bytes: struct upgrade by class index; may be shorter than classes */
+        uint32_t generation;    /* upgrades so far */
+        uint32_t zero;
 };
-#define ROOT_MAGIC   0x3150414548435650ul
-#define ROOT_VERSION 2u /* 2: closures have captured values */
+#define ROOT_MAGIC 0x3150414548435650ul
+/* 2: closures have captured values. 3: versions of classes; a heap gets it with its first upgrade. */
+#define ROOT_VERSION        3u
+#define ROOT_VERSION_BEFORE 2u
 #define ROOT_REFS(root)                                                                                                \
         {                                                                                                              \
                 (struct obj **)&(root)->classes, (struct obj **)&(root)->directory, &(root)->boot,                     \
                         (struct obj **)&(root)->arguments, (struct obj **)&(root)->threads,                            \
-                        (struct obj **)&(root)->current, &(root)->no_memory, &(root)->class_loader, &(root)->os        \
+                        (struct obj **)&(root)->current, &(root)->no_memory, &(root)->class_loader, &(root)->os,       \
+                        (struct obj **)&(root)->versions, (struct obj **)&(root)->upgrades                             \
         }
 static inline struct root *root(void)
 {
@@ -295,8 +333,9 @@ struct klass {
         struct klass *display[PVM_MAX_DEPTH + 1];
         struct klass **interfaces; /* all, also those of parents */
         uint32_t ninterfaces;
-        struct field *fields; /* its own */
-        uint32_t nfields;
+        struct field *fields; /* its own; behind them, for code of replaced versions, those that only these have */
+        uint32_t nfields, nkept;
+        uint32_t nstatic_refs, nstatic_raw;
         struct method *methods; /* its own */
         uint32_t nmethods;
         struct method **vtable;
@@ -308,7 +347,13 @@ struct klass {
         slot *constants; /* by pool index: numbers, strings, binaries; struct klass, struct field, once found; see pool_type for what is behind */
         struct site *sites;
         uint32_t nsites;
-        struct klass *element_class;
+        struct klass *current; /* itself; of a replaced version: the class, as it is now */
+        uint32_t version;
+        uint32_t generation;    /* root.generation of its last upgrade; 0: none */
+        struct method *migrate; /* its own migrate(), if it was upgraded to this version; NULL: none */
+        bool lazy;              /* some of its objects may be OBJ_PENDING: nobody may learn where its fields are */
+        bool pending;           /* upgrade.c, heap.c: there is such an object */
+        bool used;              /* upgrade.c: frames or closures run its code */
 };
 
 /* Internal classes have fixed indexes, in the order of internal.def, from 1. */
@@ -375,8 +420,22 @@ extern bool heap_wants_collection;
 /* The address of a reference in an object's or a root's own memory, for who walks the heap. */
 typedef void (*ref_visit)(struct obj **ref, void *arg);
 void obj_each_ref(struct obj *o, ref_visit visit, void *arg);
+/*
+ * Moving objects, at a safepoint. heap_mark: fn for each object that is reachable, once; false: no volatile memory (for some it was called). Between it and heap_unmark no
+ * collection. heap_moved: `to` takes the place of `from`, whose bytes are lost; heap_forward, when all are told: no reference to a `from` is left, neither in what was
+ * marked nor in the n new objects.
+ */
+bool heap_mark(void (*fn)(struct obj *o, void *arg), void *arg);
+void heap_moved(struct obj *from, struct obj *to);
+void heap_forward(struct obj **new, size_t n);
+void heap_unmark(void);
 
 /* ---- object.c ---- */
+static inline struct trailer *obj_trailer(struct obj *o) /* of one that is OBJ_RELAID */
+{
+        return (struct trailer *)((char *)o + obj_size(o)) - 1;
+}
+uint32_t obj_identity(struct obj *o); /* the same for its whole life */
 struct string *string_new(const char *text, size_t len);
 struct string *string_room(size_t len); /* text to be filled in */
 struct string *string_of_number(char type, slot v);
@@ -412,12 +471,34 @@ void class_forget(void);
 const struct atom *atom(const char *text, size_t len);  /* NULL: no memory */
 struct klass *class_find(const char *name, size_t len); /* loads it; NULL */
 struct klass *class_by_index(uint32_t index);           /* of an object: loads after a recovery; panics if that fails */
-struct klass *class_of_type(struct pvm_text type);      /* class that values of a descriptor of references have; NULL */
+struct klass *class_known(const struct atom *name);     /* if it is loaded already and was used in this life; NULL */
+/*
+ * All that is volatile of classes. class_world_leave puts it aside, as if the machine had just begun: class_recover comes next, and class_world_build, which loads every class and
+ * replaced version that the heap has (false: class_error). class_world_return: back to what was put aside, what is new is freed; class_world_free: that is freed.
+ */
+struct class_world *class_world_leave(void); /* NULL: no memory */
+bool class_world_build(void);
+void class_world_return(struct class_world *w);
+void class_world_free(struct class_world *w);
+struct klass *class_world_class(const struct class_world *w, uint32_t index); /* as it was there; NULL */
+struct klass *class_version(const struct class_obj *replaced); /* what is known of it; NULL: it has no methods */
+/*
+ * The persistent part of a class, or of its new version, for a file that was opened: strings and binaries of its pool; places for its static fields, all 0, which the
+ * fields then know. False: class_error.
+ */
+bool class_make_literals(struct class_obj *o, const struct pvm_file *f);
+bool class_make_statics(struct klass *k);
+void class_drop_version(const struct class_obj *replaced); /* nothing runs its code any more */
+struct klass *class_of_type(struct pvm_text type); /* class that values of a descriptor of references have; NULL */
 struct method *method_by_id(uint32_t id);
 bool class_is(const struct klass *k, const struct klass *of);
 struct field *class_field(struct klass *k, const struct atom *name, const struct atom *type, bool is_static);
 struct method *class_method(struct klass *k, const struct atom *name,
                             const struct atom *params); /* in k or its parents, also static, private */
+/* The same, for calls: also in interfaces, and what interfaces have of .internal.object. */
+struct method *class_callable(struct klass *k, const struct atom *name, const struct atom *params);
+/* Kept fields of k and its parents: see struct klass. */
+struct field *class_kept_field(struct klass *k, const struct atom *name, const struct atom *type, bool is_static);
 struct method *class_virtual(const struct klass *k, const struct atom *name, const struct atom *params);
 extern struct method *object_equals, *object_toString; /* .internal.object's */
 /* Of each argument but the receiver, by its index: the class that it must have; NULL: any, or a number. NULL: class_error. */
@@ -432,6 +513,19 @@ static inline struct klass *obj_class(const struct obj *o)
 struct method *
 class_static_init(struct klass *k); /* that has to run before k is used; it counts as run from here on. NULL: none */
 uint32_t line_of(const struct method *m, uint32_t pc); /* 0: unknown */
+
+/* ---- upgrade.c ---- */
+/*
+ * At a safepoint: the class's file is found again; if it has changed, that is the class's new version, and objects, frames and classes below go on with it. `text` says what the version
+ * is, or, false, why nothing has changed.
+ */
+bool class_upgrade(struct klass *k, char *text, size_t text_len);
+/*
+ * An object's field is about to be used, by the thread; the object is pending. The next migrate() to run on it; NULL: none is left, or it is the thread's own. *wait: another thread runs it.
+ */
+struct method *upgrade_next(struct thread *t, struct obj *o, bool *wait);
+void upgrade_done(struct method *m, struct obj *o, bool ok); /* of a FRAME_MIGRATE */
+void upgrade_collected(void); /* pending says what the collection has seen: classes stop to be lazy */
 
 /* ---- interp.c ---- */
 enum run_end { RUN_YIELD, RUN_BLOCKED, RUN_ENDED };

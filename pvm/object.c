@@ -45,6 +45,13 @@ uint32_t bytes_hash(const void *p, size_t len)
         return h ^ h >> 15;
 }
 
+/* ---- identity ---- */
+
+uint32_t obj_identity(struct obj *o)
+{
+        return o->info & OBJ_RELAID ? obj_trailer(o)->identity : (uint32_t)((uint64_t)o * 0x9e3779b97f4a7c15ul >> 33);
+}
+
 /* ---- arrays ---- */
 
 unsigned array_element_bytes(enum array_kind kind)

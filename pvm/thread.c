@@ -501,7 +501,7 @@ int pvm_create(const struct pvm_limits *limits, char *why, size_t why_len)
         }
         e->message = s;
         r->no_memory = &e->o;
-        r->version = ROOT_VERSION;
+        r->version = ROOT_VERSION_BEFORE;
         r->magic = ROOT_MAGIC;
         return 0;
 }
@@ -516,7 +516,7 @@ int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len)
                 say(why, why_len, "not the heap of an object machine");
                 return -EINVAL;
         }
-        if (root()->version != ROOT_VERSION) {
+        if (root()->version != ROOT_VERSION && root()->version != ROOT_VERSION_BEFORE) {
                 say(why, why_len, "a heap of version %u, this machine has version %u", root()->version, ROOT_VERSION);
                 return -EINVAL;
         }
@@ -562,13 +562,18 @@ void pvm_collect(void)
         heap_collect();
 }
 
-bool pvm_load(const char *class_name, char *why, size_t why_len)
+bool pvm_load(const char *class_name, char *text, size_t text_len)
 {
-        bool ok = class_find(class_name, strlen(class_name));
+        uint32_t n = root()->nclasses;
+        struct klass *k = class_find(class_name, strlen(class_name));
 
-        if (!ok)
-                say(why, why_len, "%s", class_error);
-        return ok;
+        if (k && k->index < n)
+                return class_upgrade(k, text, text_len);
+        if (k)
+                say(text, text_len, "%s: version 1", k->name->text);
+        else
+                say(text, text_len, "%s", class_error);
+        return k;
 }
 
 bool pvm_call(const char *path, const char *method, const char *const *arguments, unsigned narguments, uint32_t *call,

@@ -101,8 +101,13 @@ static bool obey(const char *what, const char *path, FILE *f, char *why, size_t 
                 return inspect_list(path, true, put, f, why, why_len);
         if (!strcmp(what, "print"))
                 return inspect_print(path, put, f, why, why_len);
-        if (!strcmp(what, "load"))
-                return pvm_load(path, why, why_len);
+        if (!strcmp(what, "load")) {
+                bool ok = pvm_load(path, why, why_len);
+
+                if (ok)
+                        fprintf(f, "%s\n", why);
+                return ok;
+        }
         if (!strcmp(what, "ps")) {
                 inspect_threads(put, f);
         } else if (!strcmp(what, "gc")) {

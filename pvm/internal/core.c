@@ -34,10 +34,14 @@ int n_object_clone(struct call *c)
         if (o->class == CLASS_class || o->class == CLASS_thread || k->kind == CLASS_STACK || o->class == CLASS_mutex ||
             o->class == CLASS_cond || o->class == CLASS_sema || k->kind == CLASS_WEAK)
                 return throw_error(c, CLASS_error_state, "%s cannot be copied", k->name->text);
-        n = heap_alloc(o->class, k->size, o->info & OBJ_ARRAY);
+        /* A pending one's copy is pending, too. */
+        n = heap_alloc(o->class, o->info & OBJ_PENDING ? obj_size(o) : k->size,
+                       o->info & (OBJ_ARRAY | (o->info & OBJ_PENDING ? OBJ_PENDING | OBJ_RELAID : 0)));
         if (!n)
                 return OUT_OF_MEMORY(c);
         memcpy(n + 1, o + 1, k->size - sizeof(*o));
+        if (n->info & OBJ_RELAID)
+                *obj_trailer(n) = (struct trailer){.identity = obj_identity(o), .seen = obj_trailer(o)->seen};
         if (o->class == CLASS_directory) {
                 struct directory *d = (struct directory *)n;
 
@@ -73,16 +77,11 @@ int n_object_equals(struct call *c)
         return give_int(c, OBJECT(c) == c->args[1].r);
 }
 
-static uint32_t identity(const struct obj *o)
-{
-        return (uint32_t)((uint64_t)o * 0x9e3779b97f4a7c15ul >> 33);
-}
-
 int n_object_toString(struct call *c)
 {
         char text[300];
         const struct klass *k = obj_class(OBJECT(c));
-        size_t n = fmt_append(text, sizeof(text), 0, "%.250s@%x", k->name->text, identity(OBJECT(c)));
+        size_t n = fmt_append(text, sizeof(text), 0, "%.250s@%x", k->name->text, obj_identity(OBJECT(c)));
 
         return give(c, string_new(text, n));
 }
@@ -95,7 +94,7 @@ int n_object_setImmutable(struct call *c)
 
 int n_object_hashCode(struct call *c)
 {
-        return give_int(c, (int32_t)(identity(OBJECT(c)) & INT32_MAX));
+        return give_int(c, (int32_t)(obj_identity(OBJECT(c)) & INT32_MAX));
 }
 
 /* ---- numbers ---- */

@@ -141,6 +141,7 @@ void jit_drop(void)
                         jit_drop_method(methods[i]);
                         methods[i]->heat = 0;
                 }
+        memset(jit.found, 0, sizeof(jit.found));
         used = first;
 }
 

@@ -232,7 +232,7 @@ static bool field_known(const struct ins *i)
 {
         const struct field *f = field_of(i, false);
 
-        return f && ((i->w[0] & 0xff) != i->op || f->offset / 4 > 255);
+        return f && !f->class->lazy && ((i->w[0] & 0xff) != i->op || f->offset / 4 > 255);
 }
 
 /* ---- 1: instructions ---- */

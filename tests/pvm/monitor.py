@@ -104,7 +104,7 @@ def main():
             expect("captured", ["inspect", pid + "/objects/f/1/sum"], 0, r"0\n")
             expect("nothing", ["inspect", pid + "/objects/p/x/y"], 1, r"pvm: nothing is called /objects/p/x/y\n")
             expect("not loaded", ["inspect", pid + "/classes/.test.later"], 1, r"pvm: nothing is called .*\n")
-            expect("load", ["load", pid, ".test.later"], 0, "")
+            expect("load", ["load", pid, ".test.later"], 0, r"\.test\.later: version 1\n")
             expect("loaded", ["inspect", pid + "/classes/.test.later"], 0, r"\.test\.later\n")
             expect("load nothing", ["load", pid, ".test.nothing"], 1, r"pvm: .*\.test\.nothing.*\n")
             before = int(re.search(r"collections (\d+)", pvm("stat", pid)[1])[1])

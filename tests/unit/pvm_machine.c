@@ -29,6 +29,12 @@ static void collect_output(const char *text, size_t len)
                 noutput += len;
                 output[noutput] = 0;
         }
+        program_watch(text, len);
+}
+
+static void safepoint(void)
+{
+        program_load(collect_output);
 }
 
 static struct pvm_limits limits = {.heap_bytes = 64ul << 20, .stack_bytes = 1ul << 20};
@@ -192,7 +198,7 @@ static void test_other_heap(void **state)
         pvm_forget();
         root()->version = 1;
         assert_int_equal(pvm_recover(&limits, why, sizeof(why)), -22);
-        assert_string_equal(why, "a heap of version 1, this machine has version 2");
+        assert_string_equal(why, "a heap of version 1, this machine has version 3");
         root()->magic++;
         assert_int_equal(pvm_recover(&limits, why, sizeof(why)), -22);
         assert_string_equal(why, "not the heap of an object machine");
@@ -268,9 +274,12 @@ int main(void)
                 cmocka_unit_test(test_numbers),  cmocka_unit_test(test_programs),   cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_versions), cmocka_unit_test(test_other_heap),
         };
+        struct pvm_host host = *program_host(pvm_host);
         int r;
         char command[100];
 
+        host.safepoint = safepoint;
+        pvm_host = &host;
         strcpy(folder, "/tmp/pvm-unit-XXXXXX");
         if (!mkdtemp(folder))
                 return 1;

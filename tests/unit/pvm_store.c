@@ -23,6 +23,7 @@ static struct pvm_host host;
 
 static void console(const char *text, size_t len)
 {
+        program_watch(text, len);
         while (len) {
                 ssize_t n = write(to_parent, text, len);
 
@@ -35,6 +36,7 @@ static void console(const char *text, size_t len)
 
 static void safepoint(void)
 {
+        program_load(console);
         heap_store_snapshot(host.monotonic_ns(), true);
         if (!--commits_left)
                 raise(SIGKILL);
@@ -55,7 +57,7 @@ static void child(void)
         hosted_pvm_folder(folder);
         pvm_compile = commits_left % 2 ? PVM_COMPILE_ALWAYS : PVM_COMPILE_NEVER;
         hosted_pvm_console = console;
-        host = *pvm_host;
+        host = *program_host(pvm_host);
         host.safepoint = safepoint;
         pvm_host = &host;
         if (r ? pvm_recover(&limits, why, sizeof(why)) : pvm_create(&limits, why, sizeof(why)))
