@@ -1,6 +1,7 @@
 /*
  * pvm_fuzz.c - class files that somebody has tampered with: the loader and the verifier look at each in memory of its exact size, under the sanitizers; what they
- * accept is run for a while, in a hostile machine, and the heap must be whole afterwards.
+ * accept is run for a while, in a hostile machine, and the heap must be whole afterwards. Half of them come as a new version of the class that they were made of, while that
+ * runs, and go again.
  *
  * Mutations know the format: numbers in headers, tables and pool, instructions and their operands, register types, texts; one to four at a time. PVM_FUZZ_FILES and
  * PVM_FUZZ_SEED say how many and which. A failure names the seed of its file.
@@ -48,6 +49,16 @@ static const char *const programs[] = {
         ".internal.bootstrap sleep(i)v r1 r3\n CALLV r2 .internal.bootstrap createBinary(i).internal.binary; r1 r3\n "
         "LDI r3 0\n STB r3 r2 r3\n"
         " CALLV r2 .internal.thread join()v r4\n CALLD r2 r2 r4\n RETN\n",
+
+        "class .main\nfield a i\nfield b u\nfield private c l\nfield static s u\nmethod migrate()v RLI\n LDL r1 5\n "
+        "SETF r1 r0 .main c l\n GETF r2 r0 .main a i\n ADDI_I r2 r2 1\n SETF r2 r0 .main a i\n RETN\n"
+        "method private use(i)i RIIL\n GETF r2 r0 .main a i\n ADD_I r1 r1 r2\n SETF r1 r0 .main a i\n GETF r3 r0 .main "
+        "c "
+        "l\n SETF r0 r0 .main b u\n RET r1\n"
+        "method static hold(.main;i)i RII\n GETF r2 r0 .main a i\n RET r2\n"
+        "method run(u)v ordinal 8 RRRRIIR\n LDI r4 0\nl:\n NEW r2 .main\n SETF r2 r0 .main b u\n CLOSURE r3 .main "
+        "hold(.main;i)i r2\n SETS r3 .main s u\n CALLC r5 .main use(i)i r0 r4\n CALLC r5 .main use(i)i r2 r5\n BOX r6 "
+        "r5\n CALLV r6 .internal.closure call(u)u r3 r6\n ADDI_I r4 r4 1\n JLTI_I r4 20 l\n RETN\n",
 
         "class .main\nfield static kept u\nmethod static add(il)l ILL\n I2L r2 r0\n ADD_L r1 r1 r2\n RET r1\n"
         "method private static all(.internal.string;fd.main;u)u RFDRRR\n CONCAT r5 r0 r1 r2 r4\n RET r5\n"
@@ -177,13 +188,35 @@ static void mutate(uint8_t *file, size_t size, const struct pvm_file_header *h, 
 }
 
 static unsigned safepoints;
+/* The file and what it was made of take turns: at safepoints, from this one on. 0: never. */
+static unsigned first_upgrade;
+static const uint8_t *current, *other;
+static size_t current_size, other_size;
+static char name[PVM_MAX_NAME + 1];
+static uint64_t upgraded;
 static struct pvm_host counting;
 static const struct pvm_host *real;
 
 static void safepoint(void)
 {
         pvm_poll = 1; /* programs without an end are to come here again */
-        if (++safepoints == 150)
+        safepoints++;
+        if (first_upgrade && safepoints >= first_upgrade && (safepoints - first_upgrade) % 7 == 0) {
+                const uint8_t *file = current;
+                size_t size = current_size;
+                char why[500];
+
+                current = other;
+                current_size = other_size;
+                other = file;
+                other_size = size;
+                upgraded += pvm_load(name, why, sizeof(why));
+                if (!pvm_heap_check(why, sizeof(why))) {
+                        fprintf(stderr, "behind an upgrade: heap: %s\n", why);
+                        abort();
+                }
+        }
+        if (safepoints == 150)
                 pvm_stop();
 }
 
@@ -205,9 +238,6 @@ static void no_line(void *arg, const char *line)
 }
 
 /* Names can be anything by now: the class is given under whatever name it is asked for. */
-static const uint8_t *current;
-static size_t current_size;
-
 static int find_class(const char *name, size_t len, void **file, size_t *size)
 {
         struct pvm_file f;
@@ -234,7 +264,7 @@ static bool run(uint64_t seed)
 {
         static const struct pvm_limits limits = {.heap_bytes = 8ul << 20, .stack_bytes = 1ul << 18};
         struct pvm_file f;
-        char why[500], name[PVM_MAX_NAME + 1];
+        char why[500];
         struct pvm_text t;
         bool ok;
 
@@ -314,16 +344,19 @@ int main(void)
                         pvm_disassemble(&f, no_line, &total);
                         if (pvm_file_verify(&f, why, sizeof(why))) {
                                 accepted++;
-                                current = file;
-                                current_size = n;
+                                first_upgrade = seed / 2 % 2 ? 1 + (unsigned)(seed / 4 % 4) : 0;
+                                current = first_upgrade ? original[which] : file;
+                                current_size = first_upgrade ? size[which] : n;
+                                other = file;
+                                other_size = n;
                                 if (!run(seed))
                                         return 1;
                         }
                 }
                 free(file);
         }
-        printf("%lu files from seed %lu on, %lu accepted and run\n", (unsigned long)files, (unsigned long)first,
-               (unsigned long)accepted);
+        printf("%lu files from seed %lu on, %lu accepted and run, %lu upgrades\n", (unsigned long)files,
+               (unsigned long)first, (unsigned long)accepted, (unsigned long)upgraded);
         for (unsigned i = 0; i < NPROGRAMS; i++)
                 free(original[i]);
         /* What nearly all reject, or nearly all accept, tests nothing. */

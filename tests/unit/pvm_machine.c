@@ -206,6 +206,118 @@ static void test_other_heap(void **state)
         hosted_pvm_close();
 }
 
+/* Volatile memory that is in use, as its users say. */
+static size_t in_use;
+static void *(*real_alloc)(size_t len);
+static void (*real_free)(void *p, size_t len);
+
+static void *counting_alloc(size_t len)
+{
+        void *p = real_alloc(len);
+
+        in_use += p ? len : 0;
+        return p;
+}
+
+static void counting_free(void *p, size_t len)
+{
+        in_use -= len;
+        real_free(p, len);
+}
+
+static int (*real_find)(const char *name, size_t len, void **file, size_t *size);
+
+static int counting_find(const char *name, size_t len, void **file, size_t *size)
+{
+        int r = real_find(name, len, file, size);
+
+        in_use += r ? 0 : *size;
+        return r;
+}
+
+/* A class gets version after version, each with other fields and methods: neither the heap nor the machine's own memory grows. */
+static unsigned upgrades;
+static struct {
+        size_t volatile_bytes;
+        uint64_t live;
+        uint32_t methods, versions;
+} after[2];
+
+static void ignore(const char *text, size_t len)
+{
+        (void)text, (void)len;
+}
+
+static void upgrade_always(void)
+{
+        struct pvm_stats stats;
+        char line[40];
+        int n = snprintf(line, sizeof(line), "load .thing %u", 2 - upgrades % 2);
+
+        if (upgrades == 2000)
+                return;
+        program_watch(line, (size_t)n);
+        program_load(ignore);
+        upgrades++;
+        pvm_stats(&stats);
+        if (upgrades == 500 || upgrades == 2000) {
+                after[upgrades / 2000].volatile_bytes = in_use;
+                after[upgrades / 2000].live = stats.live;
+                after[upgrades / 2000].methods = root()->nmethods;
+                after[upgrades / 2000].versions = root()->versions->len;
+        }
+}
+
+static void test_many_upgrades(void **state)
+{
+        const struct pvm_host *before = pvm_host;
+        struct pvm_host host = *before;
+
+        (void)state;
+        real_alloc = host.mem_alloc;
+        real_free = host.mem_free;
+        real_find = host.find_class;
+        host.find_class = counting_find;
+        host.mem_alloc = counting_alloc;
+        host.mem_free = counting_free;
+        host.safepoint = upgrade_always;
+        in_use = 0;
+        program_write_class(
+                folder, "thing",
+                "class .thing\nfield a i\nfield gone u\nmethod .new()v RI\n LDI r1 5\n SETF r1 r0 .thing a "
+                "i\n RETN\nmethod get()i RI\n GETF r1 r0 .thing a i\n RET r1\n"
+                "method stay()i RIR\n LDI r1 2\n NEW r2 .internal.world\nl:\n CALLV r2 .internal.world "
+                "collect()v r2\n NEW r2 .internal.world\n ADDI_I r1 r1 -1\n JGTI_I r1 0 l\n CALLV r1 .thing "
+                "get()i r0\n RET r1\n");
+        program_write_class(
+                folder, "thing@2",
+                "class .thing\nfield more l\nfield a i\nfield static s u\nmethod .new()v RI\n LDI r1 5\n SETF r1 r0 "
+                ".thing a i\n RETN\nmethod other()v R\n RETN\nmethod get()i RI\n GETF r1 r0 .thing a i\n RET "
+                "r1\nmethod stay()i RI\n SETS r0 .thing s u\n CALLV r1 .thing get()i r0\n RET r1\n");
+        program_write_class(folder, "main",
+                            HEAD
+                            "method run(u)v ordinal 8 RRRRIII\n LDI r4 100\n NEWARR r2 r4 .thing;\n LDI r5 0\nfill:\n "
+                            "NEW r3 .thing\n CALLC r0 .thing .new()v r3\n AST_R r3 r2 r5\n ADDI_I r5 r5 1\n JLT_I r5 "
+                            "r4 fill\n LDI r5 0\nloop:\n REMI_I r6 r5 100\n ALD_R r3 r2 r6\n CALLV r6 .thing stay()i "
+                            "r3\n JNEI_I r6 5 bad\n NEW r0 .internal.world\n CALLV r3 .internal.world yield()v r0\n "
+                            "ADDI_I r5 r5 1\n JLTI_I r5 1000 loop\n RETN\nbad:\n THROW r0\n");
+        pvm_host = &host;
+        for (unsigned compile = 0; compile < 2; compile++) {
+                upgrades = 0;
+                pvm_compile = compile ? PVM_COMPILE_ALWAYS : PVM_COMPILE_NEVER;
+                assert_int_equal(run_main(), 0);
+                assert_string_equal(output, "");
+                assert_int_equal(upgrades, 2000);
+                assert_int_equal(in_use, 0);
+                assert_in_range(after[1].volatile_bytes, 1, after[0].volatile_bytes * 11 / 10);
+                assert_in_range(after[1].live, 1, after[0].live * 11 / 10);
+                assert_in_range(after[1].methods, 1, after[0].methods + 20);
+                assert_in_range(after[1].versions, 1, 3);
+        }
+        pvm_compile = PVM_COMPILE_HOT;
+        pvm_host = before;
+}
+
 static void test_numbers(void **state)
 {
         uint64_t rng = 88172645463325252ul;
@@ -271,8 +383,9 @@ static void test_numbers(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_numbers),  cmocka_unit_test(test_programs),   cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_versions), cmocka_unit_test(test_other_heap),
+                cmocka_unit_test(test_numbers),    cmocka_unit_test(test_programs),
+                cmocka_unit_test(test_refused),    cmocka_unit_test(test_versions),
+                cmocka_unit_test(test_other_heap), cmocka_unit_test(test_many_upgrades),
         };
         struct pvm_host host = *program_host(pvm_host);
         int r;
