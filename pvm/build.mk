@@ -41,6 +41,7 @@ check-pvm: host
 	@tests/pvm/ordinals check
 	@tests/pvm/parse_json.py
 	@tests/pvm/monitor.py
+	@tests/pvm/versions.py
 .PHONY: check-pvm
 
 include pvm/plc/build.mk

@@ -11,7 +11,7 @@
 #define INNER_MAX 16u  /* members in the printed form of an object */
 #define NAME_MAX  512u
 
-enum place { TOP, THREADS, CLASSES, OBJECT, CLASS_STATICS };
+enum place { TOP, THREADS, CLASSES, OBJECT, CLASS_STATICS, REPLACED_VERSION };
 struct value {
         enum place place;
         char type; /* of an OBJECT: R, or that of the number it is */
@@ -168,6 +168,32 @@ static bool each_object_member(struct obj *o, member_fn fn, void *arg)
         return each_internal(o, fn, arg) && each_field(o, k, false, fn, arg);
 }
 
+/* Of each class its name, and name@version of what was replaced and still runs. */
+static bool each_class(member_fn fn, void *arg)
+{
+        const struct store *replaced = root()->versions;
+        char name[NAME_MAX];
+
+        for (uint32_t i = CLASS_FIXED; i < root()->nclasses; i++) {
+                struct class_obj *o = (struct class_obj *)root()->classes->r[i];
+
+                if (!o->file)
+                        continue;
+                if (!fn(arg, o->name->text, statics(o)))
+                        return false;
+                for (uint32_t k = 0; replaced && k < replaced->len; k++) {
+                        struct class_obj *before = (struct class_obj *)replaced->r[k];
+
+                        if (before->index != i)
+                                continue;
+                        snprintf(name, sizeof(name), "%s@%u", o->name->text, before->replaced.version);
+                        if (!fn(arg, name, (struct value){REPLACED_VERSION, 'R', {.r = &before->o}}))
+                                return false;
+                }
+        }
+        return true;
+}
+
 static bool each_member(struct value v, member_fn fn, void *arg)
 {
         char name[16];
@@ -185,12 +211,8 @@ static bool each_member(struct value v, member_fn fn, void *arg)
                 }
                 return true;
         case CLASSES:
-                for (uint32_t i = CLASS_FIXED; i < root()->nclasses; i++) {
-                        struct class_obj *o = (struct class_obj *)root()->classes->r[i];
-
-                        if (o && o->file && !fn(arg, o->name->text, statics(o)))
-                                return false;
-                }
+                return each_class(fn, arg);
+        case REPLACED_VERSION:
                 return true;
         case CLASS_STATICS:
                 return each_field(NULL, class_by_index(((struct class_obj *)v.v.r)->index), true, fn, arg);
@@ -291,12 +313,23 @@ static bool print_member(void *arg, const char *name, struct value v)
         return true;
 }
 
+static void say_class(const struct out *o, const struct class_obj *c, bool replaced)
+{
+        uint32_t version = replaced ? c->replaced.version : class_by_index(c->index)->version;
+        char text[40];
+
+        snprintf(text, sizeof(text), " version %u%s", version, replaced ? ", replaced" : "");
+        say(o, c->name->text);
+        if (replaced || version > 1)
+                say(o, text);
+}
+
 static void print_value(struct out *o, struct value v)
 {
         if (v.place == OBJECT && say_short(o, v))
                 return;
-        if (v.place == CLASS_STATICS)
-                say(o, ((struct class_obj *)v.v.r)->name->text);
+        if (v.place == CLASS_STATICS || v.place == REPLACED_VERSION)
+                say_class(o, (struct class_obj *)v.v.r, v.place == REPLACED_VERSION);
         o->members = 0;
         each_member(v, print_member, o);
         if (o->members)

@@ -26,7 +26,7 @@ static int usage(void)
                 "in those\n"
                 "       pvm inspect PID[/PATH]   an object\n"
                 "       pvm call PID/PATH METHOD [ARGUMENT]...     a method of an object; what it gives is printed\n"
-                "       pvm load PID .class.name\n"
+                "       pvm load PID .class.name          a class, or its new version, for the objects that there are\n"
                 "       pvm gc PID\n"
                 "       pvm stat PID\n"
                 "       pvm stop PID\n"

@@ -4,6 +4,7 @@
  *
  *   ps   ls PATH   print PATH   load .class.name   gc   stat   stop   call PATH METHOD ARGUMENT...
  *
+ * load: the class, or, if its file has changed, its new version (upgrade.c); the answer is its version.
  * What follows call is separated by one space each; %, spaces and line breaks are %25, %20, %0a. It is answered when the method has returned; what it throws comes behind "no".
  */
 #pragma once
