@@ -7,7 +7,8 @@ run/NAME.ph            is compiled, .test.NAME is run; its output is NAME.out
 errors/NAME.ph         is compiled (with the options in its first line, behind `// plc`); the messages are NAME.expected
 pvm/plc/LANGUAGE.md    each ```phantom block is compiled and .example.NAME run; the ```output block behind it is the output, ```messages what the compiler says
 pvm/lib/tests          every class there is run; the library's own tests throw when they fail
-pvm/programs           each with arguments and, if there is one, programs/NAME.in as its input; its output is programs/NAME.out
+pvm/programs           each with arguments and, if there is one, programs/NAME.in as its input; its output is programs/NAME.out. The station gets its new sensors
+                       where its input says load
 loading                the compiler reads class files that somebody has tampered with (PLC_FUZZ_SEED=)
 fuzz                   mutated sources (PLC_FUZZ= how many, PLC_FUZZ_SEED=)
 """
@@ -171,6 +172,35 @@ def part_programs():
                     typed = f.read()
             wrong, text = machine(["-L", out, "-L", LIB, *words], stdin=typed, timeout=120)
             report(f"plc programs {name}", wrong or golden(path + ".out", text))
+        first = os.path.join(out, "first")
+        shutil.copytree(os.path.join(out, "programs"), first)
+        for options in ([], ["--compile=always"]):
+            report(f"plc programs station {' '.join(options)}", golden(f"{HERE}/programs/station.out", upgraded(out, options)))
+            shutil.copy(os.path.join(first, "sensor.pvmc"), os.path.join(out, "programs"))
+
+
+def upgraded(out, options):
+    """The station's output, with `pvm load` of the new sensor where its input says so: its answer is a line of the output."""
+    status, _, messages = run([PLC, "-L", out, "-L", LIB, "-o", f"{out}/next", f"{TOP}/pvm/programs/sensor.next"])
+    if status or messages:
+        return messages or f"status {status}"
+    text = ""
+    with subprocess.Popen([PVM, "run", *options, "-L", out, "-L", LIB, ".programs.station"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True) as station, open(f"{HERE}/programs/station.in", encoding="utf-8") as lines:
+        for line in lines:
+            if line == "load\n":
+                station.stdin.write("?\n")     # behind all that was said before
+                station.stdin.flush()
+                while (said := station.stdout.readline()) and not said.startswith("measure, "):
+                    text += said
+                shutil.copy(f"{out}/next/programs/sensor.pvmc", f"{out}/programs/sensor.pvmc")
+                _, said, messages = run([PVM, "load", str(station.pid), ".programs.sensor"])
+                text += said + messages
+                continue
+            station.stdin.write(line)
+        station.stdin.close()
+        text += station.stdout.read()
+    return text + ("" if station.returncode == 0 else f"status {station.returncode}\n")
 
 
 def part_loading():
