@@ -196,6 +196,7 @@ static void test_other_heap(void **state)
         assert_int_equal(hosted_pvm_open(NULL, 0), 0);
         assert_int_equal(pvm_create(&limits, why, sizeof(why)), 0);
         pvm_forget();
+        assert_int_equal(root()->version, ROOT_VERSION_BEFORE); /* until it has a class that was upgraded */
         root()->version = 1;
         assert_int_equal(pvm_recover(&limits, why, sizeof(why)), -22);
         assert_string_equal(why, "a heap of version 1, this machine has version 3");
@@ -240,7 +241,7 @@ static unsigned upgrades;
 static struct {
         size_t volatile_bytes;
         uint64_t live;
-        uint32_t methods, versions;
+        uint32_t methods, versions, format;
 } after[2];
 
 static void ignore(const char *text, size_t len)
@@ -265,6 +266,7 @@ static void upgrade_always(void)
                 after[upgrades / 2000].live = stats.live;
                 after[upgrades / 2000].methods = root()->nmethods;
                 after[upgrades / 2000].versions = root()->versions->len;
+                after[upgrades / 2000].format = root()->version;
         }
 }
 
@@ -313,6 +315,7 @@ static void test_many_upgrades(void **state)
                 assert_in_range(after[1].live, 1, after[0].live * 11 / 10);
                 assert_in_range(after[1].methods, 1, after[0].methods + 20);
                 assert_in_range(after[1].versions, 1, 3);
+                assert_int_equal(after[1].format, ROOT_VERSION);
         }
         pvm_compile = PVM_COMPILE_HOT;
         pvm_host = before;
