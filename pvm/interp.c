@@ -947,6 +947,12 @@ static uint32_t do_byte(slot *R, uint32_t w)
         return 0;
 }
 
+/* By the thread that runs: then it may be changed even if it is immutable. */
+static bool migrates(struct obj *o)
+{
+        return o->info & OBJ_PENDING && obj_trailer(o)->by == root()->current->id;
+}
+
 /* GETF and SETF; the instruction learns the class. */
 static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
 {
@@ -963,7 +969,7 @@ static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
         if (!class_is(obj_class(o), d->class))
                 ERROR(CLASS_error_cast, "field %s: %s is not %s", d->name->text, obj_class(o)->name->text,
                       d->class->name->text);
-        if (set && o->info & OBJ_IMMUTABLE)
+        if (set && o->info & OBJ_IMMUTABLE && !migrates(o))
                 ERROR(CLASS_error_state, "field %s: the object must not be changed", d->name->text);
         wide = d->machine != 'I' && d->machine != 'F';
         p = (int32_t *)((char *)o + d->offset);

@@ -64,7 +64,7 @@ void program_read(const char *path, const char *folder, struct program *p)
         n = fread(text, 1, sizeof(text) - 1, f);
         text[n] = 0;
         fclose(f);
-        *p = (struct program){.heap_bytes = 64ul << 20};
+        *p = (struct program){.heap_bytes = 64ul << 20, .life = 200};
         for (line = text; *line;) {
                 size_t len = strcspn(line, "\n");
                 char *next = line + len + (line[len] == '\n');
@@ -74,6 +74,7 @@ void program_read(const char *path, const char *folder, struct program *p)
                         end += (size_t)snprintf(p->expected + end, sizeof(p->expected) - end, "%.*s\n",
                                                 (int)(len > 3 ? len - 3 : 0), line + 3);
                 sscanf(line, "#failures %u", &p->failures);
+                sscanf(line, "#life %u", &p->life);
                 if (sscanf(line, "#heap %lu", &heap) == 1)
                         p->heap_bytes = heap << 20;
                 p->calm |= !strncmp(line, "#calm", 5);

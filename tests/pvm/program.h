@@ -2,8 +2,8 @@
  * program.h - programs of the test assembler, a file each (tests/pvm/programs).
  *
  * A program is the classes in its file; .main runs. Lines that begin with "#>" are what it prints, "#failures N" is how many threads end with an exception,
- * "#heap MB" a limit, "#calm": it would take too long in a hostile machine. A class that is there again is its next version: when the program prints "load .name 2", it is
- * loaded at the next safepoint, and what pvm_load says of it is printed.
+ * "#heap MB" a limit, "#calm": it would take too long in a hostile machine, "#life N": on a store it is killed after so many commits, at most. A class that is there again is its
+ * next version: when the program prints "load .name 2", it is loaded at the next safepoint, and what pvm_load says of it is printed.
  */
 #pragma once
 #include <stdbool.h>
@@ -17,6 +17,7 @@ struct program {
         unsigned failures;
         uint64_t heap_bytes;
         bool calm;
+        unsigned life;
 };
 
 /* Its classes go to the folder, as class files. Ends the process when the file cannot be read. */

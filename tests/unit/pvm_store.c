@@ -114,7 +114,7 @@ static bool test(const char *path, unsigned seed)
                 size_t len;
 
                 seed = seed * 1103515245 + 12345;
-                commits_left = 1 + (seed >> 16) % 200;
+                commits_left = 1 + (seed >> 16) % program.life;
                 status = life(out, sizeof(out));
                 len = strlen(out);
                 /* It begins where one before it was, or before that; the furthest place that fits. */

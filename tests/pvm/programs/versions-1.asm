@@ -1,5 +1,6 @@
 # versions: objects with fields of all kinds, children, arrays, weak references, statics; identity stays; what is removed and comes back is new
 #failures 0
+#life 6
 #> v1 1 0.5 0.25 -1 one 2
 #> v1 2 1.0 0.5 -2 two 2, 7
 #> load .point 2

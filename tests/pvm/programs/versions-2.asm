@@ -1,5 +1,6 @@
 # versions: frames and closures go on with their code and their fields, calls from them are of the new version
 #failures 0
+#life 6
 #> stay 1: kept 10, static 20
 #> load .thing 2
 #> .thing: version 2

@@ -1,5 +1,7 @@
-# versions: migrate() runs once, before the first use of a field, and again if it throws; parents' and children's in the order of the upgrades; another thread waits for it
+# versions: migrate() runs once, before the first use of a field, and again if it throws; parents' and children's in the order of the upgrades; another thread waits for it; it may change
+# what is immutable, and what is immutable stays so
 #failures 0
+#life 6
 #> load .item 2
 #> .item: version 2
 #> load .child 2
@@ -13,6 +15,7 @@
 #> 200 cents, 50 done
 #> migrate 3
 #> 300 cents, 300 cents
+#> immutable
 #> a new one: 7 cents
 #> migrate 4
 #> 400 cents
@@ -130,6 +133,7 @@ method run(u)v ordinal 8 RRRRRRRRIRR
  CALLS r4 .main item(i)u r8
  LDI r8 4
  CALLS r5 .main item(i)u r8
+ CALLV r7 .internal.object setImmutable()v r4
  LDK r7 string "load .item 2"
  CALLS r7 .main load(.internal.string;.internal.bootstrap;)v r7 r1
  LDK r7 string "load .child 2"
@@ -158,6 +162,7 @@ d:
  LDK r2 string ", "
  CONCAT r7 r7 r2 r10
  CALLS r7 .main show(u.internal.bootstrap;)v r7 r1
+ CALLS r7 .late change(.item;.internal.bootstrap;)v r4 r1
  LDI r8 7
  CALLS r2 .main item(i)u r8
  LDK r7 string "a new one: "
@@ -169,6 +174,16 @@ d:
  catch a b c all r7
 
 class .late
+method static change(.item;.internal.bootstrap;)v RRLR
+a:
+ SETF r2 r0 .item cents l
+b:
+ RETN
+c:
+ LDK r3 string "immutable"
+ CALLS r3 .main show(u.internal.bootstrap;)v r3 r1
+ RETN
+ catch a b c .internal.error.state r3
 method static boot(.internal.bootstrap;)v RI
  SETS r0 .item boot .internal.bootstrap;
  LDI r1 1

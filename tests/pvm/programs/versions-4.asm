@@ -1,5 +1,6 @@
 # versions: what does not fit is refused, and nothing has changed
 #failures 0
+#life 6
 #> load .t 2
 #> .t: its parent was .internal.object, is another
 #> load .t 3
