@@ -327,8 +327,8 @@ static void schema_check(const struct kernel_file *k, const struct target *t)
 {
         const struct kernel_facts *f = &k->facts;
 
-        if (t->store_version != f->store_version)
-                fail("the store is of format %u, and the new kernel knows format %u. Nothing was changed",
+        if (t->store_version > f->store_version)
+                fail("the store is of format %u, and the new kernel knows none above %u. Nothing was changed",
                      t->store_version, f->store_version);
         if (t->schema < f->schema_oldest || t->schema > f->schema)
                 fail("what is in the store is of schema %u, and the new kernel knows %u to %u. Nothing was changed",

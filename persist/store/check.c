@@ -136,10 +136,15 @@ static void check_recent(struct check *c)
                         continue;
                 if (!p->length)
                         name(c, p->block, LIVE, "the recent index");
+                if (p->delta) {
+                        const struct shadow *sh = shadow_find(s, p->ppn - 1);
+
+                        if (!sh || !sh->pinned)
+                                found(c, "page %lx has deltas, and no shadow", p->ppn - 1);
+                }
                 if (!c->read_pages)
                         continue;
-                if (p->length ? packed_read(s, p, s->page) != 0
-                              : disk_read(s, p->block, s->page, 1) || page_sum(s->page) != p->sum)
+                if (base_read(s, p, s->page))
                         found(c, "page %lx, %s block %lu, is damaged", p->ppn - 1,
                               p->length ? "packed in record" : "in", p->block);
         }

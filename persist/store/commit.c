@@ -2,7 +2,7 @@
  * commit.c - commits: data blocks in runs, then one record, then one flush.
  *
  * The first block of the record was allocated by the record before, which names it; data and the rest of the record come right behind it if
- * the room is there, so that a commit is one burst of sequential writes. Few pages that compress well go into the record itself. A commit of
+ * the room is there, so that a commit is one burst of sequential writes. Few pages that compress well go into the record itself, and of hot pages only what differs (delta.c). A commit of
  * more than RECORD_ENTRIES pages takes several records, all but the last marked partial: recovery takes an epoch whole or not at all.
  * More than BIG_COMMIT data blocks are flushed before the last record, so that recovery need not read them to believe them.
  * Invariants: P6, P7 (what is allocated is free of all who may ask: dead.c).
@@ -131,7 +131,15 @@ static int header_elsewhere(struct store *s, const struct disk_record *h)
         return r;
 }
 
-/* Writes a record with the first entries that were gathered, all of them if there is room; all that is packed is among them. */
+/* Of what the header's own sum does not cover. Version 1 had the sum of the whole body. */
+static uint64_t body_sum(const struct store *s, const struct disk_record *h)
+{
+        uint32_t from = h->version == 1 ? 0 : h->nbody < RECORD_INLINE ? h->nbody : RECORD_INLINE;
+
+        return block_sum(s->body + from, h->nbody - from);
+}
+
+/* Writes a record with the first entries that were gathered, all of them if there is room; all that is packed, and all deltas, are among them. */
 static int record_part(struct store *s, uint32_t flags)
 {
         struct disk_record *h = (struct disk_record *)s->page;
@@ -164,10 +172,11 @@ static int record_part(struct store *s, uint32_t flags)
                 struct disk_entry *e = (struct disk_entry *)s->body + i;
 
                 *e = s->entry[i];
-                if (entry_kind(e) != ENTRY_PACKED)
+                if (entry_kind(e) != ENTRY_PACKED && entry_kind(e) != ENTRY_DELTA)
                         continue;
                 e->where += n * sizeof(struct disk_entry);
-                recent_find(s, entry_ppn(e))->offset = (uint32_t)e->where;
+                if (entry_kind(e) == ENTRY_PACKED)
+                        recent_find(s, entry_ppn(e))->offset = (uint32_t)e->where;
         }
         __builtin_memcpy(s->body + n * sizeof(struct disk_entry), s->packed, s->npacked);
         __builtin_memcpy(h->body, s->body, h->nbody < RECORD_INLINE ? h->nbody : RECORD_INLINE);
@@ -176,7 +185,7 @@ static int record_part(struct store *s, uint32_t flags)
                 r = blocks_alloc(s, 1, &h->next_block, &got);
         if (r)
                 return r;
-        h->body_sum = block_sum(s->body, h->nbody);
+        h->body_sum = body_sum(s, h);
         h->sum = self_sum(h, &h->sum, sizeof(*h));
         r = disk_try(s, here, h, 1);
         if (r < 0)
@@ -220,8 +229,23 @@ static int record_write(struct store *s, uint32_t flags)
         return r;
 }
 
+/* Are the runs of all deltas within the body, and within pages? */
+static bool deltas_valid(const struct store *s, const struct disk_record *h)
+{
+        const struct disk_entry *e = (const struct disk_entry *)s->body;
+
+        for (uint32_t i = 0; i < h->nentries; i++, e++) {
+                if (entry_kind(e) != ENTRY_DELTA)
+                        continue;
+                if (h->version == 1 || entry_offset(e) > h->nbody || entry_length(e) > h->nbody - entry_offset(e) ||
+                    !delta_valid(s->body + entry_offset(e), entry_length(e)))
+                        return false;
+        }
+        return true;
+}
+
 /*
- * Reads the record with its header at `block` and checks its sums; not its place in the chain. The body is in s->body. -EUCLEAN: there is
+ * Reads the record with its header at `block` and checks its sums and its deltas; not its place in the chain. The body is in s->body. -EUCLEAN: there is
  * no record, or a damaged one.
  */
 int record_read(struct store *s, uint64_t block, struct disk_record *h)
@@ -231,8 +255,8 @@ int record_read(struct store *s, uint64_t block, struct disk_record *h)
 
         if (r)
                 return r;
-        if (h->magic != RECORD_MAGIC || h->version != STORE_VERSION || self_sum(h, &h->sum, sizeof(*h)) != h->sum ||
-            __builtin_memcmp(h->uuid, s->uuid, sizeof(h->uuid)))
+        if (h->magic != RECORD_MAGIC || h->version < STORE_OLDEST || h->version > STORE_VERSION ||
+            self_sum(h, &h->sum, sizeof(*h)) != h->sum || __builtin_memcmp(h->uuid, s->uuid, sizeof(h->uuid)))
                 return -EUCLEAN;
         if (h->nentries > RECORD_ENTRIES || h->nbody > BODY_MAX || h->nextents > RECORD_EXTENTS ||
             h->nbody < h->nentries * sizeof(struct disk_entry) || h->next_block < s->first_data ||
@@ -250,11 +274,11 @@ int record_read(struct store *s, uint64_t block, struct disk_record *h)
                         return r;
                 at += x->nblocks * STORE_BLOCK;
         }
-        return at >= h->nbody && block_sum(s->body, h->nbody) == h->body_sum ? 0 : -EUCLEAN;
+        return at >= h->nbody && body_sum(s, h) == h->body_sum && deltas_valid(s, h) ? 0 : -EUCLEAN;
 }
 
-/* A page packed in a record. Not within a call of a commit: it uses the body's buffer. */
-int packed_read(struct store *s, const struct recent *p, void *page)
+/* A page packed in a record. It uses the body's buffer. */
+static int packed_read(struct store *s, const struct recent *p, void *page)
 {
         struct disk_record *h = (struct disk_record *)(s->page + STORE_BLOCK);
         int r = record_read(s, p->block, h);
@@ -265,6 +289,21 @@ int packed_read(struct store *s, const struct recent *p, void *page)
             LZ4_decompress_safe((const char *)s->body + p->offset, page, p->length, STORE_BLOCK) != (int)STORE_BLOCK)
                 return -EIO;
         return page_sum(page) == p->sum ? 0 : -EIO;
+}
+
+int base_read(struct store *s, const struct recent *at, void *page)
+{
+        int r;
+
+        if (at->length)
+                return packed_read(s, at, page);
+        r = disk_read(s, at->block, page, 1);
+        return r ? r : page_sum(page) == at->sum ? 0 : -EIO;
+}
+
+int page_read(struct store *s, const struct recent *at, void *page)
+{
+        return at->delta ? delta_read(s, at, page) : base_read(s, at, page);
 }
 
 /* ---- the commit ---- */
@@ -290,6 +329,7 @@ int store_commit_begin(struct store *s, uint64_t npages, uint64_t epoch, const s
         s->open = true;
         s->next_epoch = epoch;
         s->pack = npages <= PACK_PAGES;
+        s->small = npages <= DELTA_PAGES;
         s->ndata = 0;
         s->nentries = s->npacked = 0;
         s->run_n = 0;
@@ -313,24 +353,20 @@ static int look_up(struct store *s, ppn_t ppn, struct recent *now)
         return e;
 }
 
-/* One more entry; what the page had before dies. */
+/* One more entry; what the page had before dies, unless a delta builds on it. */
 static int enter(struct store *s, ppn_t ppn, const struct recent *old, const struct recent *new,
-                 enum record_entry_kind kind)
+                 enum record_entry_kind kind, uint64_t where)
 {
         struct disk_entry *e = &s->entry[s->nentries++];
         int r;
 
-        *e = (struct disk_entry){.ppn_kind = ppn | (uint64_t)kind << 56, .sum = new->sum};
-        if (kind == ENTRY_BLOCK)
-                e->where = new->block;
-        else if (kind == ENTRY_PACKED)
-                e->where = new->offset | (uint64_t) new->length << 32;
+        *e = (struct disk_entry){.ppn_kind = ppn | (uint64_t)kind << 56, .where = where, .sum = new->sum};
         if (old->block && !old->length) {
                 e->old_block = old->block;
                 e->old_birth = old->birth;
         }
         r = recent_set(s, new);
-        if (!r && e->old_block)
+        if (!r && e->old_block && kind != ENTRY_DELTA)
                 r = dead_add(s, e->old_block, e->old_birth, s->next_epoch, 0);
         if (!r && s->nentries == RECORD_ENTRIES)
                 r = record_write(s, RECORD_PARTIAL);
@@ -356,6 +392,25 @@ static bool pack(struct store *s, const void *page, struct recent *new)
         return true;
 }
 
+/* What differs in the page from its shadow, as an entry; 0: done, or nothing does; 1: it is to be written whole; or an error. */
+static int commit_delta(struct store *s, ppn_t ppn, struct shadow *sh, const void *page, const struct recent *old)
+{
+        uint32_t at = s->npacked, room = s->small && s->nentries < DELTA_PAGES ? sizeof(s->packed) - at : 0;
+        struct recent new = *old;
+        bool zeroes;
+        int n = delta_make(sh, page, s->packed + at, room < DELTA_MAX ? room : DELTA_MAX, &zeroes);
+
+        if (n <= 0)
+                return n ? 1 : 0;
+        if (zeroes && is_zero(page))
+                return 1;
+        s->npacked += (uint32_t)n;
+        sh->pinned = true;
+        new.ppn = ppn;
+        new.delta = 1;
+        return enter(s, ppn, old, &new, ENTRY_DELTA, at | (uint64_t)n << 32);
+}
+
 /* The page is committed: was it one of those that are to be written elsewhere? It is not any more. */
 static bool renewed(struct store *s, ppn_t ppn)
 {
@@ -378,7 +433,8 @@ static int commit_fail(struct store *s, int r)
 int store_commit_page(struct store *s, ppn_t ppn, const void *page)
 {
         struct recent old, new = {.ppn = ppn, .birth = s->next_epoch};
-        bool again = renewed(s, ppn);
+        bool differs = renewed(s, ppn);
+        struct shadow *sh;
         int r = s->failed;
 
         must(s->open, "store: page outside a commit");
@@ -390,15 +446,24 @@ int store_commit_page(struct store *s, ppn_t ppn, const void *page)
         }
         if (r)
                 return commit_fail(s, r);
+        sh = shadow_find(s, ppn);
+        if (sh && sh->nknown == PAGE_WORDS && old.block && !differs) {
+                r = commit_delta(s, ppn, sh, page, &old);
+                if (r <= 0)
+                        return commit_fail(s, r);
+                differs = true;
+        }
         if (is_zero(page))
                 return store_commit_none(s, ppn);
         new.sum = page_sum(page);
-        if (old.block && old.sum == new.sum && !again)
+        if (old.block && old.sum == new.sum && !old.delta && !differs)
                 return 0; /* dirty, but the same: sums of 48 bits are believed, here as in recovery */
+        shadow_set(s, ppn, page, s->small);
         if (pack(s, page, &new))
-                return commit_fail(s, enter(s, ppn, &old, &new, ENTRY_PACKED));
+                return commit_fail(s,
+                                   enter(s, ppn, &old, &new, ENTRY_PACKED, new.offset | (uint64_t) new.length << 32));
         r = data_add(s, page, &new.block);
-        return commit_fail(s, r ? r : enter(s, ppn, &old, &new, ENTRY_BLOCK));
+        return commit_fail(s, r ? r : enter(s, ppn, &old, &new, ENTRY_BLOCK, new.block));
 }
 
 int store_commit_none(struct store *s, ppn_t ppn)
@@ -408,12 +473,13 @@ int store_commit_none(struct store *s, ppn_t ppn)
 
         must(s->open, "store: page outside a commit");
         (void)renewed(s, ppn);
+        shadow_drop(s, ppn);
         if (!r)
                 r = look_up(s, ppn, &old);
         if (r == -EIO && !s->failed)
-                return commit_fail(s, enter(s, ppn, &(struct recent){0}, &new, ENTRY_NONE));
+                return commit_fail(s, enter(s, ppn, &(struct recent){0}, &new, ENTRY_NONE, 0));
         if (!r && old.block)
-                r = enter(s, ppn, &old, &new, ENTRY_NONE);
+                r = enter(s, ppn, &old, &new, ENTRY_NONE, 0);
         return commit_fail(s, r);
 }
 
@@ -470,20 +536,10 @@ static int look_up_at(struct store *s, uint64_t epoch, ppn_t ppn, struct recent 
         return epoch ? look_up_kept(s, epoch, ppn, at) : look_up(s, ppn, at);
 }
 
-static int read_block(struct store *s, const struct recent *at, void *buf)
-{
-        int r;
-
-        if (at->length)
-                return packed_read(s, at, buf);
-        r = disk_read(s, at->block, buf, 1);
-        return r ? r : page_sum(buf) == at->sum ? 0 : -EIO;
-}
-
 static int read_page(struct store *s, const struct recent *at, void *buf)
 {
         if (at->block)
-                return read_block(s, at, buf);
+                return page_read(s, at, buf);
         zero_page(buf);
         return -ENOENT;
 }
@@ -527,7 +583,7 @@ int store_verify(struct store *s, uint64_t epoch, ppn_t ppn, uint64_t since)
 
         if (r)
                 return r;
-        return at.block && at.birth > since ? read_block(s, &at, s->run) : -ENOENT;
+        return at.block && at.birth > since ? base_read(s, &at, s->page) : -ENOENT;
 }
 
 bool store_renew(struct store *s, uint64_t epoch, ppn_t ppn)
@@ -557,6 +613,10 @@ int store_differs(struct store *s, uint64_t epoch, ppn_t ppn)
         if (r)
                 return r;
         r = look_up(s, ppn, &now);
+        if (!r && now.delta) {
+                r = delta_read(s, &now, s->page);
+                now.sum = page_sum(s->page);
+        }
         if (r) /* what is there now cannot be known */
                 return r == -EIO ? 1 : r;
         return !now.block != !then.block || (now.block && now.sum != then.sum);

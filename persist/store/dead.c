@@ -5,7 +5,7 @@
  * ask for is among them. Who may ask, in the order in which it is looked at:
  *   1. recovery, for one of the last COMMITS_KEPT commits: queue `young`, left when death is not after the oldest of them;
  *   2. recovery, for the state of either superblock's map: queue `old`, left when neither map epoch is among them. A block of a record is
- *      needed by superblocks whose map is older than the record, since they replay it: then death is the record's epoch;
+ *      needed by superblocks whose map is older than the record, since they replay it: then death is the record's epoch. So is a block that deltas built on until a checkpoint, which is its death;
  *   3. a kept snapshot: the block goes to the dead list of the youngest one that needs it. Dropping that one moves its list on to the next older
  *      one that needs it, or frees. (ZFS does the same with its dead lists.)
  * A checkpoint writes both queues, and what was added to dead lists, beside the superblock that it makes.
@@ -77,7 +77,7 @@ static bool slot_needs(const struct store *s, const struct disk_death *d)
 
                 if (!s->slot_valid[i])
                         continue;
-                if (death_flags(d) & DEATH_RECORD ? e < d->death : d->birth <= e && e < d->death)
+                if (death_flags(d) & (DEATH_RECORD | DEATH_BASE) ? e < d->death : d->birth <= e && e < d->death)
                         return true;
         }
         return death_flags(d) & DEATH_BAD;

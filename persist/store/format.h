@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 #define STORE_BLOCK      4096u
-#define STORE_VERSION    1u
+#define STORE_VERSION    2u
+#define STORE_OLDEST     1u   /* version that is read, and becomes the newest with the first commit */
 #define STORE_BLOCKS_MIN 512u /* 2 MiB */
 #define SECTOR           512u /* what a disk writes whole, or not at all */
 
@@ -70,7 +71,7 @@ struct disk_extent {
 struct disk_record {
         uint64_t magic;
         uint64_t sum;      /* self sum (FORMAT.md) of the header block */
-        uint64_t body_sum; /* of the body's nbody bytes */
+        uint64_t body_sum; /* of the body's bytes that are not in this block (version 1: of all) */
         uint8_t uuid[16];
         uint32_t version;
         uint32_t flags;
@@ -82,7 +83,7 @@ struct disk_record {
         uint64_t mono_ns, real_ns;     /* clocks at the barrier */
         uint32_t nentries;
         uint32_t nextents;
-        uint32_t nbody; /* bytes: entries, then packed pages; the first RECORD_INLINE follow here */
+        uint32_t nbody; /* bytes: entries, then packed pages and deltas; the first RECORD_INLINE follow here */
         uint32_t zero;
         struct disk_extent extent[RECORD_EXTENTS]; /* the rest of the body */
         uint8_t body[RECORD_INLINE];
@@ -93,21 +94,29 @@ enum record_entry_kind {
         ENTRY_BLOCK = 1, /* contents in a block of their own */
         ENTRY_PACKED,    /* contents in this record, behind the entries, compressed with lz4 */
         ENTRY_NONE,      /* the page is free, or all zeroes */
+        ENTRY_DELTA,     /* in this record, behind the entries: what differs from the state before, runs of words */
 };
 struct disk_entry {
         uint64_t ppn_kind;  /* page number: bits 0-39; enum record_entry_kind: bits 56-63 */
-        uint64_t where;     /* block; packed: offset in the body: bits 0-31, length: bits 32-47; none: 0 */
-        uint64_t sum;       /* of the page */
-        uint64_t old_block; /* the block that this makes superfluous; 0: none */
+        uint64_t where;     /* block; packed, delta: offset in the body: bits 0-31, length: bits 32-47; none: 0 */
+        uint64_t sum;       /* of the page; delta: of old_block */
+        uint64_t old_block; /* the block that this makes superfluous, or that the delta builds on; 0: none */
         uint64_t old_birth; /* and the epoch that it was born in */
 };
 _Static_assert(sizeof(struct disk_entry) == 40, "record entry");
+
+struct disk_run {        /* of a delta: its words follow, 8 bytes each; runs ascend, without overlap */
+        uint16_t first;  /* word of the page, 0 to 511 */
+        uint16_t nwords; /* 1 or more */
+};
+_Static_assert(sizeof(struct disk_run) == 4, "run of a delta");
 
 /* ---- lists of dead blocks ---- */
 
 #define DEATH_RECORD 1u /* block of a record: needed by superblocks whose map is older than it */
 #define DEATH_BAD    2u /* could not be written: never used again */
 #define DEATH_UNKEPT 4u /* no kept snapshot needs it */
+#define DEATH_BASE   8u /* deltas built on it: needed by superblocks whose map is older than its death, too */
 struct disk_death {
         uint64_t block_flags;  /* block: bits 0-39; DEATH_*: bits 56-63 */
         uint64_t birth, death; /* needed by states of epochs e with birth <= e < death */

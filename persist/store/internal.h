@@ -4,6 +4,7 @@
  * All of it is volatile and rebuilt by recovery. Which block is needed by what:
  *   map         what the newest superblock's map reaches: the state of epoch slot_epoch[newest]
  *   recent      pages that changed since: volatile index over the records after it
+ *   shadows     contents of hot pages: a cache, but for pages whose newest entry is a delta (delta.c)
  *   queues      dead blocks that some superblock, one of the last 3 commits, or (kept) a kept snapshot still needs
  * A bit in the bitmaps is set for everything that is not free, the queues' blocks included.
  */
@@ -15,24 +16,31 @@
 
 #define DATA_RUN 64u /* blocks gathered for one write */
 #ifdef STORE_SMALL   /* tests: limits are met soon */
-#define CHAIN_MAX   30u
-#define RECENT_MAX  250u
-#define PACK_PAGES  3u
-#define MAP_CACHE   8u
-#define LONG_RUN    1u
-#define EXTENTS_MAX 1u
-#define BIG_COMMIT  60u
+#define CHAIN_MAX    30u
+#define RECENT_MAX   250u
+#define PACK_PAGES   3u
+#define DELTA_PAGES  12u
+#define SHADOWS      6u
+#define SHADOW_CHUNK 2u
+#define MAP_CACHE    8u
+#define LONG_RUN     1u
+#define EXTENTS_MAX  1u
+#define BIG_COMMIT   60u
 #else
-#define CHAIN_MAX   256u  /* commits since the last checkpoint: above it one is due, since recovery reads each */
-#define MAP_CACHE   4096u /* map nodes in memory: with so many, leaves go before another one is read or made */
-#define LONG_RUN    16u   /* shorter runs of free blocks are passed over at first */
-#define PACK_PAGES  16u   /* commits of more pages are not packed */
-#define EXTENTS_MAX RECORD_EXTENTS
-#define RECENT_MAX  65536u /* pages in the recent index: above it a checkpoint is due */
-#define BIG_COMMIT  1024u  /* data blocks: above it the data is flushed before the record */
+#define CHAIN_MAX    256u  /* commits since the last checkpoint: above it one is due, since recovery reads each */
+#define MAP_CACHE    4096u /* map nodes in memory: with so many, leaves go before another one is read or made */
+#define LONG_RUN     16u   /* shorter runs of free blocks are passed over at first */
+#define PACK_PAGES   16u   /* commits of more pages are not packed */
+#define DELTA_PAGES  64u   /* commits of more pages have no deltas */
+#define SHADOWS      256u  /* pages whose contents are remembered */
+#define SHADOW_CHUNK 32u   /* allocated at once */
+#define EXTENTS_MAX  RECORD_EXTENTS
+#define RECENT_MAX   65536u /* pages in the recent index: above it a checkpoint is due */
+#define BIG_COMMIT   1024u  /* data blocks: above it the data is flushed before the record */
 #endif
 #define WRITE_TRIES  16u   /* places that are tried for a block that cannot be written, farther and farther apart */
 #define PACKED_MAX   2048u /* a page that does not compress below this gets a block */
+#define DELTA_MAX    1024u /* a page that differs by more is written whole */
 #define BODY_MAX     (RECORD_INLINE + 60u * STORE_BLOCK)
 #define COMMITS_KEPT 3u
 #define LEASE_NS     500000000ul  /* so long an owner believes that the store is still its own */
@@ -43,7 +51,8 @@
 #define DISCARDS     16u   /* of one call */
 #define DISCARD_MAX  4096u /* blocks: a longer one makes others wait for the disk */
 
-_Static_assert(PACK_PAGES *(PACKED_MAX + sizeof(struct disk_entry)) <= RECORD_INLINE + EXTENTS_MAX * STORE_BLOCK,
+_Static_assert(PACK_PAGES *PACKED_MAX + DELTA_PAGES * sizeof(struct disk_entry) <=
+                       RECORD_INLINE + EXTENTS_MAX * STORE_BLOCK,
                "what is packed fits into a record whose extents are single blocks");
 
 struct queue { /* of deaths, first in first out */
@@ -80,6 +89,19 @@ struct recent {
         uint64_t birth, sum;
         uint32_t offset;
         uint16_t length; /* packed; 0: not */
+        uint16_t delta;  /* 1: all this is of its base; the page as it is has a shadow, which is pinned */
+};
+
+#define PAGE_WORDS     512u
+#define SHADOW_BUCKETS 256u
+struct shadow {
+        struct shadow *link; /* with the same hash */
+        struct shadow *turn; /* ring of all */
+        uint64_t ppn;        /* + 1; 0: of none */
+        uint32_t nknown;     /* words that are known: less than all only after recovery */
+        bool pinned, used;
+        uint64_t known[PAGE_WORDS / 64]; /* which, as long as it is not all */
+        uint64_t word[PAGE_WORDS];
 };
 
 struct kept {
@@ -135,10 +157,16 @@ struct store {
         uint64_t nnodes;
         struct recent *recent;
         uint64_t nrecent, recent_size;
-        uint64_t nrecent_packed; /* of these, so many are packed in records */
+        uint64_t nrecent_packed; /* of these, so many have no block of their own: packed in records, or with deltas */
         uint64_t *touched;       /* numbers of the nodes that the next checkpoint writes for them (map.c) */
         uint64_t ntouched, touched_size;
         uint64_t nchain; /* commits since the last checkpoint */
+
+        /* shadows (delta.c) */
+        struct shadow *shadows[SHADOW_BUCKETS];
+        struct shadow *shadow_hand;
+        struct shadow_chunk *shadow_chunks;
+        unsigned nshadows;
 
         /* dead blocks */
         struct queue young; /* perhaps needed by one of the last commits; by death */
@@ -151,7 +179,8 @@ struct store {
         unsigned nrenew;
 
         /* the commit under way */
-        bool open, pack;
+        bool open;
+        bool pack, small;  /* few pages: they are packed; or at least have shadows and deltas */
         bool chain_broken; /* a record is not where the one before says: a checkpoint must follow */
         uint64_t ndata;    /* data blocks so far */
         struct store_clock new_clock;
@@ -211,6 +240,14 @@ static inline uint64_t entry_ppn(const struct disk_entry *e)
 static inline unsigned entry_kind(const struct disk_entry *e)
 {
         return e->ppn_kind >> 56;
+}
+static inline uint32_t entry_offset(const struct disk_entry *e)
+{
+        return (uint32_t)e->where;
+}
+static inline uint16_t entry_length(const struct disk_entry *e)
+{
+        return (uint16_t)(e->where >> 32);
 }
 
 /*
@@ -275,8 +312,26 @@ void recent_clear(struct store *s);
 
 /* commit.c */
 int record_read(struct store *s, uint64_t block, struct disk_record *r); /* body into s->body; -EUCLEAN: not a record */
-int packed_read(struct store *s, const struct recent *r, void *page);
+/* What lies on the disk for a page, sums checked; of a page with deltas, its base. Not within a call of a commit. */
+int base_read(struct store *s, const struct recent *at, void *page);
+int page_read(struct store *s, const struct recent *at, void *page); /* the page as it is; it has a block */
 int data_flush(struct store *s);
+
+/*
+ * delta.c. Shadows by page number; shadow_set: the page is written whole, and that is its shadow, if it has one or (take) may have one. shadows_unpin: a checkpoint has given all pages blocks.
+ * delta_make: what differs in the page from its shadow, which is whole, as runs: so many bytes, 0 if nothing does; zeroes: no word that differs is anything but 0. The shadow is the page then.
+ * -1: more than max; the shadow is worth nothing until shadow_set. delta_valid: runs that are within a page. delta_apply: recovery; they are valid: 0 or -ENOMEM. delta_read: a page with deltas.
+ */
+struct shadow *shadow_find(struct store *s, uint64_t ppn);
+void shadow_set(struct store *s, uint64_t ppn, const void *page, bool take);
+void shadow_drop(struct store *s, uint64_t ppn);
+int shadows_add(struct store *s); /* SHADOW_CHUNK more; 0 or -ENOMEM */
+void shadows_unpin(struct store *s);
+void shadows_close(struct store *s);
+int delta_make(struct shadow *sh, const void *page, void *delta, uint32_t max, bool *zeroes);
+bool delta_valid(const uint8_t *delta, uint32_t len);
+int delta_apply(struct store *s, uint64_t ppn, const uint8_t *delta, uint32_t len);
+int delta_read(struct store *s, const struct recent *at, void *page);
 
 /* super.c */
 uint64_t super_place(const struct store *s, unsigned slot);

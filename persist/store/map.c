@@ -376,8 +376,8 @@ int recent_set(struct store *s, const struct recent *r)
                 return e;
         at = place_of(s, r->ppn);
         s->nrecent += !at->ppn;
-        s->nrecent_packed += r->length != 0;
-        s->nrecent_packed -= at->ppn && at->length;
+        s->nrecent_packed += r->length || r->delta;
+        s->nrecent_packed -= at->ppn && (at->length || at->delta);
         *at = *r;
         at->ppn = r->ppn + 1;
         return 0;

@@ -112,6 +112,37 @@ static int dead_add_if_used(struct store *s, const struct disk_entry *e, uint64_
         return r ? dead_add(s, e->old_block, e->old_birth, epoch, 0) : 0;
 }
 
+/* The delta's page: where its base is says the recent index, or the entry, if there was no change since the map. */
+static int delta_entry(struct store *s, const struct disk_entry *e, struct recent *p)
+{
+        const struct recent *old = recent_find(s, entry_ppn(e));
+
+        if (old)
+                *p = *old;
+        else
+                *p = (struct recent){.block = e->old_block, .birth = e->old_birth, .sum = e->sum & MAP_SUM_MASK};
+        p->ppn = entry_ppn(e);
+        p->delta = 1;
+        if (!p->block || p->block < s->first_data || p->block >= s->end_data)
+                return -EUCLEAN;
+        return delta_apply(s, p->ppn, s->body + entry_offset(e), entry_length(e));
+}
+
+/*
+ * The page is written whole, and what it had dies: what the entry says, and the base of its deltas, if that is another: after the older superblock a replay goes past a checkpoint that gave the
+ * page a block which is not known here.
+ */
+static int superseded(struct store *s, const struct disk_entry *e, uint64_t epoch)
+{
+        const struct recent *old = recent_find(s, entry_ppn(e));
+        int r = 0;
+
+        shadow_drop(s, entry_ppn(e));
+        if (old && old->delta && !old->length && old->block != e->old_block)
+                r = dead_add(s, old->block, old->birth, epoch, 0);
+        return r ? r : dead_add_if_used(s, e, epoch);
+}
+
 /* What the commit did, to the state in memory. */
 static int record_apply(struct store *s, uint64_t block, const struct disk_record *h)
 {
@@ -134,20 +165,23 @@ static int record_apply(struct store *s, uint64_t block, const struct disk_recor
                         break;
                 case ENTRY_PACKED:
                         p.block = block;
-                        p.offset = (uint32_t)e->where;
-                        p.length = (uint16_t)(e->where >> 32);
+                        p.offset = entry_offset(e);
+                        p.length = entry_length(e);
                         r = p.length ? 0 : -EUCLEAN;
                         break;
                 case ENTRY_NONE:
                         p.sum = 0;
                         break;
+                case ENTRY_DELTA:
+                        r = delta_entry(s, e, &p);
+                        break;
                 default:
                         r = -EUCLEAN;
                 }
+                if (!r && entry_kind(e) != ENTRY_DELTA)
+                        r = superseded(s, e, h->epoch);
                 if (!r)
                         r = recent_set(s, &p);
-                if (!r)
-                        r = dead_add_if_used(s, e, h->epoch);
         }
         return r ? r : blocks_take(s, h->next_block);
 }
@@ -253,9 +287,9 @@ static int super_read(struct store_disk *d, uint64_t block, struct disk_super *b
                 persist_host->log("store: the superblock in block %lu is damaged\n", block);
                 return -EUCLEAN;
         }
-        if (b->version != STORE_VERSION) {
-                persist_host->log("store: it is of version %u, this program knows version %u\n", b->version,
-                                  STORE_VERSION);
+        if (b->version < STORE_OLDEST || b->version > STORE_VERSION) {
+                persist_host->log("store: it is of version %u, this program knows versions %u to %u\n", b->version,
+                                  STORE_OLDEST, STORE_VERSION);
                 return -EOPNOTSUPP;
         }
         if (b->nblocks >= STORE_BLOCKS_MIN && b->nblocks <= (uint64_t)UNITS_MAX * UNIT_GROUPS * GROUP_BLOCKS)
@@ -348,6 +382,8 @@ static struct store *store_new(struct store_disk *d, bool tolerant)
                 zero16(s, STORE_SIZE);
                 s->disk = d;
                 s->tolerant = tolerant;
+                while (s->nshadows < SHADOWS && !shadows_add(s))
+                        ; /* with less memory fewer pages are hot */
         }
         return s;
 }
@@ -365,6 +401,7 @@ void store_close(struct store *s)
         queue_free(&s->meta);
         for (unsigned i = 0; i < s->nkept; i++)
                 queue_free(&s->kept[i].add);
+        shadows_close(s);
         persist_host->mem_free(s, STORE_SIZE);
 }
 
@@ -381,6 +418,7 @@ static int take(struct store *s, uint64_t owner)
                 return -EOPNOTSUPP;
         }
         s->super.schema = SPACE_SCHEMA; /* what is written from here on */
+        s->super.version = STORE_VERSION;
         if (!claim(s, owner))
                 return 0;
         persist_host->log("store: block %u, which says whose it is, cannot be written\n", BLOCK_ATTEMPT);

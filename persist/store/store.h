@@ -76,7 +76,7 @@ int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf);
 int store_differs(struct store *s, uint64_t epoch, ppn_t ppn);
 
 /*
- * For a scrub. store_verify: is the page's block whole, in the last commit or in a kept one (epoch != 0)? 0, -EIO, -ENOENT: there is none born after epoch `since`, or no such snapshot. Allowed when
+ * For a scrub. store_verify: is the page's block whole (if later changes of it are in records: what they build on), in the last commit or in a kept one (epoch != 0)? 0, -EIO, -ENOENT: there is none born after epoch `since`, or no such snapshot. Allowed when
  * store_read is. store_renew: the page is damaged in that state; if the last commit has the same block for it, the next commit of the page writes it elsewhere, even if it has not changed: true.
  * store_kept_after: the oldest kept snapshot with a greater epoch; 0: none.
  */

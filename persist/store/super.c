@@ -130,17 +130,25 @@ int life_begin(struct store *s)
 
 /* ---- checkpoint ---- */
 
-/* A page packed in a record gets a block. */
-static int promote(struct store *s, struct recent *p, uint64_t epoch)
+/* A page packed in a record, or one with deltas, gets a block. It is lost if the block that those build on is damaged. */
+static int promote(struct store *s, const struct recent *p, uint64_t epoch)
 {
+        struct disk_map to = {.sum_birth = 1};
         uint64_t block;
         uint32_t got;
-        int r = packed_read(s, p, s->page);
+        int r = page_read(s, p, s->page);
 
-        if (!r)
+        if (!r) {
                 r = disk_write_new(s, s->page, 1, &block, &got);
+                if (!r)
+                        to = map_entry(block, epoch, p->delta ? page_sum(s->page) : p->sum);
+        } else if (r == -EIO && p->delta && !s->failed) {
+                r = 0;
+        }
         if (!r)
-                r = map_set(s, p->ppn - 1, map_entry(block, epoch, p->sum));
+                r = map_set(s, p->ppn - 1, to);
+        if (!r && p->delta && !p->length)
+                r = dead_add_old(s, p->block, p->birth, epoch, DEATH_BASE);
         return r;
 }
 
@@ -155,7 +163,7 @@ static int checkpoint(struct store *s)
         for (uint64_t i = 0; i < s->nrecent && !r; i++) {
                 struct recent *p = sorted[i];
 
-                if (p->length)
+                if (p->length || p->delta)
                         r = promote(s, p, s->epoch);
                 else
                         r = map_set(s, p->ppn - 1,
@@ -185,6 +193,7 @@ static int checkpoint(struct store *s)
                 goto out;
         blocks_written(s, false);
         recent_clear(s);
+        shadows_unpin(s);
         s->nchain = 0;
         r = dead_settle_old(s);
 out:
@@ -283,7 +292,8 @@ unsigned store_kept(const struct store *s, struct store_kept *list, unsigned max
 bool store_room(const struct store *s, uint64_t npages, uint64_t nnew)
 {
         uint64_t nodes = s->ntouched + npages + MAP_LEVELS, records = npages / 32 + 8;
-        uint64_t lists = (s->old.n + s->young.n + npages + nodes + records) / LIST_ENTRIES + s->nkept + 8;
+        uint64_t dead = s->old.n + s->young.n + s->nrecent_packed + npages + nodes + records;
+        uint64_t lists = dead / LIST_ENTRIES + s->nkept + 8;
 
         return s->free > nnew + npages + records + s->nrecent_packed + nodes + nodes / 4 + lists + 64;
 }

@@ -29,6 +29,7 @@
 #define HISTORY 400u /* epochs it remembers */
 #define KEPT    64u
 #define SEEDS   1000000u /* of the contents of pages */
+#define FAMILY  8u       /* seeds of pages that are much alike */
 #define NEVER   SIZE_MAX
 
 static uint64_t rng, run_seed;
@@ -82,17 +83,22 @@ static ppn_t ppn_of(unsigned i)
         return region[i % 4] + i / 4 * step[i % 4];
 }
 
+/* Seeds of one family make pages that differ in a few runs of words; those of the first one are nearly all zeroes. */
 static const void *page_of(uint32_t seed)
 {
         static const unsigned packing[3] = {0, 235, 512}; /* words that do not pack */
         static uint64_t page[512];
-        uint64_t x = seed * 0x9e3779b97f4a7c15ul + 1;
+        uint32_t family = seed / FAMILY;
+        uint64_t x = family * 0x9e3779b97f4a7c15ul + 1;
 
-        if (!seed)
-                memset(page, 0, sizeof(page));
-        else
-                for (unsigned i = 0, n = packing[seed % 3]; i < 512; i++)
-                        page[i] = i < n ? hosted_random(&x) : seed + i / 64;
+        for (unsigned i = 0, n = packing[family % 3]; i < 512; i++)
+                page[i] = !family ? 0 : i < n ? hosted_random(&x) : family + i / 64;
+        x = seed * 0x9e3779b97f4a7c15ul + 1;
+        for (unsigned n = seed % FAMILY, at; n; n--) {
+                at = (unsigned)(hosted_random(&x) % 512);
+                for (unsigned len = 1 + (unsigned)(hosted_random(&x) % 60); len && at < 512; len--)
+                        page[at++] = seed;
+        }
         return page;
 }
 
@@ -284,6 +290,8 @@ static void commit(struct world *w)
 
                 if (pick(10) == 0)
                         seed = m->next.seed[i]; /* dirty, but the same */
+                else if (seed && pick(3))
+                        seed = m->next.seed[i] / FAMILY * FAMILY + (uint32_t)pick(FAMILY);
                 if (done[i])
                         continue; /* once a commit */
                 done[i] = true;
@@ -308,6 +316,8 @@ static void reopen(struct world *w)
         store_info(w->store, &after);
         if (after.free < before.free)
                 fail("reopen: %lu blocks were free, now %lu", before.free, after.free);
+        if (pick(3) == 0) /* before any page is read: deltas find what they build on */
+                expect_ok(store_checkpoint(w->store), "checkpoint after open");
         verify(w->store, &w->model, w->disk.nops, (struct expected){w->model.n - 1, w->model.n - 1, false, false},
                "reopen");
 }

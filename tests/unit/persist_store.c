@@ -22,7 +22,27 @@ static void ignore(void *arg, const char *line)
         ++*(unsigned *)arg;
 }
 
-/* A store with packed pages, pages in blocks, a kept snapshot, and records after the last checkpoint. */
+/* One page, of a commit of its own. */
+static void commit_page(struct store *s, ppn_t ppn, const void *page)
+{
+        struct store_clock clock = {1, 2};
+
+        assert_int_equal(store_commit_begin(s, 1, store_next_epoch(s), &clock), 0);
+        assert_int_equal(store_commit_page(s, ppn, page), 0);
+        assert_int_equal(store_commit_end(s), 0);
+}
+
+/* A word here and there changes. */
+static void change_some(struct store *s, ppn_t ppn, uint64_t value)
+{
+        static uint64_t page[STORE_BLOCK / 8];
+
+        store_read(s, ppn, page);
+        page[0] = page[100] = page[101] = page[511] = value;
+        commit_page(s, ppn, page);
+}
+
+/* A store with packed pages, pages in blocks, pages with deltas, a kept snapshot, and records after the last checkpoint. */
 static void make(void)
 {
         static const uint8_t uuid[16] = "store unit tests";
@@ -42,6 +62,8 @@ static void make(void)
                         assert_int_equal(store_commit_page(s, c * 5 + i, page), 0);
                 }
                 assert_int_equal(store_commit_end(s), 0);
+                for (unsigned i = 8; i < 10; i++)
+                        change_some(s, c * 5 + i, c + 1);
                 if (c == 2)
                         assert_int_equal(store_keep(s, 0, &epoch), 0);
         }
@@ -250,10 +272,12 @@ static void refusals(void **state)
         disk.d.nblocks = NBLOCKS;
 
         both_change(STORE_VERSION + 1, SPACE_SCHEMA, NBLOCKS);
-        refused(-EOPNOTSUPP, "of version 2");
+        refused(-EOPNOTSUPP, "of version 3");
+        both_change(STORE_OLDEST - 1, SPACE_SCHEMA, NBLOCKS);
+        refused(-EOPNOTSUPP, "of version 0");
         both_change(STORE_VERSION, SPACE_SCHEMA, NBLOCKS);
         super_change(NBLOCKS - 1, STORE_VERSION + 1, SPACE_SCHEMA, NBLOCKS);
-        refused(-EOPNOTSUPP, "of version 2"); /* half migrated */
+        refused(-EOPNOTSUPP, "of version 3"); /* half migrated */
         both_change(STORE_VERSION, SPACE_SCHEMA + 6, NBLOCKS);
         refused(-EOPNOTSUPP, "of schema 8");
         both_change(STORE_VERSION, SPACE_SCHEMA_OLDEST - 1, NBLOCKS);
@@ -631,7 +655,6 @@ static void forge(struct disk_record *h, enum forgery what)
                 break;
         default:
                 e->ppn_kind = entry_ppn(e) | 9ul << 56;
-                h->body_sum = block_sum(h->body, h->nbody);
         }
         h->sum = self_sum(h, &h->sum, sizeof(*h));
 }
@@ -969,6 +992,525 @@ static void room_for_the_checkpoint(void **state)
         }
 }
 
+/* ---- deltas ---- */
+
+static uint64_t shown[STORE_BLOCK / 8]; /* the page that the next tests change */
+
+static void expect_shown(struct store *s, ppn_t ppn)
+{
+        static uint8_t got[STORE_BLOCK];
+
+        assert_int_equal(store_read(s, ppn, got), 0);
+        assert_memory_equal(got, shown, STORE_BLOCK);
+}
+
+/* A store whose page 3 is in a block, by the last checkpoint if checkpoint, and has n deltas since. */
+static struct store *with_deltas(bool checkpoint, unsigned n)
+{
+        static const uint8_t uuid[16] = "deltas";
+        struct store *s;
+
+        simdisk_init(&disk, NBLOCKS, 1);
+        assert_int_equal(store_format(&disk.d, uuid, 0), 0);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        memcpy(shown, random_page(), STORE_BLOCK);
+        commit_page(s, 3, shown);
+        if (checkpoint)
+                assert_int_equal(store_checkpoint(s), 0);
+        for (unsigned i = 0; i < n; i++) {
+                shown[i] += 5;
+                shown[100 + i * 3] = i;
+                shown[511]++;
+                commit_page(s, 3, shown);
+                assert_true(recent_find(s, 3)->delta);
+        }
+        return s;
+}
+
+static struct store *again(struct store *s)
+{
+        struct store_info before, after;
+
+        store_info(s, &before);
+        store_close(s);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        store_info(s, &after);
+        assert_int_equal(after.epoch, before.epoch);
+        assert_int_equal(after.evidence, 0);
+        return s;
+}
+
+static void whole(struct store *s)
+{
+        assert_int_equal(store_check(s, true, NULL, NULL), 0);
+}
+
+/* Read at once, after a boot, after a checkpoint, before and behind which nobody asked for the page; a commit costs one block. */
+static void deltas(void **state)
+{
+        (void)state;
+        for (unsigned how = 0; how < 8; how++) {
+                struct store *s = with_deltas(how & 1, 5);
+                uint64_t base = recent_find(s, 3)->block;
+                struct store_info before, after;
+
+                expect_shown(s, 3);
+                whole(s);
+                store_info(s, &before);
+                shown[7] = how;
+                commit_page(s, 3, shown);
+                store_info(s, &after);
+                assert_int_equal(before.free - after.free, 1);
+                assert_int_equal(recent_find(s, 3)->block, base);
+                s = again(s);
+                assert_int_equal(recent_find(s, 3)->block, base);
+                assert_true(shadow_find(s, 3)->nknown < PAGE_WORDS);
+                whole(s);
+                if (how & 2)
+                        expect_shown(s, 3);
+                if (how & 4) { /* what is known is too little for a delta */
+                        shown[300]++;
+                        commit_page(s, 3, shown);
+                        assert_int_equal(recent_find(s, 3)->delta, how & 2 ? 1 : 0);
+                }
+                assert_int_equal(store_checkpoint(s), 0);
+                expect_shown(s, 3);
+                assert_int_equal(store_settle(s), 0);
+                if (!(how & 4))
+                        assert_int_equal(blocks_used(s, base), 0);
+                whole(s);
+                shown[8] = ~shown[8];
+                commit_page(s, 3, shown);
+                assert_true(recent_find(s, 3)->delta);
+                s = again(s);
+                expect_shown(s, 3);
+                whole(s);
+                store_close(s);
+                simdisk_free(&disk);
+        }
+}
+
+/* Dirty, but the same; all zeroes; freed; too much changed; a commit of many pages: no delta, and what comes next is right. */
+static void no_deltas(void **state)
+{
+        struct store_clock clock = {1, 2};
+        static const uint8_t zero[STORE_BLOCK];
+        static uint8_t got[STORE_BLOCK];
+        struct store *s = with_deltas(false, 2);
+        struct store_info before, after;
+
+        (void)state;
+        store_info(s, &before);
+        commit_page(s, 3, shown);
+        store_info(s, &after);
+        assert_int_equal(before.recent, after.recent);
+        assert_int_equal(((struct disk_record *)s->page)->nentries, 0);
+        for (unsigned i = 0; i < STORE_BLOCK / 16; i++)
+                shown[i] = ~shown[i];
+        commit_page(s, 3, shown);
+        assert_false(recent_find(s, 3)->delta);
+        shown[9]++;
+        commit_page(s, 3, shown);
+        assert_true(recent_find(s, 3)->delta);
+        assert_int_equal(store_commit_begin(s, DELTA_PAGES + 1, store_next_epoch(s), &clock), 0);
+        assert_int_equal(store_commit_page(s, 3, shown), 0); /* the same */
+        assert_int_equal(s->nentries, 0);
+        assert_int_equal(store_commit_end(s), 0);
+        assert_int_equal(store_commit_begin(s, DELTA_PAGES + 1, store_next_epoch(s), &clock), 0);
+        shown[10]++;
+        assert_int_equal(store_commit_page(s, 3, shown), 0);
+        assert_int_equal(store_commit_end(s), 0);
+        assert_false(recent_find(s, 3)->delta);
+        whole(s);
+        s = again(s);
+        expect_shown(s, 3);
+        /* From a word that is not zero to none at all, and back. */
+        memset(shown, 0, sizeof(shown));
+        shown[77] = 1;
+        commit_page(s, 3, shown);
+        shown[77] = 2;
+        commit_page(s, 3, shown);
+        assert_true(recent_find(s, 3)->delta);
+        commit_page(s, 3, zero);
+        assert_int_equal(recent_find(s, 3)->block, 0);
+        assert_int_equal(store_read(s, 3, got), -ENOENT);
+        commit_page(s, 3, shown);
+        assert_false(recent_find(s, 3)->delta);
+        shown[78] = 1;
+        commit_page(s, 3, shown);
+        assert_true(recent_find(s, 3)->delta);
+        s = again(s);
+        expect_shown(s, 3);
+        assert_int_equal(store_commit_begin(s, 1, store_next_epoch(s), &clock), 0);
+        assert_int_equal(store_commit_none(s, 3), 0);
+        assert_int_equal(store_commit_end(s), 0);
+        assert_null(shadow_find(s, 3));
+        whole(s);
+        s = again(s);
+        assert_int_equal(store_read(s, 3, got), -ENOENT);
+        whole(s);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
+/* More hot pages than shadows: those that find none are written whole, and all are right; a checkpoint makes room. */
+static void more_hot_pages_than_shadows(void **state)
+{
+        static uint8_t got[STORE_BLOCK];
+        struct store_clock clock = {1, 2};
+        unsigned ndelta = 0;
+        struct store *s;
+
+        (void)state;
+        simdisk_init(&disk, 4 * NBLOCKS, 1);
+        assert_int_equal(store_format(&disk.d, (const uint8_t *)"hot pages, many", 0), 0);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        for (unsigned round = 0; round < 4; round++) {
+                for (unsigned n = 0; n < SHADOWS + 20; n += 4) { /* there and back */
+                        unsigned from = round % 2 ? SHADOWS + 16 - n : n;
+
+                        assert_int_equal(store_commit_begin(s, 4, store_next_epoch(s), &clock), 0);
+                        for (unsigned i = from; i < from + 4; i++) {
+                                memset(shown, (int)i, sizeof(shown));
+                                shown[i % 512] = ~(uint64_t)round;
+                                assert_int_equal(store_commit_page(s, 10 + i, shown), 0);
+                                ndelta += recent_find(s, 10 + i)->delta;
+                        }
+                        assert_int_equal(store_commit_end(s), 0);
+                }
+                assert_true(s->nshadows == SHADOWS);
+                if (round == 1) {
+                        assert_true(ndelta > 0 && ndelta <= SHADOWS);
+                        whole(s);
+                        assert_int_equal(store_checkpoint(s), 0);
+                }
+        }
+        s = again(s);
+        whole(s);
+        for (unsigned i = 0; i < SHADOWS + 20; i++) {
+                memset(shown, (int)i, sizeof(shown));
+                shown[i % 512] = ~3ul;
+                assert_int_equal(store_read(s, 10 + i, got), 0);
+                assert_memory_equal(got, shown, STORE_BLOCK);
+        }
+        store_close(s);
+        simdisk_free(&disk);
+}
+
+/* From the older superblock a replay goes past a checkpoint: pages that got blocks by it still have deltas then; their bases are there, and die when those pages are written whole. */
+static void deltas_past_a_checkpoint(void **state)
+{
+        (void)state;
+        for (unsigned how = 0; how < 6; how++) {
+                struct store *s = with_deltas(how & 1, 3);
+                unsigned fill = 0;
+
+                assert_int_equal(store_checkpoint(s), 0);
+                for (unsigned i = 0; i < 8; i++) { /* what may be used again is */
+                        memset(shown + 20, (int)(i + 1), 100);
+                        commit_page(s, 3, shown);
+                        commit_page(s, 100 + fill, random_page());
+                        fill++;
+                }
+                if (how / 2 == 1)
+                        memcpy(shown, random_page(), STORE_BLOCK);
+                commit_page(s, 3, shown);
+                for (unsigned i = 0; i < 4 && how / 2; i++)
+                        commit_page(s, 100 + fill++, random_page());
+                if (how / 2 == 2) {
+                        shown[400]++;
+                        commit_page(s, 3, shown);
+                }
+                assert_int_equal(recent_find(s, 3)->delta, how / 2 != 1);
+                newer_super_damaged(&disk);
+                s = again(s);
+                expect_shown(s, 3);
+                whole(s);
+                for (unsigned i = 0; i < 8; i++)
+                        commit_page(s, 100 + fill++, random_page());
+                assert_int_equal(store_checkpoint(s), 0);
+                s = again(s);
+                expect_shown(s, 3);
+                whole(s);
+                store_close(s);
+                simdisk_free(&disk);
+        }
+}
+
+/* A kept snapshot has the block that deltas build on, as it was, and the state before a delta can be gone back to. */
+static void deltas_and_kept_snapshots(void **state)
+{
+        static uint64_t then[STORE_BLOCK / 8], got[STORE_BLOCK / 8];
+        struct store *s = with_deltas(true, 2);
+        uint64_t kept, later;
+
+        (void)state;
+        memcpy(then, shown, sizeof(then));
+        assert_int_equal(store_keep(s, 0, &kept), 0);
+        assert_int_equal(store_differs(s, kept, 3), 0);
+        for (unsigned i = 0; i < 20; i++) {
+                shown[i]++;
+                commit_page(s, 3, shown);
+                commit_page(s, 100 + i, random_page());
+                assert_int_equal(store_differs(s, kept, 3), 1);
+                if (i % 6 == 5)
+                        assert_int_equal(store_checkpoint(s), 0);
+        }
+        commit_page(s, 3, then);
+        assert_int_equal(store_differs(s, kept, 3), 0);
+        commit_page(s, 3, shown);
+        assert_int_equal(store_keep(s, 0, &later), 0);
+        s = again(s);
+        assert_int_equal(store_read_at(s, kept, 3, got), 0);
+        assert_memory_equal(got, then, sizeof(got));
+        assert_int_equal(store_read_at(s, later, 3, got), 0);
+        assert_memory_equal(got, shown, sizeof(got));
+        whole(s);
+        assert_int_equal(store_drop(s, kept), 0);
+        assert_int_equal(store_drop(s, later), 0);
+        whole(s);
+        expect_shown(s, 3);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
+/* The record of the last delta is damaged: the state before is right. */
+static void delta_is_lost(void **state)
+{
+        struct store *s = with_deltas(false, 4);
+        uint64_t block = s->next_block, was = shown[200];
+        struct store_info info;
+
+        (void)state;
+        shown[200] = 1;
+        commit_page(s, 3, shown);
+        store_close(s);
+        block_of(block)[STORE_BLOCK - 1] ^= 1;
+        shown[200] = was;
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        store_info(s, &info);
+        assert_int_equal(info.evidence, 0); /* nothing knows of it */
+        expect_shown(s, 3);
+        whole(s);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
+/* The block that deltas build on is damaged: a scrub sees it while the page is known, and the page is written whole; else who reads it is told, what is written then is there, and checkpoints go on. */
+static void base_is_damaged(void **state)
+{
+        static uint8_t got[STORE_BLOCK];
+
+        (void)state;
+        for (unsigned how = 0; how < 3; how++) {
+                struct store *s = with_deltas(how & 1, 3);
+                struct recent at = *recent_find(s, 3);
+                unsigned findings = 0;
+
+                block_of(at.block)[1234] ^= 4;
+                assert_int_equal(store_verify(s, 0, 3, 0), -EIO);
+                expect_shown(s, 3);
+                if (!how) {
+                        assert_true(store_renew(s, 0, 3));
+                        commit_page(s, 3, shown);
+                        assert_int_equal(store_verify(s, 0, 3, 0), 0);
+                        whole(s);
+                        s = again(s);
+                        expect_shown(s, 3);
+                        store_close(s);
+                        simdisk_free(&disk);
+                        continue;
+                }
+                s = again(s);
+                assert_int_equal(store_check(s, true, ignore, &findings), -EUCLEAN);
+                assert_int_equal(store_read(s, 3, got), -EIO);
+                if (how == 2) {
+                        assert_int_equal(store_checkpoint(s), 0);
+                        assert_int_equal(store_read(s, 3, got), -EIO);
+                        assert_int_equal(store_settle(s), 0);
+                        s = again(s);
+                        assert_int_equal(store_read(s, 3, got), -EIO);
+                }
+                commit_page(s, 3, shown);
+                expect_shown(s, 3);
+                assert_int_equal(store_checkpoint(s), 0);
+                assert_int_equal(store_settle(s), 0);
+                whole(s);
+                s = again(s);
+                expect_shown(s, 3);
+                store_close(s);
+                simdisk_free(&disk);
+        }
+}
+
+/* The last record's only entry is a delta; it is changed, and the sums hold. */
+static struct disk_entry *last_delta(struct disk_record **h)
+{
+        struct store *s = with_deltas(false, 2);
+        uint64_t block = s->next_block;
+        struct disk_entry *e;
+
+        memset(shown + 30, 1, 80);
+        shown[60]++;
+        commit_page(s, 3, shown);
+        store_close(s);
+        *h = (struct disk_record *)block_of(block);
+        e = (struct disk_entry *)(*h)->body;
+        assert_true((*h)->nentries == 1 && entry_kind(e) == ENTRY_DELTA);
+        assert_int_equal(entry_offset(e), sizeof(*e));
+        assert_int_equal(entry_length(e), 2 * sizeof(struct disk_run) + 11 * 8);
+        return e;
+}
+
+/* A delta that is not within its record, or its page, is no part of a record that counts. */
+static void bad_deltas(void **state)
+{
+        (void)state;
+        for (unsigned how = 0; how < 12; how++) {
+                struct disk_record *h;
+                struct disk_entry *e = last_delta(&h);
+                struct disk_run *first = (struct disk_run *)((uint8_t *)e + sizeof(*e));
+                struct disk_run *second = (struct disk_run *)((uint8_t *)(first + 1) + 80);
+                uint64_t length = entry_length(e);
+                struct store_info info;
+                struct store *s;
+
+                assert_true(first->nwords == 10 && second->nwords == 1);
+                switch (how) {
+                case 0:
+                        e->where = sizeof(*e); /* nothing at all */
+                        break;
+                case 1:
+                        e->where = sizeof(*e) | (length - 8) << 32;
+                        break;
+                case 2:
+                        e->where = sizeof(*e) | (length - 10) << 32;
+                        break;
+                case 3:
+                        e->where = (sizeof(*e) + 1) | length << 32; /* one byte behind the body */
+                        break;
+                case 4:
+                        e->where = (BODY_MAX + 5) | length << 32;
+                        break;
+                case 5:
+                        e->where = UINT32_MAX | length << 32;
+                        break;
+                case 6:
+                        e->where = sizeof(*e) | 65535ul << 32;
+                        break;
+                case 7:
+                        first->nwords = 0;
+                        break;
+                case 8:
+                        second->first = 512;
+                        break;
+                case 9:
+                        second->first = 39; /* in the first run */
+                        break;
+                case 10:
+                        first->first = 503;
+                        break;
+                default:
+                        second->nwords = 65535;
+                }
+                h->sum = self_sum(h, &h->sum, sizeof(*h));
+                assert_int_equal(store_open(&disk.d, 7, &s), 0);
+                store_info(s, &info);
+                if (info.epoch != h->prev_epoch)
+                        fail_msg("bad delta %u: epoch %lu, not %lu", how, info.epoch, h->prev_epoch);
+                whole(s);
+                store_close(s);
+                simdisk_free(&disk);
+        }
+}
+
+/* Of a page that there was not, or in a place that no page can have: the record contradicts the store. */
+static void deltas_of_nothing(void **state)
+{
+        (void)state;
+        for (unsigned how = 0; how < 3; how++) {
+                struct disk_record *h;
+                struct disk_entry *e = last_delta(&h);
+                struct store *s;
+
+                e->ppn_kind = 50 | (uint64_t)ENTRY_DELTA << 56;
+                e->old_block = how == 0 ? 0 : how == 1 ? 5 : NBLOCKS + 5;
+                h->sum = self_sum(h, &h->sum, sizeof(*h));
+                hosted_said[0] = 0;
+                assert_int_equal(store_open(&disk.d, 7, &s), -EUCLEAN);
+                assert_non_null(strstr(hosted_said, "contradicts the store"));
+                simdisk_free(&disk);
+        }
+}
+
+/* The image becomes one of version 1, where the body's sum covered what is in the header block, too. */
+static void make_version_1(void)
+{
+        struct disk_super *a = (struct disk_super *)block_of(BLOCK_SUPER_A);
+        struct disk_super *b = (struct disk_super *)block_of(NBLOCKS - 1);
+        const struct disk_super *newer = a->sequence > b->sequence ? a : b;
+        uint64_t sum = newer->prev_sum, at = newer->next_block;
+
+        for (struct disk_record *h; (h = (struct disk_record *)block_of(at))->magic == RECORD_MAGIC;
+             at = h->next_block) {
+                assert_int_equal(h->nextents, 0);
+                h->version = 1;
+                h->prev_sum = sum;
+                h->body_sum = block_sum(h->body, h->nbody);
+                sum = h->sum = self_sum(h, &h->sum, sizeof(*h));
+        }
+        both_change(1, SPACE_SCHEMA, NBLOCKS);
+}
+
+/* A store of version 1 is read, and is one of version 2 before anything else is written to it; it has no deltas. */
+static void version_1(void **state)
+{
+        const struct disk_super *a, *b;
+        struct disk_record *h;
+        struct disk_entry *e;
+        struct store *s = with_deltas(true, 0);
+
+        (void)state;
+        for (unsigned i = 0; i < 3; i++) {
+                memcpy(shown, random_page(), STORE_BLOCK);
+                commit_page(s, 3, shown);
+                commit_one(s, 4, (uint8_t)i, 0);
+        }
+        store_close(s);
+        make_version_1();
+        opens(false);
+        assert_int_equal(store_open(&disk.d, 0, &s), 0);
+        expect_shown(s, 3);
+        expect_page(s, 4, 2);
+        store_close(s);
+        a = (const struct disk_super *)block_of(BLOCK_SUPER_A);
+        b = (const struct disk_super *)block_of(NBLOCKS - 1);
+        assert_true(a->version == 1 && b->version == 1);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        expect_shown(s, 3);
+        commit_page(s, 3, shown);
+        shown[5]++;
+        commit_page(s, 3, shown);
+        shown[6]++;
+        commit_page(s, 3, shown);
+        assert_true(a->version == 2 && b->version == 2);
+        s = again(s);
+        expect_shown(s, 3);
+        expect_page(s, 4, 2);
+        whole(s);
+        store_close(s);
+        simdisk_free(&disk);
+        e = last_delta(&h);
+        h->version = 1;
+        h->body_sum = block_sum(h->body, h->nbody);
+        h->sum = self_sum(h, &h->sum, sizeof(*h));
+        assert_int_equal(entry_kind(e), ENTRY_DELTA);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        assert_int_equal(s->epoch, h->prev_epoch);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
 /* usage: persist_store [TEST] */
 int main(int argc, char **argv)
 {
@@ -988,7 +1530,17 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(records_of_two_machines),
                                            cmocka_unit_test(last_commits_outlive_a_boot),
                                            cmocka_unit_test(forgotten_bad_blocks),
-                                           cmocka_unit_test(room_for_the_checkpoint)};
+                                           cmocka_unit_test(room_for_the_checkpoint),
+                                           cmocka_unit_test(deltas),
+                                           cmocka_unit_test(no_deltas),
+                                           cmocka_unit_test(more_hot_pages_than_shadows),
+                                           cmocka_unit_test(deltas_past_a_checkpoint),
+                                           cmocka_unit_test(deltas_and_kept_snapshots),
+                                           cmocka_unit_test(delta_is_lost),
+                                           cmocka_unit_test(base_is_damaged),
+                                           cmocka_unit_test(bad_deltas),
+                                           cmocka_unit_test(deltas_of_nothing),
+                                           cmocka_unit_test(version_1)};
 
         hosted_quiet = true;
         if (argc > 1)

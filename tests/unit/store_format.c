@@ -89,6 +89,8 @@ static const struct field fields[] = {
         F(disk_entry, sum),
         F(disk_entry, old_block),
         F(disk_entry, old_birth),
+        F(disk_run, first),
+        F(disk_run, nwords),
         F(disk_list, magic),
         F(disk_list, sum),
         F(disk_list, next),
@@ -179,7 +181,7 @@ static void every_struct(void **state)
                 assert_true(known);
                 found++;
         }
-        assert_int_equal(found, 11);
+        assert_int_equal(found, 12);
         free(t);
 }
 
@@ -202,10 +204,14 @@ static void every_number(void **state)
         (void)state;
         said(t, "disk, version %u\n", STORE_VERSION);
         said(t,
-             "record PARTIAL %u, DATA_FLUSHED %u; entry BLOCK %d, PACKED %d, NONE %d; dead RECORD %u, BAD %u, UNKEPT "
-             "%u; kept PINNED %u",
-             RECORD_PARTIAL, RECORD_DATA_FLUSHED, ENTRY_BLOCK, ENTRY_PACKED, ENTRY_NONE, DEATH_RECORD, DEATH_BAD,
-             DEATH_UNKEPT, KEPT_PINNED);
+             "record PARTIAL %u, DATA_FLUSHED %u; entry BLOCK %d, PACKED %d, NONE %d, DELTA %d; dead RECORD %u, BAD "
+             "%u, "
+             "UNKEPT %u, BASE %u; kept PINNED %u",
+             RECORD_PARTIAL, RECORD_DATA_FLUSHED, ENTRY_BLOCK, ENTRY_PACKED, ENTRY_NONE, ENTRY_DELTA, DEATH_RECORD,
+             DEATH_BAD, DEATH_UNKEPT, DEATH_BASE, KEPT_PINNED);
+        said(t, "A store of version %u is read, too", STORE_OLDEST);
+        said(t, "its words of 8 bytes behind it");
+        said(t, "word of the page where it begins, 0 to %u", STORE_BLOCK / 8 - 1);
         said(t, "superblock %#lx, attempt sector %#lx, record %#lx, list %#lx, kept snapshots %#lx", SUPER_MAGIC,
              ATTEMPT_MAGIC, RECORD_MAGIC, LIST_MAGIC, KEPT_MAGIC);
         said(t, "has %u blocks to 2^32 (%u MiB to 16 TiB)", STORE_BLOCKS_MIN, STORE_BLOCKS_MIN * STORE_BLOCK >> 20);
@@ -221,7 +227,7 @@ static void every_number(void **state)
         assert_int_equal(UNIT_BLOCKS, 4);
         said(t, "the index of up to %u units", UNITS_MAX);
         said(t, "%u levels of nodes with %u entries of %zu bytes", MAP_LEVELS, MAP_FANOUT, sizeof(struct disk_map));
-        said(t, "entries of %zu bytes, then packed pages", sizeof(struct disk_entry));
+        said(t, "entries of %zu bytes, then packed pages and deltas", sizeof(struct disk_entry));
         said(t, "more than 4,096 changed pages");
         assert_int_equal(RECORD_ENTRIES, 4096);
         said(t, "the first 3,840 bytes are in the header");
