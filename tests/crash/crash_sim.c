@@ -71,7 +71,8 @@ struct model {
         } kept[KEPT];
         unsigned nkept;
         unsigned first; /* index of the state that this life began with; before it those of kept snapshots */
-        uint64_t used;  /* greatest epoch number of earlier lives: not to be used again */
+        bool forked; /* that state was never acknowledged: till both superblocks are written, one of them may lead to the one before, as its record's block was bad */
+        uint64_t used; /* greatest epoch number of earlier lives: not to be used again */
         struct state next;
 };
 
@@ -474,6 +475,9 @@ static void inherit(struct world *to, const struct world *from, unsigned state, 
                 inherit_state(t, state_of(m, m->kept[k].epoch));
                 t->kept[t->nkept++] = (typeof(t->kept[0])){m->kept[k].epoch, 0, 0, 0, NEVER};
         }
+        t->forked = state && m->state[state].acked > at;
+        if (t->forked)
+                inherit_state(t, &m->state[state - 1]);
         t->first = t->n - 1;
         for (unsigned i = 0; i < t->n; i++) {
                 t->state[i].begun = t->state[i].acked = 0;
@@ -548,6 +552,8 @@ static const char *damage(struct simdisk *d, const struct world *w, size_t at, s
         switch (pick(8)) {
         case 0:
                 e->one_super = damage_super(d);
+                if (e->one_super && w->model.forked && e->least == w->model.first)
+                        e->least--;
                 return e->one_super ? "cut, superblock damaged" : NULL;
         case 1:
         case 2:
