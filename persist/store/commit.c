@@ -131,6 +131,14 @@ static int header_elsewhere(struct store *s, const struct disk_record *h)
         return r;
 }
 
+/* Version 1 had the sum of the whole block. */
+uint64_t record_sum(const struct disk_record *h)
+{
+        uint32_t body = h->version == 1 || h->nbody > RECORD_INLINE ? RECORD_INLINE : h->nbody;
+
+        return self_sum(h, &h->sum, offsetof(struct disk_record, body) + body);
+}
+
 /* Of what the header's own sum does not cover. Version 1 had the sum of the whole body. */
 static uint64_t body_sum(const struct store *s, const struct disk_record *h)
 {
@@ -186,7 +194,7 @@ static int record_part(struct store *s, uint32_t flags)
         if (r)
                 return r;
         h->body_sum = body_sum(s, h);
-        h->sum = self_sum(h, &h->sum, sizeof(*h));
+        h->sum = record_sum(h);
         r = disk_try(s, here, h, 1);
         if (r < 0)
                 return r;
@@ -256,7 +264,7 @@ int record_read(struct store *s, uint64_t block, struct disk_record *h)
         if (r)
                 return r;
         if (h->magic != RECORD_MAGIC || h->version < STORE_OLDEST || h->version > STORE_VERSION ||
-            self_sum(h, &h->sum, sizeof(*h)) != h->sum || __builtin_memcmp(h->uuid, s->uuid, sizeof(h->uuid)))
+            record_sum(h) != h->sum || __builtin_memcmp(h->uuid, s->uuid, sizeof(h->uuid)))
                 return -EUCLEAN;
         if (h->nentries > RECORD_ENTRIES || h->nbody > BODY_MAX || h->nextents > RECORD_EXTENTS ||
             h->nbody < h->nentries * sizeof(struct disk_entry) || h->next_block < s->first_data ||
@@ -373,13 +381,31 @@ static int enter(struct store *s, ppn_t ppn, const struct recent *old, const str
         return r;
 }
 
+/*
+ * Nothing that lz4 could use: of 128 bytes, spread over the page, nearly all are different. Of random ones 101 are, and 58 if half of the page is. lz4 would look at all of it, for as much as
+ * all else that is done for a page.
+ */
+static bool is_random(const uint8_t *page)
+{
+        uint64_t seen[4] = {0};
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < 128; i++, page += 32) {
+                uint8_t b = page[i % 32];
+
+                n += !(seen[b / 64] >> b % 64 & 1);
+                seen[b / 64] |= 1ul << b % 64;
+        }
+        return n > 85;
+}
+
 /* Packs the page into the record if that pays: true. */
 static bool pack(struct store *s, const void *page, struct recent *new)
 {
         uint32_t room = sizeof(s->packed) - s->npacked;
         int n;
 
-        if (!s->pack || s->nentries >= PACK_PAGES)
+        if (!s->pack || s->nentries >= PACK_PAGES || is_random(page))
                 return false;
         n = LZ4_compress_default(page, (char *)s->packed + s->npacked, STORE_BLOCK,
                                  room < PACKED_MAX ? (int)room : (int)PACKED_MAX);

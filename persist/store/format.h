@@ -70,7 +70,7 @@ struct disk_extent {
 
 struct disk_record {
         uint64_t magic;
-        uint64_t sum;      /* self sum (FORMAT.md) of the header block */
+        uint64_t sum;      /* self sum (FORMAT.md) of this block up to the body's end (version 1: of all of it) */
         uint64_t body_sum; /* of the body's bytes that are not in this block (version 1: of all) */
         uint8_t uuid[16];
         uint32_t version;

@@ -311,6 +311,7 @@ int recent_sorted(struct store *s, struct recent ***sorted);
 void recent_clear(struct store *s);
 
 /* commit.c */
+uint64_t record_sum(const struct disk_record *h);                        /* what is to be in h->sum */
 int record_read(struct store *s, uint64_t block, struct disk_record *r); /* body into s->body; -EUCLEAN: not a record */
 /* What lies on the disk for a page, sums checked; of a page with deltas, its base. Not within a call of a commit. */
 int base_read(struct store *s, const struct recent *at, void *page);

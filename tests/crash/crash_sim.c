@@ -26,6 +26,7 @@
 #include "persist/store/internal.h"
 
 #define PAGES   400u /* pages of the model */
+#define HOT     8u   /* of these, so many are changed often */
 #define HISTORY 400u /* epochs it remembers */
 #define KEPT    64u
 #define SEEDS   1000000u /* of the contents of pages */
@@ -285,7 +286,7 @@ static void commit(struct world *w)
         begun = w->disk.nops;
         m->next = m->state[m->n - 1];
         m->next.clock = clock;
-        for (unsigned k = 0, i = (unsigned)pick(PAGES); k < n;
+        for (unsigned k = 0, i = (unsigned)pick(pick(2) ? PAGES : HOT); k < n;
              k++, i = (i + 1 + (pick(4) ? 0 : (unsigned)pick(9))) % PAGES) {
                 uint32_t seed = pick(6) ? (uint32_t)pick(SEEDS) : 0;
 
@@ -513,6 +514,14 @@ static bool damage_super(struct simdisk *d)
         return true;
 }
 
+/* Bytes of the header block that its sum covers. */
+static size_t record_used(const void *block)
+{
+        const struct disk_record *h = block;
+
+        return offsetof(struct disk_record, body) + (h->nbody < RECORD_INLINE ? h->nbody : RECORD_INLINE);
+}
+
 /* The record of one of the last two commits: the one before is what is left, if no superblock is past it. */
 static bool damage_record(struct simdisk *d, const struct world *w, size_t at, struct expected *e)
 {
@@ -532,7 +541,7 @@ static bool damage_record(struct simdisk *d, const struct world *w, size_t at, s
         for (unsigned i = 0; i < 2; i++)
                 if (super_whole(super_at(d, i)) && super_at(d, i)->map_epoch >= st->epoch)
                         return false;
-        flip(d->now + op->sector * SECTOR);
+        d->now[op->sector * SECTOR + pick(record_used(op->data))] ^= 1u << pick(8);
         e->least = e->most = victim - 1;
         return true;
 }

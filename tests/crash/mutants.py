@@ -71,7 +71,7 @@ STORE = [
     ("settled-in-one-super", "super.c", "r = super_again(s);\n        for (", ";\n        for (", "snapshot/small_disk_is_used"),
     # checksums
     ("super-unchecked", "recover.c", "if (self_sum(b, &b->sum, sizeof(*b)) != b->sum) {", "if (0) {"),
-    ("record-header-unchecked", "commit.c", "self_sum(h, &h->sum, sizeof(*h)) != h->sum ||", ""),
+    ("record-header-unchecked", "commit.c", "record_sum(h) != h->sum ||", ""),
     ("record-body-unchecked", "commit.c", "&& body_sum(s, h) == h->body_sum &&", "&&"),
     ("data-unchecked", "recover.c", "r = record_verify(s, h);", "r = 0;"),
     ("data-sum-unchecked", "recover.c", "if (!r && page_sum(s->run) != (e->sum & MAP_SUM_MASK))", "if (0)"),
