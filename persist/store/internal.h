@@ -20,7 +20,7 @@
 #define RECENT_MAX   250u
 #define PACK_PAGES   3u
 #define DELTA_PAGES  12u
-#define SHADOWS      6u
+#define SHADOWS      10u
 #define SHADOW_CHUNK 2u
 #define MAP_CACHE    8u
 #define LONG_RUN     1u

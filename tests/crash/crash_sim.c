@@ -26,7 +26,7 @@
 #include "persist/store/internal.h"
 
 #define PAGES   400u /* pages of the model */
-#define HOT     8u   /* of these, so many are changed often */
+#define HOT     6u   /* of these, so many are changed often */
 #define HISTORY 400u /* epochs it remembers */
 #define KEPT    64u
 #define SEEDS   1000000u /* of the contents of pages */

@@ -1056,6 +1056,7 @@ static void deltas(void **state)
 
                 expect_shown(s, 3);
                 whole(s);
+                assert_int_equal(s->nrecent_packed, 1);
                 store_info(s, &before);
                 shown[7] = how;
                 commit_page(s, 3, shown);
@@ -1090,6 +1091,27 @@ static void deltas(void **state)
         }
 }
 
+/* Whose deltas nobody has put together yet, and which becomes what it was before them: that is a change. */
+static void back_to_the_base(void **state)
+{
+        static uint64_t base[STORE_BLOCK / 8];
+        struct store *s = with_deltas(true, 0);
+
+        (void)state;
+        memcpy(base, shown, sizeof(base));
+        shown[1]++;
+        commit_page(s, 3, shown);
+        s = again(s);
+        memcpy(shown, base, sizeof(base));
+        commit_page(s, 3, shown);
+        expect_shown(s, 3);
+        s = again(s);
+        expect_shown(s, 3);
+        whole(s);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
 /* Dirty, but the same; all zeroes; freed; too much changed; a commit of many pages: no delta, and what comes next is right. */
 static void no_deltas(void **state)
 {
@@ -1112,6 +1134,8 @@ static void no_deltas(void **state)
         shown[9]++;
         commit_page(s, 3, shown);
         assert_true(recent_find(s, 3)->delta);
+        s = again(s); /* deltas from before it was written whole count no more */
+        expect_shown(s, 3);
         assert_int_equal(store_commit_begin(s, DELTA_PAGES + 1, store_next_epoch(s), &clock), 0);
         assert_int_equal(store_commit_page(s, 3, shown), 0); /* the same */
         assert_int_equal(s->nentries, 0);
@@ -1180,9 +1204,14 @@ static void more_hot_pages_than_shadows(void **state)
                 }
                 assert_true(s->nshadows == SHADOWS);
                 if (round == 1) {
-                        assert_true(ndelta > 0 && ndelta <= SHADOWS);
+                        assert_true(ndelta > 0 && ndelta <= SHADOWS && s->nrecent_packed >= ndelta);
+                        commit_page(s, 5, random_page());
+                        assert_int_equal(shadow_find(s, 5) != NULL, ndelta < SHADOWS);
                         whole(s);
                         assert_int_equal(store_checkpoint(s), 0);
+                        assert_int_equal(s->nrecent_packed, 0);
+                        commit_page(s, 6, random_page());
+                        assert_non_null(shadow_find(s, 6));
                 }
         }
         s = again(s);
@@ -1203,10 +1232,12 @@ static void deltas_past_a_checkpoint(void **state)
         (void)state;
         for (unsigned how = 0; how < 6; how++) {
                 struct store *s = with_deltas(how & 1, 3);
+                uint64_t base = recent_find(s, 3)->block;
                 unsigned fill = 0;
 
                 assert_int_equal(store_checkpoint(s), 0);
-                for (unsigned i = 0; i < 8; i++) { /* what may be used again is */
+                s->cursor = base; /* what is free is used at once */
+                for (unsigned i = 0; i < 8; i++) {
                         memset(shown + 20, (int)(i + 1), 100);
                         commit_page(s, 3, shown);
                         commit_page(s, 100 + fill, random_page());
@@ -1366,7 +1397,7 @@ static struct disk_entry *last_delta(struct disk_record **h)
 static void bad_deltas(void **state)
 {
         (void)state;
-        for (unsigned how = 0; how < 12; how++) {
+        for (unsigned how = 0; how < 14; how++) {
                 struct disk_record *h;
                 struct disk_entry *e = last_delta(&h);
                 struct disk_run *first = (struct disk_run *)((uint8_t *)e + sizeof(*e));
@@ -1409,6 +1440,13 @@ static void bad_deltas(void **state)
                         break;
                 case 10:
                         first->first = 503;
+                        break;
+                case 11: /* the only run, over the end of the page */
+                        first->first = 505;
+                        e->where = sizeof(*e) | (sizeof(*first) + 80) << 32;
+                        break;
+                case 12:
+                        h->nbody -= 8;
                         break;
                 default:
                         second->nwords = 65535;
@@ -1532,6 +1570,7 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(forgotten_bad_blocks),
                                            cmocka_unit_test(room_for_the_checkpoint),
                                            cmocka_unit_test(deltas),
+                                           cmocka_unit_test(back_to_the_base),
                                            cmocka_unit_test(no_deltas),
                                            cmocka_unit_test(more_hot_pages_than_shadows),
                                            cmocka_unit_test(deltas_past_a_checkpoint),
