@@ -363,6 +363,7 @@ void dir_insert(struct inode *dir, struct dir_place *p, const char *name, unsign
         leaf_put(b, p->path[level].at, p->key, name, len, mode_to_dtype(child->mode), child, child->ino);
         child->parent = dir;
         child->name_key = p->key;
+        inode_note_change(dir);
         dir->nentries++;
         dir->size += 20; /* what tmpfs shows for a name */
 }
@@ -388,6 +389,7 @@ void dir_remove(struct inode *dir, struct dir_place *p)
 
         name_lost(dir, record_of(b, p->path[level].at)->inode, p->key);
         slot_remove(b, p->path[level].at);
+        inode_note_change(dir);
         dir->nentries--;
         dir->size -= 20;
         while (b->count == 0 && level) { /* empty blocks go; the root leaf stays for the next name */
@@ -425,6 +427,7 @@ void dir_replace(struct inode *dir, struct dir_place *p, struct inode *child)
         struct dir_record *r = record_of(b, at);
 
         name_lost(dir, r->inode, p->key);
+        inode_note_change(dir);
         child->parent = dir;
         child->name_key = p->key;
         r->inode = child;

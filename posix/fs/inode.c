@@ -24,6 +24,7 @@ struct inode *inode_new(uint32_t dev, enum inode_kind kind, uint32_t mode, uint3
         i->uid = uid;
         i->gid = gid;
         i->atime_ns = i->mtime_ns = i->ctime_ns = i->btime_ns = (int64_t)time_now_coarse_ns();
+        i->changed_epoch = snapshot_epoch();
         i->data.kind = PAGE_FILE;
         if (inode_is(i, S_IFDIR))
                 i->size = 40; /* what tmpfs shows for an empty one */

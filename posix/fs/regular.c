@@ -63,6 +63,7 @@ void inode_accessed(struct file *f)
                 now = (int64_t)time_now_coarse_ns();
         }
         i->atime_ns = now;
+        inode_note_change(i);
 }
 
 /* Copies n bytes from pos to the user; short where the user's memory stops. On a short copy io stands where it was. */

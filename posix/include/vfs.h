@@ -22,12 +22,12 @@ struct inode {
         uint64_t ino;  /* [I] */
         uint32_t mode; /* [l LOCK_INODE] type and permissions */
         uint32_t nlink, uid, gid;
-        uint8_t kind;        /* [I] enum inode_kind */
-        uint8_t inline_data; /* symlink target or small data stands in `data` */
-        uint16_t pad;
-        uint32_t rdev;   /* major << 8 | minor as dev_t of Linux's new encoding */
-        uint32_t dev;    /* st_dev */
-        uint32_t iflags; /* FS_IMMUTABLE_FL ... */
+        uint8_t kind;            /* [I] enum inode_kind */
+        uint8_t inline_data;     /* symlink target or small data stands in `data` */
+        uint16_t changes_unseen; /* 1: it may change without changed_epoch; never 0 again */
+        uint32_t rdev;           /* major << 8 | minor as dev_t of Linux's new encoding */
+        uint32_t dev;            /* st_dev */
+        uint32_t iflags;         /* FS_IMMUTABLE_FL ... */
         uint64_t size;
         uint64_t blocks; /* 512-byte units */
         int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
@@ -47,9 +47,10 @@ struct inode {
         uint64_t generation;       /* of the mapping: bumped by truncate so that faults look again */
         struct inode
                 *held; /* FIELD_REF to itself while a name (or a mount) holds it: names are counted by nlink alone */
-        uint64_t nentries; /* directories: names in it, without . and .. */
-        uint64_t name_key; /* cookie of that name in `parent` */
-        uint64_t spare[2];
+        uint64_t nentries;      /* directories: names in it, without . and .. */
+        uint64_t name_key;      /* cookie of that name in `parent` */
+        uint64_t changed_epoch; /* of the last change that fsync makes durable, but for those that are not seen */
+        uint64_t spare;
 };
 
 /* Path walk. Results borrow. flags: */
@@ -99,3 +100,15 @@ void inode_accessed(struct file *f); /* atime by relatime; after changes() */
 /* inotify/dnotify source: after changes(). mask IN_*. name may be NULL. cookie for renames. */
 void notify_event(struct inode *i, uint32_t mask, const char *name, uint32_t cookie);
 uint64_t time_now_coarse_ns(void); /* timestamps */
+/*
+ * After changes(), by whoever changes what fsync makes durable: data, size, attributes, times, the names in a directory. Stores through a mapping are seen by nobody: of a file that was mapped
+ * shared and writable once (mm_map_area), or that is older than this field, it is not known when it changed.
+ */
+static inline void inode_note_change(struct inode *i)
+{
+        i->changed_epoch = snapshot_epoch();
+}
+static inline bool inode_change_known(const struct inode *i)
+{
+        return !i->changes_unseen && i->changed_epoch;
+}

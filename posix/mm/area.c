@@ -321,6 +321,8 @@ struct vma *mm_map_area(struct mm *m, uint64_t va, uint64_t len, uint32_t prot, 
         v->file = f;
         object_get(i);
         object_get(f);
+        if (i && flags & MAP_SHARED && !(flags & VMA_NOWRITE))
+                i->changes_unseen = 1;
         area_insert(m, v);
         return v;
 }

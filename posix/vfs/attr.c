@@ -19,7 +19,7 @@ static long attr_begin(struct call *c, struct inode *i)
 
 static void attr_end(struct inode *i)
 {
-        i->ctime_ns = (int64_t)time_now_coarse_ns();
+        inode_touch_times(i, false);
         if (inode_ops(i)->changed)
                 inode_ops(i)->changed(i);
         unlock(LOCK_INODE, i);

@@ -23,6 +23,7 @@ static long reserve_piece(struct call *c, struct inode *i, uint64_t end)
         if (need && !space_room(need))
                 return -ENOSPC;
         changes(c);
+        inode_note_change(i);
         for (uint64_t at = c->pos >> PAGE_SHIFT; at <= (c->pos + n - 1) >> PAGE_SHIFT; at++) {
                 if (!ptree_lookup(&i->data, at))
                         ptree_own(&i->data, at);
@@ -60,6 +61,7 @@ static long punch_piece(struct call *c, struct inode *i, uint64_t end)
         if (!space_room(PTREE_COST_MAX + SMALL_CHANGE))
                 return -ENOSPC;
         changes(c);
+        inode_note_change(i);
         zero_part(i, from, MIN(to, ALIGN_UP(from, PAGE_SIZE)));
         if (to >> PAGE_SHIFT >= ALIGN_UP(from, PAGE_SIZE) >> PAGE_SHIFT)
                 zero_part(i, MAX(from, ALIGN_DOWN(to, PAGE_SIZE)), to);

@@ -342,6 +342,7 @@ static long unlink_at(struct call *c, int dirfd, uint64_t path)
         dir_remove(dir, &p);
         inode_touch_times(dir, true);
         i->ctime_ns = dir->ctime_ns;
+        inode_note_change(i);
         inode_unlink(i);
         return 0;
 }
@@ -387,6 +388,7 @@ static long rmdir_at(struct call *c, int dirfd, uint64_t path)
         dir->nlink--;
         inode_touch_times(dir, true);
         i->ctime_ns = dir->ctime_ns;
+        inode_note_change(i);
         inode_nameless(i);
         return 0;
 }
@@ -491,6 +493,7 @@ static void rename_change(struct rename *m)
                 over->parent = od;
                 over->name_key = m->at.key;
                 over->ctime_ns = now;
+                inode_note_change(over);
                 od->nlink += (uint32_t)over_dir - (uint32_t)dir;
                 nd->nlink += (uint32_t)dir - (uint32_t)over_dir;
         } else {
@@ -505,6 +508,7 @@ static void rename_change(struct rename *m)
                 nd->nlink += (uint32_t)dir - (uint32_t)over_dir;
                 if (over) {
                         over->ctime_ns = now;
+                        inode_note_change(over);
                         if (over_dir)
                                 inode_nameless(over);
                         else
@@ -512,6 +516,9 @@ static void rename_change(struct rename *m)
                 }
         }
         od->mtime_ns = od->ctime_ns = nd->mtime_ns = nd->ctime_ns = i->ctime_ns = now;
+        inode_note_change(od);
+        inode_note_change(nd);
+        inode_note_change(i);
         if (unlikely(i->watches))
                 notify_self(i, IN_MOVE_SELF);
 }

@@ -1,8 +1,9 @@
 /*
  * sync.c - durability, advice and figures of file systems.
  * Everything is in the space, so there is one way to make anything durable: a commit that holds it. The call notes the epoch in which it runs (c->pos) and waits
- * for that one; calls that wait together share it, and after a recovery to it the wait is over at once. Without a store there is nothing more durable than
- * the space itself, and the wait is over at once, too. The file's type is asked for what is not in the space: block devices.
+ * for that one; calls that wait together share it, and after a recovery to it the wait is over at once. Of a file or directory of which it is known when it last changed, that epoch is what
+ * counts: often it is durable by now (a directory right after the file that was made in it). Without a store there is nothing more durable than the space itself, and the wait is over at
+ * once, too. The file's type is asked for what is not in the space: block devices.
  */
 #include "posix/vfs/vfs_internal.h"
 #include "kernel/include/mem.h"
@@ -15,6 +16,16 @@
 
 #define PHANTOM_SUPER_MAGIC 0x50484e54 /* "PHNT" */
 
+/* The epoch that holds the file's last change, if that is known; when commits have stopped, who asks is told. */
+static uint64_t epoch_to_wait_for(const struct file *f)
+{
+        const struct inode *i = f->inode;
+        uint64_t now = snapshot_epoch();
+        bool known = file_ops(f)->fsync == space_fsync && inode_change_known(i) && i->changed_epoch <= now;
+
+        return known && !snapshot_error() ? i->changed_epoch : now;
+}
+
 static long sync_file(struct call *c, bool data_only)
 {
         if (c->stage == 0) {
@@ -25,7 +36,7 @@ static long sync_file(struct call *c, bool data_only)
                 if (!file_ops(f)->fsync)
                         return -EINVAL;
                 c->file = f;
-                c->pos = snapshot_epoch();
+                c->pos = epoch_to_wait_for(f);
                 c->stage = 1;
         }
         return file_ops(c->file)->fsync(c, c->file, data_only);

@@ -37,6 +37,15 @@ static const struct space_field fs_state_fields[] = {REF(fs_state, mounts, 3), R
 
 extern const struct space_field inotify_fields[], watch_fields[];
 
+/* When those of version 1 changed is not known, nor who has them mapped. */
+static void inode_migrate(void *object, unsigned from)
+{
+        struct inode *i = object;
+
+        (void)from;
+        i->changes_unseen = 1;
+}
+
 const struct posix_type vfs_types[] = {
         {TYPE_FDTABLE,
          {"fdtable", sizeof(struct fdtable), 1, SPACE_OBJECT, fdtable_fields},
@@ -52,7 +61,7 @@ const struct posix_type vfs_types[] = {
          fdchunk_release_touch},
         {TYPE_FILE, {"file", sizeof(struct file), 1, SPACE_OBJECT, file_fields}, file_release, file_release_touch},
         {TYPE_INODE,
-         {"inode", sizeof(struct inode), 1, SPACE_OBJECT, inode_fields},
+         {"inode", sizeof(struct inode), 2, SPACE_OBJECT, inode_fields, inode_migrate},
          inode_release,
          inode_release_touch},
         {TYPE_MOUNT,

@@ -106,6 +106,7 @@ static inline void inode_touch_times(struct inode *i, bool modified)
         i->ctime_ns = now;
         if (modified)
                 i->mtime_ns = now;
+        inode_note_change(i);
 }
 static inline uint8_t mode_to_dtype(uint32_t mode)
 {

@@ -179,7 +179,7 @@ static long set(struct call *c, struct inode *i, uint64_t user_name, uint64_t va
         }
         i->xattrs = new;
         space_free_bytes(old);
-        i->ctime_ns = (int64_t)time_now_coarse_ns();
+        inode_touch_times(i, false);
         unlock(LOCK_INODE, i);
         notify_event(i, IN_ATTRIB, NULL, 0);
         return 0;

@@ -12,23 +12,33 @@ static void promises(volatile uint64_t *good)
         char *p, text[32];
 
         MUST(line >= 0 && fd >= 0 && folder >= 0 && direct >= 0 && ftruncate(fd, 21) == 0);
-        p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        MUST(p != MAP_FAILED);
         for (uint64_t n = 1;; n++) {
                 int len = snprintf(text, sizeof(text), "%-20lu\n", n);
 
-                if (n % 6 == 3) {
+                if (n % 8 == 3) {
+                        p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                        MUST(p != MAP_FAILED);
                         memcpy(p, text, (size_t)len);
-                        MUST(msync(p, 4096, MS_SYNC) == 0);
-                } else if (n % 6 == 4) {
+                        MUST(n % 16 == 3 ? msync(p, 4096, MS_SYNC) == 0 : fsync(fd) == 0);
+                        MUST(munmap(p, 4096) == 0);
+                } else if (n % 8 == 4) {
                         MUST(pwrite(direct, text, (size_t)len, 0) == len);
+                } else if (n % 8 == 5) { /* another file in its place, which has never been mapped */
+                        MUST(close(fd) == 0 && close(direct) == 0);
+                        fd = open("/s/promise.new", O_RDWR | O_CREAT | O_TRUNC, 0644);
+                        MUST(fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0);
+                        MUST(rename("/s/promise.new", path) == 0 && fsync(folder) == 0);
+                        direct = open(path, O_WRONLY | O_SYNC);
+                        MUST(direct >= 0);
                 } else {
                         MUST(pwrite(fd, text, (size_t)len, 0) == len);
-                        if (n % 6 == 0)
+                        if (n % 8 == 6)
+                                MUST(fsync(fd) == 0 && fsync(fd) == 0 && fsync(folder) == 0);
+                        else if (n % 8 == 0)
                                 MUST(fsync(fd) == 0);
-                        else if (n % 6 == 1)
+                        else if (n % 8 == 1)
                                 MUST(fdatasync(fd) == 0);
-                        else if (n % 6 == 2)
+                        else if (n % 8 == 2)
                                 sync();
                         else
                                 MUST(syncfs(folder) == 0);

@@ -279,7 +279,7 @@ static void refusals(void **state)
         super_change(NBLOCKS - 1, STORE_VERSION + 1, SPACE_SCHEMA, NBLOCKS);
         refused(-EOPNOTSUPP, "of version 3"); /* half migrated */
         both_change(STORE_VERSION, SPACE_SCHEMA + 6, NBLOCKS);
-        refused(-EOPNOTSUPP, "of schema 8");
+        refused(-EOPNOTSUPP, "of schema 9");
         both_change(STORE_VERSION, SPACE_SCHEMA_OLDEST - 1, NBLOCKS);
         refused(-EOPNOTSUPP, "of schema 0");
         assert_int_equal(store_open(&disk.d, 0, &s), 0); /* to look is allowed */
