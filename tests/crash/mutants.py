@@ -72,7 +72,7 @@ STORE = [
     # checksums
     ("super-unchecked", "recover.c", "if (self_sum(b, &b->sum, sizeof(*b)) != b->sum) {", "if (0) {"),
     ("record-header-unchecked", "commit.c", "record_sum(h) != h->sum ||", ""),
-    ("record-body-unchecked", "commit.c", "&& body_sum(s, h) == h->body_sum &&", "&&"),
+    ("record-body-unchecked", "commit.c", "&& body_sum(s, h) == h->body_sum &&", "&&", "store/record_behind_its_header"),
     ("data-unchecked", "recover.c", "r = record_verify(s, h);", "r = 0;"),
     ("data-sum-unchecked", "recover.c", "if (!r && page_sum(s->run) != (e->sum & MAP_SUM_MASK))", "if (0)"),
     ("no-page-is-verified", "recover.c", "if (c.epoch >= durable) {", "if (0) {"),

@@ -697,6 +697,41 @@ static void forged_records(void **state)
         }
 }
 
+/* What of a record is not in its header block is damaged: it does not count. */
+static void record_behind_its_header(void **state)
+{
+        static uint64_t page[STORE_BLOCK / 8];
+        struct store_clock clock = {1, 2};
+        struct store_info info;
+        const struct disk_record *h;
+        uint64_t before, block;
+        struct store *s;
+
+        (void)state;
+        make();
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        commit_one(s, 3, 1, 0);
+        store_info(s, &info);
+        before = info.epoch;
+        block = s->next_block;
+        assert_int_equal(store_commit_begin(s, 4, store_next_epoch(s), &clock), 0);
+        for (unsigned i = 0; i < 4; i++) {
+                for (unsigned w = 0; w < 200; w++)
+                        page[w] = hosted_random(&rng);
+                assert_int_equal(store_commit_page(s, 70 + i, page), 0);
+        }
+        assert_int_equal(store_commit_end(s), 0);
+        store_close(s);
+        h = (const struct disk_record *)block_of(block);
+        assert_true(h->magic == RECORD_MAGIC && h->nentries == 4 && h->nextents == 1);
+        block_of(h->extent[0].block)[100] ^= 1;
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        store_info(s, &info);
+        assert_int_equal(info.epoch, before);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
 /* The image's newer superblock is damaged. */
 static void newer_super_damaged(struct simdisk *d)
 {
@@ -1563,6 +1598,7 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(renewed_once),
                                            cmocka_unit_test(closed_in_order),
                                            cmocka_unit_test(forged_records),
+                                           cmocka_unit_test(record_behind_its_header),
                                            cmocka_unit_test(drop_is_cut),
                                            cmocka_unit_test(lost_commits),
                                            cmocka_unit_test(records_of_two_machines),
