@@ -161,7 +161,7 @@ STORE = [
     ("shadow-pinned-for-ever", "super.c", "shadows_unpin(s);", "", "store/more_hot_pages_than_shadows"),
     ("zero-page-as-delta", "commit.c", "if (zeroes && is_zero(page))", "if (0)", "store/no_deltas"),
     ("room-without-deltas", "map.c", "s->nrecent_packed += r->length || r->delta;", "s->nrecent_packed += r->length != 0;", "store/deltas"),
-    ("packed-offset-of-partial", "commit.c", "recent_find(s, entry_ppn(e))->offset = (uint32_t)e->where;", ""),
+    ("packed-offset-of-partial", "commit.c", "recent_find(s, entry_ppn(e))->offset = (uint32_t)e->where;", ";"),
 ]
 
 # The space: file (of persist/); the test, and which of its functions alone.
