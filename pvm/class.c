@@ -23,6 +23,7 @@ struct method **methods;
 char class_error[400];
 struct method *object_equals, *object_toString;
 static uint32_t classes_cap, methods_cap;
+static bool frames_ready; /* the methods of all frames are in the table */
 static struct atom *atoms[HASH_SIZE];
 static struct klass *by_name[HASH_SIZE];
 static unsigned nesting;
@@ -675,6 +676,7 @@ static void forget_tables(void)
         classes = NULL;
         methods = NULL;
         classes_cap = methods_cap = 0;
+        frames_ready = false;
 }
 
 void class_forget(void)
@@ -718,6 +720,7 @@ static void exchange(struct class_world *w)
         methods_cap = w->methods_cap;
         memcpy(by_name, w->by_name, sizeof(by_name));
         *w = here;
+        frames_ready = false;
 }
 
 void class_world_return(struct class_world *w)
@@ -1314,6 +1317,16 @@ struct method *method_by_id(uint32_t id)
                 return methods[id];
         }
         pvm_host->panic("pvm: there is no method %u", id);
+}
+
+void methods_of_frames(void)
+{
+        if (frames_ready)
+                return;
+        for (const struct thread *t = root()->threads; t; t = t->next)
+                for (const struct frame *f = t->top; f; f = f->prev)
+                        method_by_id(f->method);
+        frames_ready = true;
 }
 
 /* ---- looking into them ---- */

@@ -1323,9 +1323,8 @@ enum run_end interp_run(struct thread *t)
         struct call c = {.thread = t};
         enum jit_end ended;
 
+        methods_of_frames();
         m = method_by_id(f->method);
-        for (g = f->prev; g; g = g->prev)
-                method_by_id(g->method); /* after a recovery: so that returning finds them */
         R = f->r;
         if (!m->code) {
                 pc = NULL;

@@ -491,6 +491,8 @@ bool class_make_statics(struct klass *k);
 void class_drop_version(const struct class_obj *replaced); /* nothing runs its code any more */
 struct klass *class_of_type(struct pvm_text type); /* class that values of a descriptor of references have; NULL */
 struct method *method_by_id(uint32_t id);
+void methods_of_frames(
+        void); /* once after a recovery or an upgrade: methods[] has those of all frames, so that returning finds them */
 bool class_is(const struct klass *k, const struct klass *of);
 struct field *class_field(struct klass *k, const struct atom *name, const struct atom *type, bool is_static);
 struct method *class_method(struct klass *k, const struct atom *name,

@@ -321,6 +321,44 @@ static void test_many_upgrades(void **state)
         pvm_host = before;
 }
 
+static unsigned turns;
+
+static void next_turn(void)
+{
+        turns++;
+        __atomic_fetch_or(&pvm_poll, 1, __ATOMIC_RELAXED);
+}
+
+/* A turn costs the same however deep a thread is in calls: here each call is one. */
+static void test_turns_of_the_deep(void **state)
+{
+        const struct pvm_host *before = pvm_host;
+        struct pvm_limits usual = limits;
+        struct pvm_host host = *before;
+
+        (void)state;
+        host.safepoint = next_turn;
+        pvm_host = &host;
+        limits.stack_bytes = 48ul << 20;
+        limits.heap_bytes = 128ul << 20;
+        program_write_class(folder, "main",
+                            HEAD
+                            "method down(i)i RII\n JEQI_I r1 0 e\n ADDI_I r1 r1 -1\n CALLV r2 .main down(i)i r0 r1\n "
+                            "ADDI_I r2 r2 1\n RET r2\ne:\n LDI r2 0\n RET r2\n"
+                            "method run(u)v ordinal 8 RRII\n LDI r2 30000\n MULI_I r2 r2 10\n MOV r3 r2\n CALLV r2 "
+                            ".main down(i)i r0 r2\n JNE_I r2 r3 bad\n RETN\nbad:\n THROW r1\n");
+        for (unsigned compile = 0; compile < 2; compile++) {
+                turns = 0;
+                pvm_compile = compile ? PVM_COMPILE_ALWAYS : PVM_COMPILE_NEVER;
+                assert_int_equal(run_main(), 0);
+                assert_string_equal(output, "");
+                assert_true(turns > 200000);
+        }
+        pvm_compile = PVM_COMPILE_HOT;
+        pvm_host = before;
+        limits = usual;
+}
+
 static void test_numbers(void **state)
 {
         uint64_t rng = 88172645463325252ul;
@@ -386,9 +424,10 @@ static void test_numbers(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_numbers),    cmocka_unit_test(test_programs),
-                cmocka_unit_test(test_refused),    cmocka_unit_test(test_versions),
-                cmocka_unit_test(test_other_heap), cmocka_unit_test(test_many_upgrades),
+                cmocka_unit_test(test_numbers),           cmocka_unit_test(test_programs),
+                cmocka_unit_test(test_refused),           cmocka_unit_test(test_versions),
+                cmocka_unit_test(test_other_heap),        cmocka_unit_test(test_many_upgrades),
+                cmocka_unit_test(test_turns_of_the_deep),
         };
         struct pvm_host host = *program_host(pvm_host);
         int r;
