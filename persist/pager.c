@@ -115,7 +115,8 @@ static void reach(ppn_t ppn, ppn_t *first, ppn_t *end)
         }
 }
 
-int pager_fetch(ppn_t ppn)
+/* With what will be wanted next. */
+static int fetch_on(ppn_t ppn)
 {
         ppn_t first, end;
         int r;
@@ -128,6 +129,11 @@ int pager_fetch(ppn_t ppn)
                 if (p != ppn && fetch(p)) /* what nobody asked for need not be good */
                         break;
         return r;
+}
+
+int pager_fetch(ppn_t ppn)
+{
+        return fetch(ppn);
 }
 
 int pager_bring(ppn_t ppn)
@@ -151,7 +157,7 @@ void pager_serve(void)
                 }
                 ppn = wanted[wanted_first % WANTED_MAX];
                 spin_give(&lock_word);
-                r = pager_fetch(ppn);
+                r = fetch_on(ppn);
                 if (r == -ENOMEM) /* the writer makes room, and comes back */
                         return;
                 if (r)
