@@ -66,7 +66,7 @@ int space_fetch_start(ppn_t ppn)
 }
 
 /* 0, or why the page is not there. */
-static int fetch(ppn_t ppn)
+int pager_fetch(ppn_t ppn)
 {
         void *frame;
         int r;
@@ -124,22 +124,17 @@ static int fetch_on(ppn_t ppn)
         reach(ppn, &first, &end);
         if (end - first > 1)
                 store_ahead(space_store, first, (unsigned)(end - first));
-        r = fetch(ppn);
+        r = pager_fetch(ppn);
         for (ppn_t p = first; p < end && !r; p++)
-                if (p != ppn && fetch(p)) /* what nobody asked for need not be good */
+                if (p != ppn && pager_fetch(p)) /* what nobody asked for need not be good */
                         break;
         return r;
-}
-
-int pager_fetch(ppn_t ppn)
-{
-        return fetch(ppn);
 }
 
 int pager_bring(ppn_t ppn)
 {
         if (space_store)
-                return fetch(ppn);
+                return pager_fetch(ppn);
         persist_host->page_set_present(ppn, true);
         return 0;
 }

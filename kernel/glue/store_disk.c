@@ -144,20 +144,25 @@ static void disk_ahead(struct store_disk *d, uint64_t block, uint32_t nblocks)
         struct disk *k = container_of(d, struct disk, d);
         uint32_t n = MIN(nblocks, SLOTS * PIECE_BLOCKS);
 
-        k->near_n = 0;
+        disk_forget(d);
         if (!k->near || transfer(k, BLOCK_READ, block * (BLOCK_BYTES / 512), k->near, (uint64_t)n * BLOCK_BYTES))
                 return;
         k->near_block = block;
         k->near_n = n;
 }
 
+static bool is_near(const struct disk *k, uint64_t block)
+{
+        return block - k->near_block < k->near_n;
+}
+
 static int disk_read(struct store_disk *d, uint64_t block, void *buf, uint32_t nblocks)
 {
         struct disk *k = container_of(d, struct disk, d);
 
-        if (nblocks == 1 && block - k->near_block >= k->near_n && !worker_this())
+        if (nblocks == 1 && !is_near(k, block) && !worker_this())
                 disk_ahead(d, block, (uint32_t)MIN(d->nblocks - block, (uint64_t)SLOTS * PIECE_BLOCKS));
-        if (nblocks > 1 || block - k->near_block >= k->near_n)
+        if (nblocks > 1 || !is_near(k, block))
                 return transfer(k, BLOCK_READ, block * (BLOCK_BYTES / 512), buf, (uint64_t)nblocks * BLOCK_BYTES);
         memcpy(buf, k->near + (block - k->near_block) * BLOCK_BYTES, BLOCK_BYTES);
         return 0;
