@@ -243,7 +243,7 @@ unit: $(UNIT_RUNS) ## unit tests: kernel/lib, persist, drivers and page trees in
 MUSL_CC := $(BUILD)/ports/musl/bin/musl-gcc
 GUEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/fuzz/*.c tests/bench/*.c tests/survive/*.c))
 
-$(GUEST_PROGRAMS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/guest/lib/*.c tests/guest/lib/*.h tests/survive/*.h) $(call port_stamps,musl)
+$(GUEST_PROGRAMS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/guest/lib/*.c tests/guest/lib/*.h tests/survive/*.h tests/fuzz/*.h) $(call port_stamps,musl)
 	$(call say,MUSLCC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -I. $(or $(LINK_$(notdir $*)),-static) -s -pthread $< \

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/fuzz/memory.h"
 
 #define USER 1000 /* who the programs are */
 
@@ -74,12 +75,9 @@ static void mutate(unsigned char *image, size_t len)
 }
 
 /* When all that the programs have left behind is gone: some start others that run on, in groups of their own. */
-static long mem_free_kb(void)
+static long settled_kb(void)
 {
         pid_t p = fork();
-        char line[128];
-        long kb = -1;
-        FILE *f;
 
         if (p == 0) {
                 if (setgid(USER) || setuid(USER))
@@ -89,29 +87,17 @@ static long mem_free_kb(void)
         }
         waitpid(p, NULL, 0);
         usleep(300000);
-        f = fopen("/proc/meminfo", "r");
-        while (f && fgets(line, sizeof(line), f))
-                if (sscanf(line, "MemFree: %ld", &kb) == 1)
-                        break;
-        if (f)
-                fclose(f);
-        return kb;
+        return mem_free_kb();
 }
 
 /* Where memory is, in one line: what is free, and on our system how many pages there are of which kind. */
 static void tell_memory(unsigned round)
 {
         char line[128], name[64];
+        FILE *f = fopen("/proc/phantom/stats", "r");
         unsigned long n;
-        FILE *f;
 
-        printf("elffuzz: round %u:", round);
-        f = fopen("/proc/meminfo", "r");
-        if (f && fgets(line, sizeof(line), f) && fgets(line, sizeof(line), f))
-                printf(" %.*s", (int)strcspn(line, "\n"), line);
-        if (f)
-                fclose(f);
-        f = fopen("/proc/phantom/stats", "r");
+        printf("elffuzz: round %u: %ld kB free", round, mem_free_kb());
         while (f && fgets(line, sizeof(line), f))
                 if (sscanf(line, "%63s %lu", name, &n) == 2 &&
                     (!strncmp(name, "pages_", 6) || !strncmp(name, "frames_", 7) || !strcmp(name, "deferred")))
@@ -125,7 +111,7 @@ static void tell_memory(unsigned round)
 /* The most memory that programs may take, once: what the kernel notes of each page that was ever in use stays, and is no loss. */
 static void use_memory(void)
 {
-        size_t len = (size_t)mem_free_kb() / 8 * 7 * 1024;
+        size_t len = (size_t)settled_kb() / 8 * 7 * 1024;
         pid_t p = fork();
 
         if (p == 0) {
@@ -136,7 +122,7 @@ static void use_memory(void)
                 _exit(0);
         }
         waitpid(p, NULL, 0);
-        for (long was = -1, now; (now = mem_free_kb()) > was; was = now) /* it is given back bit by bit */
+        for (long was = -1, now; (now = settled_kb()) > was; was = now) /* it is given back bit by bit */
                 ;
 }
 
@@ -165,7 +151,7 @@ int main(int argc, char **argv)
 
                 if (round == 32) {
                         use_memory();
-                        before = mem_free_kb();
+                        before = settled_kb();
                 }
                 if (round >= 32 && time(NULL) >= tell) {
                         tell_memory(round);
@@ -209,7 +195,7 @@ int main(int argc, char **argv)
                         ran++;
         }
         unlink("/tmp/elf.fuzz");
-        after = mem_free_kb();
+        after = settled_kb();
         tell_memory(ran + refused);
         printf("elffuzz: %u ran, %u refused, free memory %ld -> %ld kB\n", ran, refused, before, after);
         if (before - after > 1024) {

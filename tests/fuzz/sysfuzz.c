@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/fuzz/memory.h"
 
 enum { MAX_NR = 451, ROUND_CALLS = 4000 };
 
@@ -226,20 +227,6 @@ static void round_child(uint64_t seed, int threads)
         for (int i = 0; i < threads; i++)
                 pthread_join(t[i], NULL);
         _exit(0);
-}
-
-static long mem_free_kb(void)
-{
-        char line[128];
-        long kb = -1;
-        FILE *f = fopen("/proc/meminfo", "r");
-
-        while (f && fgets(line, sizeof(line), f))
-                if (sscanf(line, "MemFree: %ld", &kb) == 1)
-                        break;
-        if (f)
-                fclose(f);
-        return kb;
 }
 
 static void clean(void)

@@ -1080,6 +1080,13 @@ static void whole(struct store *s)
         assert_int_equal(store_check(s, true, NULL, NULL), 0);
 }
 
+static void whole_to_the_end(struct store *s)
+{
+        whole(s);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
 /* Read at once, after a boot, after a checkpoint, before and behind which nobody asked for the page; a commit costs one block. */
 static void deltas(void **state)
 {
@@ -1120,9 +1127,7 @@ static void deltas(void **state)
                 assert_true(recent_find(s, 3)->delta);
                 s = again(s);
                 expect_shown(s, 3);
-                whole(s);
-                store_close(s);
-                simdisk_free(&disk);
+                whole_to_the_end(s);
         }
 }
 
@@ -1142,9 +1147,7 @@ static void back_to_the_base(void **state)
         expect_shown(s, 3);
         s = again(s);
         expect_shown(s, 3);
-        whole(s);
-        store_close(s);
-        simdisk_free(&disk);
+        whole_to_the_end(s);
 }
 
 /* Dirty, but the same; all zeroes; freed; too much changed; a commit of many pages: no delta, and what comes next is right. */
@@ -1207,9 +1210,7 @@ static void no_deltas(void **state)
         whole(s);
         s = again(s);
         assert_int_equal(store_read(s, 3, got), -ENOENT);
-        whole(s);
-        store_close(s);
-        simdisk_free(&disk);
+        whole_to_the_end(s);
 }
 
 /* More hot pages than shadows: those that find none are written whole, and all are right; a checkpoint makes room. */
@@ -1297,9 +1298,7 @@ static void deltas_past_a_checkpoint(void **state)
                 assert_int_equal(store_checkpoint(s), 0);
                 s = again(s);
                 expect_shown(s, 3);
-                whole(s);
-                store_close(s);
-                simdisk_free(&disk);
+                whole_to_the_end(s);
         }
 }
 
@@ -1357,9 +1356,7 @@ static void delta_is_lost(void **state)
         store_info(s, &info);
         assert_int_equal(info.evidence, 0); /* nothing knows of it */
         expect_shown(s, 3);
-        whole(s);
-        store_close(s);
-        simdisk_free(&disk);
+        whole_to_the_end(s);
 }
 
 /* The block that deltas build on is damaged: a scrub sees it while the page is known, and the page is written whole; else who reads it is told, what is written then is there, and checkpoints go on. */
@@ -1491,9 +1488,7 @@ static void bad_deltas(void **state)
                 store_info(s, &info);
                 if (info.epoch != h->prev_epoch)
                         fail_msg("bad delta %u: epoch %lu, not %lu", how, info.epoch, h->prev_epoch);
-                whole(s);
-                store_close(s);
-                simdisk_free(&disk);
+                whole_to_the_end(s);
         }
 }
 
@@ -1570,9 +1565,7 @@ static void version_1(void **state)
         s = again(s);
         expect_shown(s, 3);
         expect_page(s, 4, 2);
-        whole(s);
-        store_close(s);
-        simdisk_free(&disk);
+        whole_to_the_end(s);
         e = last_delta(&h);
         h->version = 1;
         h->body_sum = block_sum(h->body, h->nbody);
