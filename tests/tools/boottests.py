@@ -311,8 +311,9 @@ def boot_menu_stop():
             letters, after = states_of(guest, part)
             expect("T" not in letters and after > before + 2, f"it does not go on: {letters}, {before} and {after}")
             if n == 0:
-                _, output = guest.command("jobs | grep -c Stopped; echo me >/tmp/p; kill -CONT $READER; while [ ! -s /tmp/got ]; do sleep 1; done; cat /tmp/got; sync")
+                _, output = guest.command("jobs | grep -c Stopped; echo me >/tmp/p; kill -CONT $READER; while [ ! -s /tmp/got ]; do sleep 1; done; cat /tmp/got")
                 expect(output.endswith("\ngot me\n"), output)
+            guest.command("sync") # or the next life may begin in the middle of a line that was typed
     for path in (disk, tar):
         os.unlink(path)
 
