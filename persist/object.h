@@ -12,3 +12,4 @@ struct object {
         struct object *next_dying; /* [P] */
 };
 #define OBJECT_DYING 1u
+#define OBJECT_ALONE 2u /* its release has begun: no section can have borrowed it any more */

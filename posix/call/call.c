@@ -280,21 +280,38 @@ static void gate(struct thread *t)
         }
 }
 
-static void drain_one(struct thread *t, void (*redo)(void *arg))
+/* Everything that died in the thread's calls, an object or a piece of a big one a section; the gate is between them. Who borrowed one may still count it (object.c). */
+static void drain(struct thread *t, void (*redo)(void *arg))
 {
-        uint64_t stamp = section_stamp();
-        struct object *o;
+        struct object *passed = NULL; /* from it on, all sections of that time are over */
+        bool wait = true;
 
-        while (!section_passed(stamp)) /* who borrowed it may still count it (object.c) */
-                cpu_relax();
-        section_begin(redo, NULL);
-        o = t->dying;
-        object_touch(o);
-        section_changes();
-        t->dying = o->next_dying;
-        o->next_dying = NULL;
-        object_destroy(o);
-        section_end();
+        while (t->dying) {
+                struct object *o;
+
+                if (wait) {
+                        uint64_t stamp = section_stamp();
+
+                        passed = t->dying;
+                        while (!section_passed(stamp))
+                                cpu_relax();
+                }
+                section_begin(redo, NULL);
+                o = t->dying;
+                object_touch(o);
+                wait = o != passed && !(o->flags & OBJECT_ALONE); /* it has come since */
+                if (!wait) {
+                        section_changes();
+                        if (o == passed)
+                                passed = o->next_dying;
+                        t->dying = o->next_dying;
+                        o->next_dying = NULL;
+                        object_destroy(o);
+                }
+                section_end();
+                if (cpu_this()->need & ~NEED_SIGNAL)
+                        gate(t); /* a big address space takes many pieces */
+        }
 }
 
 /* A user address in the way of a call, or of the user itself. Its own section; on return no section is open. */
@@ -419,10 +436,7 @@ noreturn void call_dispatch(struct call *c)
                 case CALL_AGAIN:
                         call_save(c);
                         section_end();
-                        while (t->dying) {
-                                drain_one(t, call_redo);
-                                gate(t); /* a big address space takes many pieces */
-                        }
+                        drain(t, call_redo);
                         gate(t);
                         section_begin(call_redo, NULL);
                         c->why = call_why(c);
@@ -753,9 +767,7 @@ noreturn void thread_return(void)
                 if (t->release)
                         call_release(t);
                 if (t->dying) {
-                        drain_one(t, return_redo);
-                        if (cpu->need & ~NEED_SIGNAL)
-                                gate(t);
+                        drain(t, return_redo);
                         continue;
                 }
                 if (cpu->need & NEED_SIGNAL || t->pending_result || t->has_restore_mask) {

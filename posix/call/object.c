@@ -81,8 +81,10 @@ void object_destroy(struct object *o)
         }
         if (!release)
                 panic("object %p of type %u has no release", (void *)o, o->type);
-        if (release(o))
+        if (release(o)) {
+                o->flags |= OBJECT_ALONE;
                 object_put_dying(o);
+        }
 }
 
 void object_touch(struct object *o)
@@ -112,7 +114,7 @@ static void reap(struct work *w)
         head = READ_ONCE(root->reaper_dying);
         if (!head)
                 return;
-        if (!section_passed(section_stamp())) { /* not from here: the others may wait for what this section holds */
+        if (!(head->flags & OBJECT_ALONE) && !section_passed(section_stamp())) { /* not from here: the others may wait for what this section holds */
                 work_queue(&reaper);
                 return;
         }

@@ -301,12 +301,12 @@ static void *reads_into(void *arg)
         return NULL;
 }
 
-/* Memory that is given back while the device works on it is nobody else's before that is over. */
+/* Memory that is given back while the device works on it is nobody else's before that is over. What comes next has an address of its own: a read may begin, or go on, behind munmap. */
 TEST(direct_and_munmap)
 {
         fds[0] = disk(O_DIRECT);
         for (int k = 0; k < 60; k++) {
-                unsigned char *mem = memory(MEBI), *other;
+                unsigned char *mem = memory(MEBI), *other = memory(2 * MEBI);
                 pthread_t t;
 
                 if (k % 2)
@@ -323,7 +323,6 @@ TEST(direct_and_munmap)
                         CHECK(mprotect(mem, MEBI, PROT_NONE) == 0);
                 }
                 CHECK(munmap(mem, MEBI) == 0);
-                other = memory(2 * MEBI);
                 memset(other, 0x66, 2 * MEBI);
                 CHECK(pthread_join(t, NULL) == 0);
                 expect_bytes(other, 2 * MEBI, 0x66);
