@@ -35,7 +35,8 @@ struct persist_host {
         unsigned (*frozen_take)(ppn_t *ppns, unsigned max);
         bool (*page_frozen)(ppn_t ppn);
         void (*page_captured)(ppn_t ppn);
-        bool (*page_is_dirty)(ppn_t ppn); /* noted in this epoch */
+        bool (*page_is_dirty)(ppn_t ppn);                       /* noted in this epoch */
+        uint64_t (*pages_differ)(const void *a, const void *b); /* aligned; bit i: bytes [64 i, 64 i + 64) do */
         /*
          * One page of volatile memory each, for copies and for pages that are read in; NULL: none. page_install gives such a page to the space as the
          * contents of ppn, mapped and clean: 0, -ENOMEM, or -EEXIST if it has a frame by now (the caller keeps the page).

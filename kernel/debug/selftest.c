@@ -327,7 +327,7 @@ static void test_user_irq(void)
         CHECK(run_user(program(user_spin), 0, 0) == CAME_IRQ);
 }
 
-/* Moves of all sizes around the steps of vector.S, with faults at each place; the user's vector registers stay as they were. */
+/* Moves of all sizes around the steps of vector.S, and its comparing, with faults at each place; the user's vector registers stay as they were. */
 static void test_long_moves(void)
 {
         uint8_t *a = kmalloc(3 * PAGE_SIZE), *page = direct(data_frame);
@@ -354,10 +354,18 @@ static void test_long_moves(void)
                         same &= a[off + i] == (uint8_t)len;
                 CHECK(same);
         }
+        memcpy(a, page, PAGE_SIZE);
+        CHECK(pages_differ(a, page) == 0);
+        for (unsigned i = 0; i < PAGE_SIZE; i += 7) {
+                a[i] ^= 1;
+                CHECK(pages_differ(a, page) == 1ul << i / 64);
+                a[i] ^= 1;
+        }
         __asm__ volatile("movq %%xmm0, %0; movq %%xmm3, %1" : "=r"(x), "=r"(y));
         CHECK(x == v && y == w);
         figure("memset, 4096 bytes", TICKS(memset(a, 0, PAGE_SIZE)));
         figure("memcpy, 4096 bytes", TICKS(memcpy(a, page, PAGE_SIZE)));
+        figure("pages_differ", TICKS(pages_differ(a, page)));
         kfree(a);
 }
 

@@ -23,6 +23,7 @@
 #include "kernel/include/worker.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/muldiv.h"
+#include "kernel/lib/string.h"
 #include "persist/section.h"
 #include "persist/space.h"
 
@@ -321,6 +322,7 @@ static const struct persist_host kernel_host = {
         .page_frozen = arena_frozen,
         .page_captured = arena_captured,
         .page_is_dirty = arena_is_dirty,
+        .pages_differ = pages_differ,
         .frame_get = host_frame_get,
         .frame_put = host_frame_put,
         .page_install = host_page_install,

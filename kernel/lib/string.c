@@ -19,12 +19,37 @@ typedef uint16_t __attribute__((may_alias, aligned(1))) u16_any;
 #define LONG_MOVE 512
 static void (*vector_move)(void *dst, const void *src, size_t len);
 static void (*vector_fill)(void *dst, unsigned long pattern, size_t len);
+static unsigned long (*vector_differ)(const void *a, const void *b);
 
 void string_use_vectors(void (*move)(void *dst, const void *src, size_t len),
                         void (*fill)(void *dst, unsigned long pattern, size_t len))
 {
         vector_move = move;
         vector_fill = fill;
+}
+
+void string_use_vector_differ(unsigned long (*differ)(const void *a, const void *b))
+{
+        vector_differ = differ;
+}
+
+/* vector.S falls back on it. */
+unsigned long words_differ(const void *a, const void *b);
+unsigned long words_differ(const void *a, const void *b)
+{
+        const uint64_t *x = a, *y = b;
+        unsigned long lines = 0;
+
+        for (unsigned i = 0; i < 64; i++, x += 8, y += 8)
+                lines |= (unsigned long)(((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) |
+                                          (x[4] ^ y[4]) | (x[5] ^ y[5]) | (x[6] ^ y[6]) | (x[7] ^ y[7])) != 0)
+                         << i;
+        return lines;
+}
+
+unsigned long pages_differ(const void *a, const void *b)
+{
+        return vector_differ ? vector_differ(a, b) : words_differ(a, b);
 }
 
 static inline void rep_movsq(void **dst, const void **src, size_t words)

@@ -22,6 +22,9 @@ char *strstr(const char *s, const char *what);
 /* BSD's: copy at most size-1 bytes and always end with NUL (size > 0); return the length that was wanted. */
 size_t str_copy(char *dst, const char *src, size_t size);
 size_t str_append(char *dst, const char *src, size_t size);
+/* Two pages, aligned: bit i is set if bytes [64 i, 64 i + 64) of them differ. */
+unsigned long pages_differ(const void *a, const void *b);
 /* Ways for 512 bytes or more, set once by who knows the CPU. fill gets the byte eight times. */
 void string_use_vectors(void (*move)(void *dst, const void *src, size_t len),
                         void (*fill)(void *dst, unsigned long pattern, size_t len));
+void string_use_vector_differ(unsigned long (*differ)(const void *a, const void *b));

@@ -340,6 +340,16 @@ static void __attribute__((noreturn)) host_abandon(void (*retry)(void *arg), voi
         siglongjmp(self.run, 1);
 }
 
+static uint64_t host_pages_differ(const void *a, const void *b)
+{
+        const char *x = a, *y = b;
+        uint64_t lines = 0;
+
+        for (unsigned i = 0; i < 64; i++)
+                lines |= (uint64_t)(memcmp(x + i * 64, y + i * 64, 64) != 0) << i;
+        return lines;
+}
+
 static void *host_frame_get(void)
 {
         return malloc(PAGE);
@@ -451,6 +461,7 @@ static const struct persist_host hosted = {
         .page_frozen = host_page_frozen,
         .page_captured = host_page_captured,
         .page_is_dirty = host_page_is_dirty,
+        .pages_differ = host_pages_differ,
         .frame_get = host_frame_get,
         .frame_put = free,
         .page_install = host_page_install,

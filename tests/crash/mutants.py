@@ -151,7 +151,7 @@ STORE = [
     ("delta-offset-of-partial", "commit.c", "if (entry_kind(e) != ENTRY_PACKED && entry_kind(e) != ENTRY_DELTA)", "if (entry_kind(e) != ENTRY_PACKED)"),
     ("run-over-the-page", "delta.c", "run.nwords > PAGE_WORDS - run.first ||", "", "store/bad_deltas"),
     ("run-in-a-run", "delta.c", "run.first < end ||", "", "store/bad_deltas"),
-    ("shadow-stays-behind", "delta.c", "sh->word[w] = new[w];", ";"),
+    ("shadow-stays-behind", "delta.c", "sh->word[w] = now;", ";"),
     ("shadow-not-renewed", "delta.c", "__builtin_memcpy(sh->word, page, STORE_BLOCK);\n        sh->nknown", "sh->nknown"),
     ("shadow-not-made", "commit.c", "shadow_set(s, ppn, page, s->small);", ";", "store/deltas"),
     ("shadow-of-a-free-page", "commit.c", "(void)renewed(s, ppn);\n        shadow_drop(s, ppn);", "(void)renewed(s, ppn);", "store/no_deltas"),

@@ -129,9 +129,37 @@ static void strings(void **state)
         assert_string_equal(buf, "axy");
 }
 
+static unsigned long all_differ(const void *a, const void *b)
+{
+        (void)a, (void)b;
+        return ~0ul;
+}
+
+static void pages(void **state)
+{
+        static _Alignas(4096) uint8_t a[4096], b[4096];
+
+        (void)state;
+        assert_int_equal(pages_differ(a, b), 0);
+        for (unsigned i = 0; i < sizeof(a); i++) {
+                a[i] = (uint8_t)(1u << i % 8);
+                assert_true(pages_differ(a, b) == 1ul << i / 64);
+                assert_true(pages_differ(b, a) == 1ul << i / 64);
+                a[i] = 0;
+        }
+        a[70] = b[1000] = b[4095] = 1;
+        assert_true(pages_differ(a, b) == (1ul << 1 | 1ul << 15 | 1ul << 63));
+        memset(a, 'x', sizeof(a));
+        assert_true(pages_differ(a, b) == ~0ul);
+        string_use_vector_differ(all_differ);
+        assert_true(pages_differ(a, a) == ~0ul);
+        string_use_vector_differ(NULL);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(copies), cmocka_unit_test(overlaps),
-                                           cmocka_unit_test(compares), cmocka_unit_test(strings)};
+                                           cmocka_unit_test(compares), cmocka_unit_test(strings),
+                                           cmocka_unit_test(pages)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

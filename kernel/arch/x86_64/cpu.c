@@ -67,6 +67,7 @@ static struct idt_gate idt[256] __attribute__((aligned(4096)));
 
 void vector_move(void *dst, const void *src, size_t len);
 void vector_fill(void *dst, uint64_t pattern, size_t len);
+unsigned long vector_differ(const void *a, const void *b);
 extern char trap_stubs[], syscall_entry[];
 extern const uint64_t smap_sites_start[], smap_sites_end[];
 
@@ -185,10 +186,14 @@ static void set_control_registers(void)
         write_cr(4, cr4);
 }
 
-/* `rep movs` is the better way where it is fast, and the only one without AVX. */
-static bool vector_moves(void)
+/* Where `rep movs` is fast it is the better way of moving. */
+static void use_vectors(void)
 {
-        return cpu_features.avx && !cpu_features.erms && (fpu_features() & XCR0_AVX);
+        string_use_vector_differ(vector_differ);
+        if (cpu_features.erms)
+                return;
+        string_use_vectors(vector_move, vector_fill);
+        user_use_vectors();
 }
 
 void cpu_init(unsigned id)
@@ -220,9 +225,9 @@ void cpu_init(unsigned id)
         if (cpu_features.pks)
                 wrmsr(MSR_PKRS, 0);
         fpu_cpu_init(id == 0);
-        c->vec_busy = vector_moves() ? 0 : 0xff;
-        if (id == 0 && vector_moves())
-                string_use_vectors(vector_move, vector_fill);
+        c->vec_busy = cpu_features.avx && (fpu_features() & XCR0_AVX) ? 0 : 0xff;
+        if (id == 0 && !c->vec_busy)
+                use_vectors();
 }
 
 /* A stack whose lower neighbour is not mapped: running over its end is a double fault with a message. */

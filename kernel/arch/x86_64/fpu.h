@@ -6,3 +6,4 @@
 #define XCR0_AVX    (1ul << 2)
 #define XCR0_AVX512 (7ul << 5)
 void fpu_cpu_init(bool first);
+void user_use_vectors(void); /* uaccess.c: long copies to and from user memory go by vector.S */

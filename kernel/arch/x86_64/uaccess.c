@@ -2,6 +2,7 @@
  * uaccess.c - contracts of uaccess.h over the routines of uaccess.S: range checks. An address range that leaves the user half is refused whole,
  * as on Linux, with the first address beyond as the faulting one.
  */
+#include "kernel/arch/x86_64/fpu.h"
 #include "kernel/include/arch/machine.h"
 #include "kernel/include/uaccess.h"
 
@@ -17,7 +18,14 @@ int probe_touch(uint64_t addr);
 
 #define FAULT_WRITE 2u
 #define FAULT_USER  4u
-#define LONG_MOVE   512 /* from here on vector.S saves more than its set-up costs */
+#define LONG_MOVE   512
+
+static size_t long_move = SIZE_MAX; /* from here on vector.S saves more than its set-up costs */
+
+void user_use_vectors(void)
+{
+        long_move = LONG_MOVE;
+}
 
 static bool in_user_half(uint64_t addr, size_t len, uint64_t err)
 {
@@ -30,7 +38,7 @@ static bool in_user_half(uint64_t addr, size_t len, uint64_t err)
 
 static inline size_t move(void *dst, const void *src, size_t len)
 {
-        return len < LONG_MOVE ? user_move(dst, src, len) : user_move_long(dst, src, len);
+        return len < long_move ? user_move(dst, src, len) : user_move_long(dst, src, len);
 }
 
 size_t user_copy_in(void *dst, uint64_t src, size_t len)

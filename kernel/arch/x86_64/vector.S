@@ -1,5 +1,5 @@
 /*
- * vector.S - long moves and fills with 32-byte registers, for processors with AVX that have no fast `rep movs` (ERMS). A user thread's vector
+ * vector.S - with 32-byte registers, for processors with AVX: comparing pages, and, for those without a fast `rep movs` (ERMS), long moves and fills. A user thread's vector
  * registers are live in the kernel: the ones used are saved in struct cpu and put back at the end; `vec_busy` says how many. Whoever finds
  * them busy (an interrupt, a fault on the space in the middle of a move) takes the scalar way. A section that is abandoned in the
  * middle never comes back here: arch_stack_reset puts the registers back then (vector_abandon).
@@ -104,6 +104,33 @@ vector_fill:
         mov     %edx, %ecx
         and     $7, %ecx
         rep stosb
+        ret
+
+/* unsigned long vector_differ(const void *a, const void *b): pages_differ() */
+        .globl  vector_differ
+        .balign 16
+vector_differ:
+        cmpb    $0, %gs:CPU_VEC_BUSY
+        jne     words_differ
+        vec_save
+        vxorps  %xmm2, %xmm2, %xmm2
+        mov     $-4096, %rcx
+        sub     %rcx, %rdi
+        sub     %rcx, %rsi
+1:
+        .irp    line, 0, 64, 128, 192
+        vmovdqu \line(%rdi, %rcx), %ymm0
+        vmovdqu \line+32(%rdi, %rcx), %ymm1
+        vxorps  \line(%rsi, %rcx), %ymm0, %ymm0
+        vxorps  \line+32(%rsi, %rcx), %ymm1, %ymm1
+        vorps   %ymm1, %ymm0, %ymm0
+        vptest  %ymm0, %ymm2            /* CF: it is all zero */
+        rcr     $1, %rax
+        .endr
+        add     $256, %rcx
+        jnz     1b
+        vec_restore
+        not     %rax
         ret
 
 /*
