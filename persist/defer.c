@@ -123,6 +123,12 @@ bool section_passed(uint64_t stamp)
         return true;
 }
 
+void section_wait_passed(uint64_t stamp)
+{
+        for (unsigned turn = 0; !section_passed(stamp); turn++)
+                persist_host->spin(turn);
+}
+
 /* What was freed since the last call becomes a batch, and what may go is found out. */
 static inline void advance(struct cpu_defer *d, uint64_t end)
 {

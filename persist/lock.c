@@ -35,10 +35,11 @@ static inline uint32_t index_of(enum lock_rank rank, const void *object)
 __attribute__((noinline)) static void word_wait(volatile uint32_t *word, uint32_t self)
 {
         uint32_t free = 0;
+        unsigned turn = 0;
 
         while (!__atomic_compare_exchange_n(word, &free, self, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
                 while (__atomic_load_n(word, __ATOMIC_RELAXED))
-                        cpu_pause();
+                        persist_host->spin(turn++);
                 free = 0;
         }
 }

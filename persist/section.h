@@ -116,6 +116,7 @@ static inline void section_guard(bool on)
  */
 uint64_t section_stamp(void);
 bool section_passed(uint64_t stamp);
+void section_wait_passed(uint64_t stamp);
 /* Mark the first change (P14). From here on allocation from the credit cannot fail. */
 static inline void section_changes(void)
 {

@@ -198,8 +198,7 @@ static void fetch(uint64_t epoch, ppn_t ppn)
         if (!e)
                 return; /* somebody reads it, or everything is being read: there will be a wake-up */
         stamp = section_stamp();
-        while (!section_passed(stamp))
-                cpu_relax();
+        section_wait_passed(stamp);
         if (!e->frame && (pa = frame_alloc()))
                 e->frame = direct(pa);
         e->request =

@@ -121,7 +121,17 @@ static void host_guard(bool on)
 
 /* ---- CPUs ---- */
 
-#define SPINS 2000
+#define SPINS  2000
+#define NAP_NS 50000
+
+/* Who waits longer than any section takes waits for a CPU that does not run: where CPUs are virtual ones, it may run when this one does not. */
+static void host_spin(unsigned turn)
+{
+        if (turn < SPINS)
+                cpu_relax();
+        else
+                vtimer_nap(NAP_NS);
+}
 
 /* Waits until done(barrier); whoever makes that true calls prod() afterwards. */
 static void wait_until(bool (*done)(uint64_t barrier), uint64_t barrier)
@@ -138,8 +148,7 @@ static void wait_until(bool (*done)(uint64_t barrier), uint64_t barrier)
                 __asm__ volatile("cli" ::: "memory");
                 if (done(barrier))
                         break;
-                __asm__ volatile("sti; hlt" ::
-                                         : "memory"); /* an IPI that came since cli is taken now and ends the hlt */
+                cpu_halt();
         }
         __asm__ volatile("sti" ::: "memory");
         __atomic_fetch_and(&halted, ~self, __ATOMIC_SEQ_CST);
@@ -335,6 +344,7 @@ static const struct persist_host kernel_host = {
 #if PHANTOM_CHECKS
         .guard = host_guard,
 #endif
+        .spin = host_spin,
         .park_others = host_park_others,
         .release_others = host_release_others,
         .park_if_asked = park_if_asked,

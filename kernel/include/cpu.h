@@ -68,6 +68,11 @@ static inline void irq_restore(uint64_t f)
         if (f & 0x200)
                 __asm__ volatile("sti" ::: "memory");
 }
+/* Interrupts are off: until one comes, also if that was since then. They are on afterwards. */
+static inline void cpu_halt(void)
+{
+        __asm__ volatile("sti; hlt" ::: "memory"); /* sti takes effect after hlt has begun */
+}
 static inline void cpu_relax(void)
 {
         __asm__ volatile("pause" ::: "memory");

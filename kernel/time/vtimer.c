@@ -129,6 +129,19 @@ void timer_interrupt(void)
         spin_unlock(&q->lock, f);
 }
 
+void vtimer_nap(uint64_t ns)
+{
+        struct queue *q = &queues[cpu_this()->id];
+        uint64_t until = time_mono_ns() + ns;
+
+        irq_save();
+        if (until < q->programmed) { /* the interrupt finds nothing due, and programs what is */
+                q->programmed = until;
+                timer_program(until);
+        }
+        cpu_halt();
+}
+
 static void tick(struct vtimer *t)
 {
         struct queue *q = container_of(t, struct queue, tick);

@@ -314,6 +314,12 @@ static void host_park_if_asked(void)
         }
 }
 
+static void host_spin(unsigned turn)
+{
+        (void)turn;
+        sched_yield();
+}
+
 static void host_park_others(void)
 {
         uint64_t barrier = __atomic_add_fetch(&asked, 1, __ATOMIC_SEQ_CST);
@@ -471,6 +477,7 @@ static const struct persist_host hosted = {
         .evict_begin = host_evict_begin,
         .page_evict = host_page_evict,
         .evict_end = host_evict_end,
+        .spin = host_spin,
         .park_others = host_park_others,
         .release_others = host_release_others,
         .park_if_asked = host_park_if_asked,

@@ -293,8 +293,7 @@ static void drain(struct thread *t, void (*redo)(void *arg))
                         uint64_t stamp = section_stamp();
 
                         passed = t->dying;
-                        while (!section_passed(stamp))
-                                cpu_relax();
+                        section_wait_passed(stamp);
                 }
                 section_begin(redo, NULL);
                 o = t->dying;

@@ -18,7 +18,7 @@ void arch_idle(void)
                 return;
         }
         from = time_mono_ns();
-        __asm__ volatile("sti; hlt" ::: "memory"); /* sti takes effect after hlt has begun */
+        cpu_halt();
         c->idle_ns += time_mono_ns() - from;
         mmu_tlb_sync();
 }
