@@ -1027,6 +1027,76 @@ static void room_for_the_checkpoint(void **state)
         }
 }
 
+static struct store *again(struct store *s)
+{
+        struct store_info before, after;
+
+        store_info(s, &before);
+        store_close(s);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        store_info(s, &after);
+        assert_int_equal(after.epoch, before.epoch);
+        assert_int_equal(after.evidence, 0);
+        return s;
+}
+
+static void whole(struct store *s)
+{
+        assert_int_equal(store_check(s, true, NULL, NULL), 0);
+}
+
+static void whole_to_the_end(struct store *s)
+{
+        whole(s);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
+/* A commit whose record needs more runs of blocks than a header names is several records: all of them count, or none. */
+static void records_in_crumbs(void **state)
+{
+        enum { BLOCKS = 6000, PER_COMMIT = 50, GONE = 1500 };
+        static const uint8_t uuid[16] = "crumbs";
+        static uint8_t got[STORE_BLOCK];
+        struct store_clock clock = {1, 2};
+        struct disk_record *h = (struct disk_record *)got;
+        uint64_t first, run;
+        uint32_t length;
+        unsigned n = 0;
+        struct store *s;
+
+        (void)state;
+        simdisk_init(&disk, BLOCKS, 1);
+        assert_int_equal(store_format(&disk.d, uuid, 0), 0);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        for (; store_room(s, PER_COMMIT, PER_COMMIT); n += PER_COMMIT) {
+                assert_int_equal(store_commit_begin(s, 100, store_next_epoch(s), &clock), 0);
+                for (unsigned i = 0; i < PER_COMMIT; i++)
+                        assert_int_equal(store_commit_page(s, n + i, random_page()), 0);
+                assert_int_equal(store_commit_end(s), 0);
+        }
+        assert_true(n > 2 * GONE);
+        assert_int_equal(store_commit_begin(s, n, store_next_epoch(s), &clock), 0);
+        for (unsigned i = 1; i < n; i += 2) /* single blocks are free, and runs that are taken here */
+                assert_int_equal(store_commit_none(s, i), 0);
+        assert_int_equal(store_commit_end(s), 0);
+        assert_int_equal(store_settle(s), 0);
+        do
+                assert_int_equal(blocks_alloc(s, 64, &run, &length), 0);
+        while (length > 1);
+        first = s->next_block;
+        assert_int_equal(store_commit_begin(s, GONE, store_next_epoch(s), &clock), 0);
+        for (unsigned i = 0; i < 2 * GONE; i += 2)
+                assert_int_equal(store_commit_none(s, i), 0);
+        assert_int_equal(store_commit_end(s), 0);
+        assert_int_equal(s->disk->read(s->disk, first, got, 1), 0);
+        assert_true(h->magic == RECORD_MAGIC && h->flags == RECORD_PARTIAL && h->nextents == RECORD_EXTENTS);
+        s = again(s);
+        for (unsigned i = 0; i < n; i++)
+                assert_int_equal(store_read(s, i, got), i % 2 || i < 2 * GONE ? -ENOENT : 0);
+        whole_to_the_end(s);
+}
+
 /* ---- deltas ---- */
 
 static uint64_t shown[STORE_BLOCK / 8]; /* the page that the next tests change */
@@ -1060,31 +1130,6 @@ static struct store *with_deltas(bool checkpoint, unsigned n)
                 assert_true(recent_find(s, 3)->delta);
         }
         return s;
-}
-
-static struct store *again(struct store *s)
-{
-        struct store_info before, after;
-
-        store_info(s, &before);
-        store_close(s);
-        assert_int_equal(store_open(&disk.d, 7, &s), 0);
-        store_info(s, &after);
-        assert_int_equal(after.epoch, before.epoch);
-        assert_int_equal(after.evidence, 0);
-        return s;
-}
-
-static void whole(struct store *s)
-{
-        assert_int_equal(store_check(s, true, NULL, NULL), 0);
-}
-
-static void whole_to_the_end(struct store *s)
-{
-        whole(s);
-        store_close(s);
-        simdisk_free(&disk);
 }
 
 /* Read at once, after a boot, after a checkpoint, before and behind which nobody asked for the page; a commit costs one block. */
@@ -1598,6 +1643,7 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(last_commits_outlive_a_boot),
                                            cmocka_unit_test(forgotten_bad_blocks),
                                            cmocka_unit_test(room_for_the_checkpoint),
+                                           cmocka_unit_test(records_in_crumbs),
                                            cmocka_unit_test(deltas),
                                            cmocka_unit_test(back_to_the_base),
                                            cmocka_unit_test(no_deltas),
