@@ -215,6 +215,7 @@ void reclaim_disk(void);    /* the writer, at the beginning and after each commi
 /* The writer, before and after each commit: makes room of what is dead, if there is none for the next one, or none to grow. */
 void reclaim_settle(void);
 bool reclaim_disk_full(void);
+void reclaim_failed(void); /* before commits stop */
 bool reclaim_must_wait(void);
 extern bool space_at_once;            /* space_fetch_at_once */
 void reclaim_gate(struct section *s); /* may abandon the section that is about to begin */

@@ -22,6 +22,7 @@ uint32_t space_gate;
 static uint32_t room_wanted;   /* [a] sections wait for room */
 static uint32_t room_hopeless; /* [a] the last try for room gained nothing */
 static bool disk_full;         /* [a] no room for an epoch that changes, or adds, as much as it may */
+static uint64_t rescue_floor;  /* [a] commits have stopped: so many frames are not for growth */
 static uint64_t disk_blocks;
 static uint64_t settled; /* dead blocks that were left when the store last settled */
 static ppn_t hand = DATA_PPN;
@@ -41,9 +42,19 @@ uint64_t reclaim_dirty_max(uint64_t nblocks)
         return nblocks / 64 < max ? nblocks / 64 : max;
 }
 
+/* What grows now will be lost. Some growth there is: shells and the like, for who saves elsewhere what the memory has. */
+void reclaim_failed(void)
+{
+        uint64_t free = persist_host->frames_free(), some = persist_host->frames_total() / 8;
+
+        __atomic_store_n(&rescue_floor, free > some ? free - some : 0, __ATOMIC_RELAXED);
+}
+
 bool reclaim_disk_full(void)
 {
-        return __atomic_load_n(&disk_full, __ATOMIC_RELAXED) || snapshot_error(); /* what grows now would be lost */
+        if (unlikely_(snapshot_error()))
+                return persist_host->frames_free() < __atomic_load_n(&rescue_floor, __ATOMIC_RELAXED);
+        return __atomic_load_n(&disk_full, __ATOMIC_RELAXED);
 }
 
 /* So many pages an epoch may dirty: till the gate closes, then those of sections that have passed it, and what devices write to. Of the allocator's own there are not more than there are. */
@@ -200,7 +211,7 @@ void reclaim_forget(void)
 {
         space_gate = room_wanted = room_hopeless = 0;
         disk_full = false;
-        disk_blocks = settled = 0;
+        disk_blocks = settled = rescue_floor = 0;
         hand = DATA_PPN;
         nevicted = 0;
 }

@@ -394,6 +394,7 @@ static void commit(void)
                 attach_end(r);
         } else if (r) {
                 persist_host->log("persist: commits have stopped: %d. What was durable stays; nothing new is\n", r);
+                reclaim_failed();
                 __atomic_store_n(&failure, r == -ENOSPC ? -ENOSPC : -EIO, __ATOMIC_RELEASE);
         } else {
                 ncommits++;

@@ -129,73 +129,39 @@ void shadows_unpin(struct store *s)
 
 /* ---- deltas ---- */
 
-/* The run that ends before word `end`. */
-static inline void close_run(uint8_t *head, unsigned first, unsigned end)
-{
-        struct disk_run run = {.first = (uint16_t)first, .nwords = (uint16_t)(end - first)};
-
-        __builtin_memcpy(head, &run, sizeof(run));
-}
-
-/* More than max differs, if the first eight lines that do are like all of them. Looked at when there are many: then a delta that would be given up is dear. */
-static bool is_dense(uint64_t lines, const uint64_t *new, const uint64_t *old, uint32_t max)
-{
-        unsigned n = 0, nlines = 0, looked = 0;
-
-        for (uint64_t rest = lines; rest; rest &= rest - 1)
-                nlines++;
-        if (nlines < 8 || nlines * 64 < 2 * max)
-                return false;
-        for (; looked < 8; looked++, lines &= lines - 1) {
-                unsigned line = (unsigned)__builtin_ctzl(lines) * 8;
-
-                for (unsigned w = line; w < line + 8; w++)
-                        n += new[w] != old[w];
-        }
-        return n * nlines > max;
-}
-
 int delta_make(struct shadow *sh, const void *page, void *delta, uint32_t max, bool *zeroes)
 {
         uint64_t lines = persist_host->pages_differ(page, sh->word), any = 0;
-        unsigned first = 0, end = 0; /* of the run; first == end: there is none */
         const uint64_t *new = page;
-        uint8_t *head = delta, *to = delta;
+        uint8_t *to = delta;
+        uint32_t len = 0;
 
-        if (is_dense(lines, new, sh->word, max))
-                return -1;
-        for (; lines; lines &= lines - 1) {
-                unsigned line = (unsigned)__builtin_ctzl(lines) * 8;
+        for (unsigned w = 0; w < PAGE_WORDS && lines >> w / 8;) {
+                struct disk_run run;
+                unsigned first;
 
-                for (unsigned w = line; w < line + 8; w++) {
-                        uint64_t now = new[w];
-
-                        if (now == sh->word[w])
-                                continue;
-                        if (w != end || first == end) {
-                                if (first != end)
-                                        close_run(head, first, end);
-                                if (max < sizeof(struct disk_run))
-                                        return -1;
-                                max -= sizeof(struct disk_run);
-                                first = w;
-                                head = to;
-                                to += sizeof(struct disk_run);
-                        }
-                        if (max < 8)
-                                return -1;
-                        max -= 8;
-                        sh->word[w] = now;
-                        any |= now;
-                        __builtin_memcpy(to, &now, 8);
-                        to += 8;
-                        end = w + 1;
+                if (!(lines >> w / 8 & 1))
+                        w = (w / 8 + (unsigned)__builtin_ctzl(lines >> w / 8)) * 8;
+                if (new[w] == sh->word[w]) {
+                        w++;
+                        continue;
                 }
+                for (first = w; w < PAGE_WORDS && new[w] != sh->word[w]; w++)
+                        if (w - first >= max / 8)
+                                return -1;
+                run = (struct disk_run){.first = (uint16_t)first, .nwords = (uint16_t)(w - first)};
+                if (len + sizeof(run) + run.nwords * 8 > max)
+                        return -1;
+                __builtin_memcpy(to + len, &run, sizeof(run));
+                len += sizeof(run);
+                __builtin_memcpy(to + len, new + first, run.nwords * 8);
+                len += run.nwords * 8;
+                __builtin_memcpy(sh->word + first, new + first, run.nwords * 8);
+                while (!any && first < w)
+                        any = new[first++];
         }
-        if (first != end)
-                close_run(head, first, end);
         *zeroes = !any;
-        return (int)(to - (uint8_t *)delta);
+        return (int)len;
 }
 
 bool delta_valid(const uint8_t *delta, uint32_t len)

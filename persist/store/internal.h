@@ -40,7 +40,7 @@
 #endif
 #define WRITE_TRIES  16u   /* places that are tried for a block that cannot be written, farther and farther apart */
 #define PACKED_MAX   2048u /* a page that does not compress below this gets a block */
-#define DELTA_MAX    1024u /* a page that differs by more is written whole */
+#define DELTA_MAX    2048u /* a page that differs by more is written whole */
 #define BODY_MAX     (RECORD_INLINE + 60u * STORE_BLOCK)
 #define COMMITS_KEPT 3u
 #define LEASE_NS     500000000ul  /* so long an owner believes that the store is still its own */

@@ -914,9 +914,12 @@ def usb_plug():
 
 @test
 def usb_store_taken_out():
-    """The disk of the store is taken out while programs run: it is said, programs that need no disk go on, what waits for it fails or waits, and nothing panics; the machine that is turned off and on with it goes on."""
-    disk = store_disk("usb_store")
-    with Guest("usb_store", phantom("panic=exit"), disks=[disk], smp=2, bus="usb") as guest:
+    """The disk of the store is taken out while programs run: it is said, programs that need no disk go on, also when commits have stopped, and save what there is on another disk; what waits for it fails or waits, and nothing panics; the machine that is turned off and on with it goes on."""
+    disk, other = store_disk("usb_store"), os.path.join(BUILD, "tests/usb_store.other")
+    with open(other, "wb") as f:
+        f.truncate(4 << 20)
+    more = ["-drive", f"file={other},format=raw,if=none,id=other,cache=unsafe", "-device", "virtio-blk-pci,drive=other"]
+    with Guest("usb_store", phantom("panic=exit") + more, disks=[disk], smp=2, bus="usb") as guest:
         guest.prompt(total=300)
         guest.command("n=7; echo gold >/root/gold; sync")
         guest.qmp("device_del", id="usbdisk0")
@@ -925,11 +928,18 @@ def usb_store_taken_out():
         guest.prompt()
         _, output = guest.command("echo $((n * 6)); cat /root/gold")
         expect(output == "42\ngold\n", output)
+        guest.send("echo more >/root/more; sync\n")
+        guest.expect("commits have stopped", total=60)
+        guest.send("\n")
+        guest.prompt()
+        _, output = guest.command("cd /root; tar -cf /dev/vda gold more && tar -xOf /dev/vda; for i in 1 2 3 4 5 6 7 8; do (echo $i | cat) & wait; done | wc -l; vi -c q gold </dev/null >/dev/null 2>&1; cd /")
+        expect(output.endswith("gold\nmore\n8\n"), output)
     with Guest("usb_store", phantom("panic=exit"), disks=[disk], smp=2, bus="usb") as guest:
         resumed(guest)
         _, output = guest.command("echo $n; cat /root/gold")
         expect(output == "7\ngold\n", output)
-    os.unlink(disk)
+    for path in (disk, other):
+        os.unlink(path)
 
 
 @test
