@@ -30,7 +30,7 @@ host: $(PVM_PROGRAMS) ## programs for this machine: build/host/plc, build/host/p
 
 # Unit tests: the whole machine in each, with the assembler of the tests.
 PVM_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/pvm_*.c))
-$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c pvm/host/monitor.c pvm/host/store.c $(PVM_STORE_SRCS) tests/pvm/asm.c tests/pvm/program.c)\
+$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c pvm/host/monitor.c pvm/host/store.c pvm/host/unix.c $(PVM_STORE_SRCS) tests/pvm/asm.c tests/pvm/program.c)\
         $(eval UNIT_LIBS_$t := -llz4 -lxxhash)\
         $(eval UNIT_FLAGS_$t := -fno-strict-aliasing -ffp-contract=off))
 unit-pvm: $(foreach t,$(PVM_TESTS),unit-address-$t) ## unit tests of pvm/ alone

@@ -10,6 +10,18 @@
 #define PVM_BLOCK_BYTES 32768ul
 #define PVM_BLOCKS_MAX  (1ul << 21)
 
+struct pvm_unix_file {
+        uint32_t kind; /* 0 none, 1 file, 2 directory, 3 something else */
+        bool sized;    /* size says how much can be read */
+        uint64_t size;
+        int64_t changed_ms;
+};
+enum pvm_unix_change { PVM_UNIX_REMOVE, PVM_UNIX_RENAME, PVM_UNIX_MKDIR, PVM_UNIX_RESIZE };
+#define PVM_UNIX_ARGS 64u
+/* A source of input is a process's number times PVM_PROCESS_EVENTS, and one of these. */
+enum pvm_process_event { PVM_PROCESS_OUTPUT, PVM_PROCESS_INPUT, PVM_PROCESS_END, PVM_PROCESS_EVENTS };
+extern bool pvm_unix; /* programs may use Unix files and processes */
+
 struct pvm_host {
         /* Volatile memory. mem_alloc: zeroed; NULL: none. Any context. */
         void *(*mem_alloc)(size_t len);
@@ -23,10 +35,32 @@ struct pvm_host {
         int (*find_class)(const char *name, size_t len, void **file, size_t *size);
         void (*console_write)(const char *text, size_t len);
         int (*console_read)(void);      /* a byte, or PVM_CONSOLE_x; does not wait */
-        bool (*console_ready)(void);    /* console_read would not say "later" */
+        bool (*input_ready)(uint32_t source); /* 0: console_read would not say "later"; else an event of a process. If not, idle waits for it, too */
         uint64_t (*monotonic_ns)(void); /* goes on over a recovery */
         uint64_t (*real_ns)(void);
-        /* Nothing can run before this time (0: no such time) or, with input, before the console is ready: sleeps until then, or less. */
+        /*
+         * Unix, if pvm_unix says so: files by their paths, as the machine's user may. All give -errno. unix_read: how many bytes, fewer than len at the end. unix_write: at < 0: at the end; all, or an
+         * error; makes the file. unix_replace: who opens the file finds what was, or these bytes. unix_list: names, each with a NUL, sorted, by mem_alloc.
+         */
+        int64_t (*unix_read)(const char *path, uint64_t at, void *to, uint64_t len);
+        int (*unix_write)(const char *path, int64_t at, const void *from, uint64_t len);
+        int (*unix_replace)(const char *path, const void *from, uint64_t len);
+        int (*unix_info)(const char *path, struct pvm_unix_file *f);
+        int (*unix_change)(enum pvm_unix_change how, const char *path, const char *to, uint64_t size);
+        int (*unix_list)(const char *path, void **names, size_t *len);
+        const char *(*error_text)(int error);
+        /*
+         * Processes, by numbers from 1 on. -ESRCH: no such process; -EAGAIN: later, when input_ready says so of that event. process_read: 0 is the end. process_status: 0 to 255, or 256 and a signal.
+         * process_forget: the number is free; what the process writes goes nowhere.
+         */
+        int (*process_start)(const char *const *args);
+        int64_t (*process_read)(int process, void *to, uint64_t len);
+        int64_t (*process_write)(int process, const void *from, uint64_t len);
+        int (*process_close_input)(int process);
+        int (*process_status)(int process);
+        int (*process_signal)(int process, int signal);
+        int (*process_forget)(int process);
+        /* Nothing can run before this time (0: no such time) or, with input, before a source is ready that was not when input_ready was asked: sleeps until then, or less. */
         void (*idle)(uint64_t until_ns, bool input);
         /*
          * At a safepoint, all state in the heap, at least each time that pvm_poll was set by the host: the time to make a snapshot.

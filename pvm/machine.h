@@ -553,6 +553,7 @@ bool thread_start(struct thread *t,
                   bool make_object); /* make_object: object is a class; one of it is made and runs. False: no memory */
 void thread_wait(struct thread *t, struct obj *what,
                  uint64_t deadline); /* becomes blocked; queued at what, if it has a queue */
+void thread_wait_input(struct thread *t, uint32_t source);
 void thread_wake(struct thread *t, uint32_t granted);
 struct thread *thread_wake_first(struct obj *what, uint32_t granted); /* of its queue; NULL: nobody */
 

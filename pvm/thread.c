@@ -84,6 +84,13 @@ void thread_wait(struct thread *t, struct obj *what, uint64_t deadline)
         *last = t;
 }
 
+/* For the console (0) or a process (host.h); `granted` says which as long as it waits. */
+void thread_wait_input(struct thread *t, uint32_t source)
+{
+        thread_wait(t, root()->boot, 0);
+        t->granted = source;
+}
+
 static void unqueue(struct thread *t)
 {
         struct thread **last, **p, *before = NULL;
@@ -400,7 +407,7 @@ static struct thread *choose(struct thread *after, uint64_t *until, bool *input)
                         else if (!*until || t->deadline < *until)
                                 *until = t->deadline;
                 } else if (t->state == THREAD_BLOCKED && t->waits_for == root()->boot) {
-                        if (!*input && pvm_host->console_ready())
+                        if (pvm_host->input_ready(t->granted))
                                 thread_wake(t, 1);
                         else
                                 *input = true;

@@ -5,6 +5,7 @@
 #include "pvm/host/host.h"
 #include "pvm/host/monitor.h"
 #include "pvm/host/store.h"
+#include "pvm/host/unix.h"
 #include "pvm/format.h"
 #include <errno.h>
 #include <poll.h>
@@ -112,6 +113,11 @@ static bool console_ready(void)
         return input.at < input.end || poll(&in, 1, 0) > 0;
 }
 
+static bool input_ready(uint32_t source)
+{
+        return source ? unix_ready(source) : console_ready();
+}
+
 static int console_read(void)
 {
         ssize_t n;
@@ -160,7 +166,7 @@ static void idle(uint64_t until, bool wants_input)
         struct timespec t = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
 
         fflush(stdout);
-        ppoll(fds, 2, until || stored ? &t : NULL, NULL);
+        unix_idle(fds, 2, until || stored ? &t : NULL);
 }
 
 static void safepoint(void)
@@ -229,7 +235,21 @@ static const struct pvm_host host = {
         .find_class = find_class,
         .console_write = console_write,
         .console_read = console_read,
-        .console_ready = console_ready,
+        .input_ready = input_ready,
+        .unix_read = unix_read,
+        .unix_write = unix_write,
+        .unix_replace = unix_replace,
+        .unix_info = unix_info,
+        .unix_change = unix_change,
+        .unix_list = unix_list,
+        .error_text = unix_error_text,
+        .process_start = process_start,
+        .process_read = process_read,
+        .process_write = process_write,
+        .process_close_input = process_close_input,
+        .process_status = process_status,
+        .process_signal = process_signal,
+        .process_forget = process_forget,
         .monotonic_ns = monotonic_ns,
         .real_ns = real_ns,
         .idle = idle,
@@ -278,6 +298,7 @@ void hosted_pvm_close(void)
                 munmap((void *)PVM_HEAP_START, HEAP_BYTES);
         mapped = stored = false;
         nfolders = 0;
+        unix_close();
         fflush(stdout);
 }
 

@@ -112,6 +112,7 @@ static int run(int argc, char **argv)
                 fprintf(stderr, "pvm: %s\n", why);
                 return 2;
         }
+        pvm_unix = true;
         monitor_open();
         hosted_pvm_ticks(true);
         failures = pvm_run();

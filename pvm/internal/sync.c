@@ -393,11 +393,18 @@ int n_bootstrap_getRoot(struct call *c)
 
 /* ---- tty: the console ---- */
 
+static int wait_for_console(struct call *c)
+{
+        thread_wait_input(c->thread, 0);
+        c->phase = 1;
+        return BLOCK;
+}
+
 int n_tty_getwc(struct call *c)
 {
         int byte = pvm_host->console_read();
 
-        return byte == PVM_CONSOLE_LATER ? block(c, root()->boot, 0, 1) : give_int(c, byte);
+        return byte == PVM_CONSOLE_LATER ? wait_for_console(c) : give_int(c, byte);
 }
 
 int n_tty_putws(struct call *c)

@@ -767,12 +767,15 @@ def failing_disk():
 
 TICK = ('package .demo; class tick { int n; int twice( var i : int ) { return 2 * i; } void run( var boot : .internal.bootstrap ) [8] {'
         ' boot.getRoot().put( "tick", this ); while( 1 ) { n++; boot.consolePrint( "n" + n + "\\n" ); boot.sleep( 20 ); } } };')
+CHAT = ('package .demo; import .phantom.unix.*; class chat { void run( var boot : .internal.bootstrap ) [8] { var cat : process = new process( boot, "cat".split( " " ) );'
+        ' for( var i : int = 1; ; i++ ) { cat.send( "line " + i + "\\n" ); var b : .internal.binary = cat.read(); new file( boot, "/root/chat" ).append( b.text( 0, b.length() ) ); boot.sleep( 20 ); } } };')
+SPOKEN = "awk '$2 != NR { exit 1 } END { print NR }' /root/chat"
 BANK = "$BANK/objects/bank"
 
 
 @test
 def native_programs():
-    """Programs of the object machine, compiled on the system: what they print, what a wrong one gets, looking into them; they go on after a power cut, those that wait for input too."""
+    """Programs of the object machine, compiled on the system: what they print, what a wrong one gets, looking into them; they go on after a power cut, those that wait for input too, and one that talks with a Unix program."""
     disk = store_disk("native_programs")
     with Guest("native_programs", phantom("panic=exit"), disks=[disk], smp=2) as guest:
         guest.prompt(total=300)
@@ -781,6 +784,7 @@ def native_programs():
         _, output = guest.command("plc -w /usr/share/phantom/*.ph && pvm run .programs.scheduler 1 >/dev/null; pvm run .demo.absent; pvm run .demo.tick /x 2>&1 | head -n 2")
         expect("absent" in output and "n1\nn2\n" in output, output)
         guest.command("pvm run .programs.start_bank 10 4 100000000 & BANK=$!; while ! pvm call " + BANK + " audit 2>/dev/null; do :; done")
+        _, output = guest.command(f"echo '{CHAT}' >chat.ph; plc chat.ph; pvm run .demo.chat & CHAT=$!; while ! [ $({SPOKEN}) -gt 20 ]; do sleep 1; done 2>/dev/null", total=120)
         guest.send("pvm run .demo.tick & TICK=$!\n")
         guest.expect(r"n5\r", total=120)
         guest.send(f"DONE=$(pvm call {BANK} attempts); echo be''fore; sync; echo syn''ced\n")
@@ -798,6 +802,9 @@ def native_programs():
             expect(re.search(pattern, output), f"{pattern}: {output}")
         _, output = guest.command(f"pvm call {BANK} audit; echo $?; [ $(pvm call {BANK} attempts) -ge $DONE ] && pvm inspect {BANK}/sum", total=120)
         expect(output == "0\n1000\n", output)
+        _, output = guest.command(f"{SPOKEN}; sleep 1; {SPOKEN}; pvm stop $CHAT; pidof cat || echo gone", total=120)
+        before, after, left = output.split()
+        expect(20 < int(before) < int(after) and left == "gone", output)
         guest.command("while sync; do echo in''deed; sleep 1; done & SYNC=$!")
         guest.send("pvm run .programs.phonebook\nadd Ann 123\n")
         guest.expect(r"\nAnn: 123\r", total=60)
