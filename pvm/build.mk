@@ -3,7 +3,7 @@
 PVM_SRCS := $(wildcard pvm/*.c pvm/internal/*.c pvm/jit/*.c)
 # The store, and what it needs of the rest of persist/.
 PVM_STORE_SRCS := $(wildcard persist/*.c persist/store/*.c) persist/host/hosted.c persist/host/filedisk.c kernel/lib/fmt.c kernel/lib/string.c
-PVM_HOST_SRCS := $(PVM_SRCS) $(wildcard pvm/host/*.c) $(PVM_STORE_SRCS)
+PVM_HOST_SRCS := $(PVM_SRCS) $(wildcard pvm/host/*.c pvm/client/*.c) $(PVM_STORE_SRCS)
 PVM_HEADERS := $(wildcard pvm/*.h pvm/*.def pvm/*/*.h kernel/lib/*.h persist/*.h persist/*/*.h)
 PVM_CFLAGS := -std=gnu17 -O2 -g -DPERSIST_HOSTED -I. -Wall -Wextra -Werror -Wstrict-prototypes -fno-strict-aliasing -ffp-contract=off
 PLC_SRCS := $(wildcard pvm/plc/*.c)
@@ -25,19 +25,28 @@ $(BUILD)/host/plc: $(PLC_SRCS) $(wildcard pvm/plc/*.h) pvm/format.h pvm/internal
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O2 -g -I. -Wall -Wextra -Werror -Wstrict-prototypes $(PLC_SRCS) -o $@
 
-host: $(PVM_PROGRAMS) ## programs for this machine: build/host/plc, build/host/pvm
+# For Unix programs that call methods of objects: cc -Ipvm/client program.c build/host/libphantom.a
+$(BUILD)/host/libphantom.a: $(BUILD)/host/obj/pvm/client/phantom.o
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $<
+
+host: $(PVM_PROGRAMS) $(BUILD)/host/libphantom.a ## programs for this machine: build/host/plc, build/host/pvm; build/host/libphantom.a
 .PHONY: host
 
 # Unit tests: the whole machine in each, with the assembler of the tests.
 PVM_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/pvm_*.c))
-$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c pvm/host/monitor.c pvm/host/store.c pvm/host/unix.c $(PVM_STORE_SRCS) tests/pvm/asm.c tests/pvm/program.c)\
+$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c pvm/host/monitor.c pvm/host/store.c pvm/host/unix.c pvm/client/phantom.c $(PVM_STORE_SRCS) tests/pvm/asm.c tests/pvm/program.c)\
         $(eval UNIT_LIBS_$t := -llz4 -lxxhash)\
         $(eval UNIT_FLAGS_$t := -fno-strict-aliasing -ffp-contract=off))
 unit-pvm: $(foreach t,$(PVM_TESTS),unit-address-$t) ## unit tests of pvm/ alone
 .PHONY: unit-pvm
 
 # The rest of what `make check` has of pvm/: the stage "pvm".
-check-pvm: host
+$(BUILD)/host/caller: tests/pvm/caller.c $(BUILD)/host/libphantom.a
+	$(call say,HOSTCC,$@)
+	$(Q)$(HOSTCC) $(PVM_CFLAGS) $^ -o $@
+
+check-pvm: host $(BUILD)/host/caller
 	@tests/pvm/ordinals check
 	@tests/pvm/parse_json.py
 	@tests/pvm/monitor.py

@@ -34,8 +34,10 @@ struct pvm_host {
         /* The class file of that name (".a.b"): bytes by mem_alloc, aligned to 8. -ENOENT, -EIO, -ENOMEM, -EFBIG. */
         int (*find_class)(const char *name, size_t len, void **file, size_t *size);
         void (*console_write)(const char *text, size_t len);
-        int (*console_read)(void);      /* a byte, or PVM_CONSOLE_x; does not wait */
-        bool (*input_ready)(uint32_t source); /* 0: console_read would not say "later"; else an event of a process. If not, idle waits for it, too */
+        int (*console_read)(void); /* a byte, or PVM_CONSOLE_x; does not wait */
+        bool (*input_ready)(
+                uint32_t
+                        source); /* 0: console_read would not say "later"; else an event of a process. If not, idle waits for it, too */
         uint64_t (*monotonic_ns)(void); /* goes on over a recovery */
         uint64_t (*real_ns)(void);
         /*

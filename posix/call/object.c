@@ -114,7 +114,8 @@ static void reap(struct work *w)
         head = READ_ONCE(root->reaper_dying);
         if (!head)
                 return;
-        if (!(head->flags & OBJECT_ALONE) && !section_passed(section_stamp())) { /* not from here: the others may wait for what this section holds */
+        if (!(head->flags & OBJECT_ALONE) &&
+            !section_passed(section_stamp())) { /* not from here: the others may wait for what this section holds */
                 work_queue(&reaper);
                 return;
         }

@@ -3,18 +3,13 @@
  */
 #define _GNU_SOURCE
 #include "pvm/host/monitor.h"
+#include "pvm/client/phantom.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#define REQUEST_MAX 4096u /* bytes of a call; the machine's side takes a little more */
 
 static const struct command {
         const char *name, *request;
@@ -37,58 +32,38 @@ bool monitor_is_command(const char *name)
         return command_of(name);
 }
 
-/* A connection to the machine; -1, errno. What a killed one left behind goes. */
-static int machine(long pid)
+/* Says what is wrong, or prints the answer, each line behind `before`. */
+static int tell(long pid, int r, const char *answer, const char *before)
 {
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        char folder[64];
-        int fd, error;
-
-        if (!monitor_folder(folder, sizeof(folder), false))
-                return -1;
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s/%ld", folder, pid);
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0 || !connect(fd, (struct sockaddr *)&address, sizeof(address)))
-                return fd;
-        error = errno;
-        close(fd);
-        if (error == ECONNREFUSED)
-                unlink(address.sun_path);
-        errno = error;
-        return -1;
-}
-
-/* Sends the request; the answer, without its first line, goes to stdout, each line behind `before`. */
-static int ask(long pid, const char *what, const char *path, const char *before)
-{
-        int fd = machine(pid), status = 1;
-        char *line = NULL;
-        size_t cap = 0;
-        FILE *f = fd < 0 ? NULL : fdopen(fd, "r+");
-
-        if (!f) {
+        if (r < 0 && errno == E2BIG)
+                fprintf(stderr, "pvm: these are too many arguments, or too long ones\n");
+        else if (r < 0 && (errno == ENODATA || errno == EPIPE || errno == ECONNRESET))
+                fprintf(stderr, "pvm: program %ld gave no answer\n", pid);
+        else if (r < 0)
                 fprintf(stderr, "pvm: program %ld: %s\n", pid,
                         errno == ENOENT || errno == ECONNREFUSED ? "no such program" : strerror(errno));
-                if (fd >= 0)
-                        close(fd);
+        else if (r)
+                fprintf(stderr, "pvm: %s", answer);
+        for (const char *line = answer, *end; !r && *line; line = end) {
+                end = strchr(line, '\n');
+                end = end ? end + 1 : line + strlen(line);
+                printf("%s%.*s", before, (int)(end - line), line);
+        }
+        return r ? 1 : 0;
+}
+
+static int ask(long pid, const char *what, const char *argument, const char *before)
+{
+        char *request, *answer = NULL;
+        int r;
+
+        if (asprintf(&request, "%s %s", what, argument) < 0)
                 return 1;
-        }
-        fprintf(f, "%s %s\n", what, path);
-        fflush(f);
-        if (getline(&line, &cap, f) <= 0) {
-                fprintf(stderr, "pvm: program %ld gave no answer\n", pid);
-        } else if (!strncmp(line, "no ", 3)) {
-                fprintf(stderr, "pvm: %s", line + 3);
-                while (getline(&line, &cap, f) > 0)
-                        fputs(line, stderr);
-        } else {
-                status = 0;
-                while (getline(&line, &cap, f) > 0)
-                        printf("%s%s", before, line);
-        }
-        free(line);
-        fclose(f);
-        return status;
+        r = phantom_request(pid, request, &answer);
+        r = tell(pid, r, answer, before);
+        free(request);
+        free(answer);
+        return r;
 }
 
 static int is_machine(const struct dirent *e)
@@ -101,58 +76,39 @@ static int all(bool threads)
 {
         struct dirent **entries;
         char folder[64], before[32];
-        int n = monitor_folder(folder, sizeof(folder), false) ? scandir(folder, &entries, is_machine, versionsort) : 0;
+        int n = phantom_folder(folder, sizeof(folder), 0) ? 0 : scandir(folder, &entries, is_machine, versionsort);
 
         if (threads)
                 printf("PID THREAD STATE WHAT\n");
         for (int i = 0; i < n; i++) {
                 long pid = strtol(entries[i]->d_name, NULL, 10);
-                int fd = machine(pid);
+                char *answer = NULL;
+                int r = phantom_request(pid, "ps ", &answer);
+                bool dead = r < 0 && (errno == ENOENT || errno == ECONNREFUSED);
 
                 free(entries[i]);
-                if (fd < 0)
+                if (dead) /* one that was killed */
                         continue;
-                close(fd);
                 snprintf(before, sizeof(before), "%ld ", pid);
                 if (threads)
-                        ask(pid, "ps", "", before);
+                        tell(pid, r, answer, before);
                 else
                         printf("%ld\n", pid);
+                free(answer);
         }
         if (n > 0)
                 free(entries);
         return 0;
 }
 
-static void encode(FILE *f, const char *word)
-{
-        for (; *word; word++)
-                if (*word == '%' || *word == ' ' || *word == '\n')
-                        fprintf(f, "%%%02x", (unsigned)*word);
-                else
-                        fputc(*word, f);
-}
-
 static int call(long pid, const char *path, int nwords, char **words)
 {
-        char *text = NULL;
-        size_t len = 0;
-        FILE *f = open_memstream(&text, &len);
-        int status = 1;
+        char *answer = NULL;
+        int r = phantom_call(pid, path, words[0], (const char *const *)words + 1, (unsigned)nwords - 1, &answer);
 
-        if (!f)
-                return 1;
-        encode(f, path);
-        for (int i = 0; i < nwords; i++) {
-                fputc(' ', f);
-                encode(f, words[i]);
-        }
-        if (!fclose(f) && len < REQUEST_MAX)
-                status = ask(pid, "call", text, "");
-        else
-                fprintf(stderr, "pvm: these are too many arguments, or too long ones\n");
-        free(text);
-        return status;
+        r = tell(pid, r, answer, "");
+        free(answer);
+        return r;
 }
 
 int monitor_command(int argc, char **argv)
@@ -162,7 +118,6 @@ int monitor_command(int argc, char **argv)
         bool with_path, enough;
         long pid;
 
-        signal(SIGPIPE, SIG_IGN); /* a machine that hangs up is said, like one that gives no answer */
         if (argc == 1 && (!strcmp(c->name, "ps") || !strcmp(c->name, "ls")))
                 return all(!strcmp(c->name, "ps"));
         errno = 0;

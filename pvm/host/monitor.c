@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "pvm/host/monitor.h"
+#include "pvm/client/phantom.h"
 #include "pvm/format.h"
 #include "pvm/host.h"
 #include "pvm/inspect.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,26 +20,11 @@ bool monitor_stopped;
 static int listener = -1;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-bool monitor_folder(char *path, size_t len, bool make)
-{
-        struct stat st;
-        int n = snprintf(path, len, "/tmp/pvm-%u", (unsigned)geteuid());
-
-        if (n < 0 || (size_t)n >= len)
-                return false;
-        if (make && mkdir(path, 0700) && errno != EEXIST)
-                return false;
-        if (lstat(path, &st))
-                return false;
-        errno = EPERM;
-        return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077);
-}
-
 void monitor_open(void)
 {
         char folder[64];
 
-        if (monitor_folder(folder, sizeof(folder), true)) {
+        if (!phantom_folder(folder, sizeof(folder), 1)) {
                 snprintf(address.sun_path, sizeof(address.sun_path), "%s/%ld", folder, (long)getpid());
                 unlink(address.sun_path); /* of one that was killed, with the same number */
                 listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

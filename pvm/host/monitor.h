@@ -23,6 +23,3 @@ extern bool monitor_stopped; /* somebody said stop */
 /* The command's side: pvm ps|ls|inspect|call|load|gc|stat|stop. Exit status. */
 int monitor_command(int argc, char **argv);
 bool monitor_is_command(const char *name);
-
-/* The folder of the user's machines; false: a name that was too long, or a folder that others may change. */
-bool monitor_folder(char *path, size_t len, bool make);

@@ -23,8 +23,6 @@
 #define PROCESSES 64 /* at a time; a power of two */
 #define LIST_MAX  (16u << 20)
 
-extern char **environ;
-
 static char bounce[65536];
 
 static size_t piece(uint64_t len)
@@ -90,15 +88,12 @@ int unix_write(const char *path, int64_t at, const void *from, uint64_t len)
 
 int unix_replace(const char *path, const void *from, uint64_t len)
 {
-        size_t n = strlen(path);
-        char *other = malloc(n + 8);
         struct stat old;
+        char *other;
         int fd, r;
 
-        if (!other)
+        if (asprintf(&other, "%s.XXXXXX", path) < 0)
                 return -ENOMEM;
-        memcpy(other, path, n);
-        strcpy(other + n, ".XXXXXX");
         fd = mkostemp(other, O_CLOEXEC);
         r = fd < 0 ? -errno : write_all(fd, -1, from, len);
         if (fd >= 0) {

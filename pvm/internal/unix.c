@@ -170,7 +170,8 @@ int n_bootstrap_fileList(struct call *c)
                 n += !((const char *)names)[at];
         a = k ? array_new(k, n) : NULL;
         for (name = names; a && i < n; i++, name += strlen(name) + 1) {
-                struct string *s = pvm_utf8_ok(name, strlen(name)) ? string_new(name, strlen(name)) : string_new("?", 1);
+                struct string *s =
+                        pvm_utf8_ok(name, strlen(name)) ? string_new(name, strlen(name)) : string_new("?", 1);
 
                 a->store->r[i] = (struct obj *)s;
                 if (!s)
@@ -252,7 +253,8 @@ static int later(struct call *c, int32_t process, enum pvm_process_event event)
 static int process_error(struct call *c, int32_t process, int64_t error)
 {
         if (error == -ESRCH)
-                return throw_error(c, CLASS_error_state, "there is no process %d, or it was another machine's", process);
+                return throw_error(c, CLASS_error_state, "there is no process %d, or it was another machine's",
+                                   process);
         return throw_error(c, CLASS_error_unavailable, "process %d: %s", process, pvm_host->error_text((int)-error));
 }
 

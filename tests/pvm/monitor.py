@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""monitor.py - `pvm ps|ls|inspect|load|gc|stat|stop` and a program that runs. Prints PASS and FAIL lines."""
+"""monitor.py - `pvm ps|ls|inspect|load|gc|stat|stop`, libphantom.a, and a program that runs. Prints PASS and FAIL lines."""
+import errno
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
-PVM, PLC, LIB = (os.path.join(BUILD, "host", name) for name in ("pvm", "plc", "lib"))
+PVM, PLC, LIB, CALLER = (os.path.join(BUILD, "host", name) for name in ("pvm", "plc", "lib", "caller"))
 SOURCE = r"""
 package .test;
 import .internal.*;
@@ -129,6 +130,11 @@ def main():
                     ("many", [c, "add", *["1"] * 70], 1, r"pvm: too many arguments\n"), ("long words", [c, "greet", "x" * 5000, ""], 1, r"pvm: .*\n"),
                     ("usage", [pid], 2, r"usage: pvm call PID/PATH METHOD.*\n")):
                 expect("call: " + name, ["call", *words], status, pattern)
+            for name, words, status, pattern in (
+                    ("call", [pid, "/objects/c", "greet", "a b%20 ", ""], 0, r"<a b%20 \|>\n"), ("thrown", [pid, "/objects/c", "divide", "0"], 1, r"refused uncaught in thread \d+: .*divide.*"),
+                    ("no program", ["1", "/objects/c", "nothing"], 1, rf"error {errno.ENOENT}\n"), ("too much", [pid, "/objects/c", "greet", "x" * 5000, ""], 1, rf"error {errno.E2BIG}\n")):
+                done = subprocess.run([CALLER, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+                report("library: " + name, "" if done.returncode == status and re.fullmatch(pattern, done.stdout, re.S) else f"status {done.returncode}, {done.stdout!r}")
             waits = subprocess.Popen([PVM, "call", c, "pass"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # pylint: disable=consider-using-with
             with subprocess.Popen([PVM, "call", c, "pass"]) as impatient:
                 while pvm("ps", pid)[1].count(" mutex ") < 2 and time.monotonic() < end:

@@ -26,6 +26,7 @@ LAYERS = {
     "persist/": ["kernel/lib/"],
     "posix/": ["kernel/include/", "kernel/lib/", *PERSIST_PUBLIC, "rootfs/image.h"],
     "pvm/host/": ["pvm/", "persist/", "kernel/lib/"],
+    "pvm/client/": [],
     "pvm/plc/": ["pvm/format.h", "pvm/internal.def", "kernel/lib/"],
     "pvm/": ["kernel/lib/", *PERSIST_PUBLIC],
     "rootfs/": [],
@@ -34,7 +35,7 @@ LAYERS = {
 # What may be in angle brackets in code that has no libc; ports of the kernel by name.
 FREESTANDING = re.compile(r"(linux|asm|asm-generic|drm|sound)/.*|std(arg|bool|def|int|align|noreturn|atomic)\.h|limits\.h|"
                           r"(cpuid|immintrin|x86intrin)\.h|(vterm|vterm_internal|lz4|xxhash|console_font)\.h")
-HOSTED = ("persist/host/", "persist/tools/", "posix/tools/", "pvm/host/", "pvm/plc/", "rootfs/", "tests/", "ports/")
+HOSTED = ("persist/host/", "persist/tools/", "posix/tools/", "pvm/client/", "pvm/host/", "pvm/plc/", "rootfs/", "tests/", "ports/")
 
 
 def layer_of(path):
