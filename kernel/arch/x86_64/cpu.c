@@ -276,6 +276,16 @@ uint32_t arch_hwcap(void)
         return cpuid(1, 0).d;
 }
 
+bool arch_barriers_are_elided(void)
+{
+        struct cpuid r;
+
+        if (cpu_count > 1 || !(cpuid(1, 0).c & 1u << 31))
+                return false;
+        r = cpuid(0x40000000, 0);
+        return r.b == 0x54474354 && r.c == 0x43544743 && r.d == 0x47435447; /* "TCGTCGTCGTCG" */
+}
+
 bool addr_canonical(uint64_t va)
 {
         return (int64_t)(va << 16) >> 16 == (int64_t)va;

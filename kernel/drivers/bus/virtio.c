@@ -11,6 +11,7 @@
 #include "kernel/drivers/bus/virtio.h"
 #include "kernel/drivers/rng/virtio_rng.h"
 #include "kernel/include/arch/io.h"
+#include "kernel/include/arch/thread_regs.h"
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
 #include "kernel/lib/string.h"
@@ -249,8 +250,16 @@ static const struct {
         {VIRTIO_ID_RNG, virtio_rng_probe},
 };
 
+static void port_write(void)
+{
+        outb(0x80, 0); /* the port of POST codes: nobody minds */
+}
+
+/* A missed answer or a missed kick is a request that never ends. */
 void virtio_init(void)
 {
+        if (arch_barriers_are_elided())
+                vq_barrier = port_write;
         for (struct pci_device *pci = pci_first(); pci; pci = pci->next)
                 for (unsigned i = 0; i < ARRAY_SIZE(drivers); i++)
                         if (virtio_type(pci) == drivers[i].type)

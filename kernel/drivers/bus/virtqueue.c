@@ -30,9 +30,13 @@ static volatile uint16_t *used_event(struct virtqueue *vq)
         return &vq->avail->ring[vq->size];
 }
 
+void (*vq_barrier)(void);
+
 static void full_barrier(void)
 {
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        if (vq_barrier)
+                vq_barrier();
 }
 
 void vq_init(struct virtqueue *vq, uint16_t size, void *memory, paddr_t pa, bool event_idx)

@@ -9,6 +9,9 @@
 
 #define VQ_SIZE_MAX 256
 
+/* What a full barrier takes besides the processor's, where that does not reach devices; NULL: nothing. */
+extern void (*vq_barrier)(void);
+
 struct vq_segment {
         paddr_t pa;
         uint32_t len;

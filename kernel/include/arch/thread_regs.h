@@ -35,6 +35,11 @@ noreturn void stack_start(uint64_t top, void (*fn)(void *), void *arg);
 /* Sleeps until an interrupt with interrupts enabled atomically; returns with interrupts on. */
 void arch_idle(void);
 uint32_t arch_hwcap(void); /* AT_HWCAP: CPUID.1:EDX */
+/*
+ * QEMU before 8.0, when it translates for a machine of one CPU, leaves barriers and the locks of instructions out, though its devices run beside that CPU (its commit "tcg: Do not elide memory barriers for
+ * !CF_PARALLEL in system mode"): a store may pass a later load of what a device has written. Any access to a device is a barrier there.
+ */
+bool arch_barriers_are_elided(void);
 struct cpu_identity {
         char vendor[16], model[64];
         uint32_t family, model_nr, stepping;
