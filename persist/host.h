@@ -64,9 +64,8 @@ struct persist_host {
         void (*park_others)(void);
         void (*release_others)(void);
         void (*park_if_asked)(void);
-        void (*spin)(
-                unsigned
-                        turn); /* this CPU waits for what another does soon, interrupts on; turn: how often it has looked */
+        /* This CPU waits for what another does soon, interrupts on; turn: how often it has looked. */
+        void (*spin)(unsigned turn);
         /* Drops this CPU's stack and runs retry(arg) on an empty one. */
         void (*abandon)(void (*retry)(void *arg), void *arg) __attribute__((__noreturn__));
         uint64_t (*clock_ticks)(void);
