@@ -65,9 +65,6 @@ static int run(int argc, char **argv)
         unsigned failures;
         int i, state;
 
-#ifdef PVM_LIBRARY
-        pvm_compile = PVM_COMPILE_NEVER; /* on the system itself: not before the tests there run compiled code */
-#endif
         for (i = 0; i < argc && argv[i][0] == '-'; i += 2) {
                 if (!strcmp(argv[i], "--interpreter") || !strcmp(argv[i], "--compile=always")) {
                         pvm_compile = argv[i--][2] == 'i' ? PVM_COMPILE_NEVER : PVM_COMPILE_ALWAYS;

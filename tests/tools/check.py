@@ -66,6 +66,7 @@ CHECK = {
     "guest-absent": suite("guest", "absent"),
     "plc": make("-s", "check-plc"),
     "guest-chaos": suite("guest", "chaos"),
+    "native": suite("native", "all"),
     "bench": command(f"{TOOLS}/bench.py", "check"),
     "lint": make("lint"),
     "guest": suite("guest", "plain"),
@@ -73,11 +74,11 @@ CHECK = {
 }
 
 SOAK = {f"{name}-{smp}-{cpu}-{mode}": suite(name, f"{smp}-{cpu}-{mode}")
-        for name in ("guest", "busybox", "posix")
+        for name in ("guest", "native", "busybox", "posix")
         for mode in ("plain", "chaos", "barrier", "storm", "all")
         for cpu in ("qemu64", "max")
         for smp in (4, 1, 2)}
-SOAK |= {f"{name}-kills": command(f"{TOOLS}/kills.py", name, "40") for name in ("guest", "busybox", "posix")}
+SOAK |= {f"{name}-kills": command(f"{TOOLS}/kills.py", name, "40") for name in ("guest", "native", "busybox", "posix")}
 SOAK |= {f"fuzz-{config}": suite("fuzz", config, FUZZ_SECONDS="600")
          for config in ("1-qemu64-plain", "4-max-plain", "4-max-all")}
 

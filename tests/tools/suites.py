@@ -24,6 +24,9 @@ import bench
 import qemu
 from qemu import BUILD, TOP
 
+sys.path.append(os.path.join(TOP, "tests/plc"))
+import run as plc_tests  # noqa: E402
+
 EXPECTED = os.path.join(TOP, "tests/guest/expected")
 TESTS = os.path.join(BUILD, "tests")
 PORTS = os.path.join(BUILD, "ports")
@@ -142,6 +145,23 @@ class PosixSuite(Suite):
         return [(name, f"/t/posix/{name}") for name in self.names]
 
 
+class NativeSuite(Suite):
+    """Programs of the object machine, compiled and run on the system, in each way that there is to run them."""
+
+    seconds = 300
+
+    sources = {"run": "tests/plc/run", "lib": "pvm/lib/tests", "programs": "tests/plc/programs"}
+
+    def __init__(self):
+        self.files = [(os.path.join(TOP, where), f"native/{kind}") for kind, where in self.sources.items()]
+        self.files.append((os.path.join(TOP, "tests/tools/native-case"), "native-case"))
+
+    def cases(self):
+        found = [(f"native.{kind}_{name[:-3]}", f"/t/native-case {kind} {name[:-3]}") for kind, where in self.sources.items()
+                 for name in sorted(os.listdir(os.path.join(TOP, where))) if name.endswith(".ph")]
+        return found + [(f"native.programs_{name}", f"/t/native-case programs {name} {' '.join(words)}") for name, words in plc_tests.PROGRAMS.items()]
+
+
 class FuzzSuite(Suite):
     """Random system calls, and malformed programs; FUZZ_SECONDS each. The seed is printed, FUZZ_SEED sets it."""
 
@@ -160,9 +180,9 @@ class FuzzSuite(Suite):
                 ("run.elffuzz", f"/t/fuzz/elffuzz {self.duration} {seed} /t/small")]
 
 
-SUITES = {"guest": GuestSuite, "busybox": BusyBoxSuite, "posix": PosixSuite, "fuzz": FuzzSuite}
+SUITES = {"guest": GuestSuite, "busybox": BusyBoxSuite, "posix": PosixSuite, "native": NativeSuite, "fuzz": FuzzSuite}
 # Suites whose every case must pass, on Linux or not.
-OWN = ("guest", "fuzz")
+OWN = ("guest", "native", "fuzz")
 
 
 def pack(suite, cases, alone, path):
