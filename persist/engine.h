@@ -207,6 +207,13 @@ bool pager_waits(void);     /* some are still wanted: there was no memory for th
 int pager_fetch(ppn_t ppn); /* the writer, or boot: 0, -EIO, -ENOMEM */
 uint64_t pager_fetched(void);
 
+/* warm.c */
+void warm_open(uint64_t number); /* the space was opened, for this life of its store */
+void warm_note(ppn_t ppn);       /* the writer: this page was asked for */
+bool warm_step(void);            /* the writer, when nothing else is due: true if it is to be called again at once */
+uint64_t warm_read(void);
+void warm_forget(void);
+
 /* reclaim.c */
 extern uint32_t space_gate; /* [V,a] not 0: a section that begins takes a closer look (reclaim_gate) */
 void reclaim_look(void);    /* sets or clears it */

@@ -94,6 +94,14 @@ struct bag_page {
 };
 _Static_assert(sizeof(struct bag_page) <= PAGE_BYTES, "bag page");
 
+/* What ROOT_WARM has: pages that were asked for in the first second of a life (warm.c), ascending. */
+#define WARM_MAX 4092u
+struct warm {
+        uint32_t n, pad[3];
+        uint32_t ppn[WARM_MAX];
+};
+_Static_assert(sizeof(struct warm) == 4 * PAGE_BYTES, "a run of pages");
+
 /*
  * Slab: one page of objects of one type. Offsets are bytes from the page's start; 0 means none. An object's bit in live[] is its offset
  * / 16. An owned slab is changed by its owner alone, but for `remote`; an unowned one under LOCK_SPACE. Its list links are in the page's

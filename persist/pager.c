@@ -115,6 +115,18 @@ static void reach(ppn_t ppn, ppn_t *first, ppn_t *end)
         }
 }
 
+/* Those that lie side by side on the disk are read at once. */
+static void read_ahead(ppn_t first, ppn_t end)
+{
+        uint64_t block = store_place(space_store, first);
+        uint32_t n = 1;
+
+        while (block && first + n < end && store_place(space_store, first + n) == block + n)
+                n++;
+        if (n > 1)
+                store_ahead(space_store, block, n);
+}
+
 /* With what will be wanted next. */
 static int fetch_on(ppn_t ppn)
 {
@@ -123,11 +135,16 @@ static int fetch_on(ppn_t ppn)
 
         reach(ppn, &first, &end);
         if (end - first > 1)
-                store_ahead(space_store, first, (unsigned)(end - first));
+                read_ahead(first, end);
+        warm_note(ppn);
         r = pager_fetch(ppn);
-        for (ppn_t p = first; p < end && !r; p++)
-                if (p != ppn && pager_fetch(p)) /* what nobody asked for need not be good */
+        for (ppn_t p = first; p < end && !r; p++) {
+                if (p == ppn)
+                        continue;
+                if (pager_fetch(p)) /* what nobody asked for need not be good */
                         break;
+                warm_note(p);
+        }
         return r;
 }
 

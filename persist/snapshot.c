@@ -14,6 +14,7 @@
 #define YIELD_PAGES 16u /* the writer gives way after so many */
 #define TAKE_PAGES  64u
 #define SHORT_NS    1000000u /* when memory is short, the writer looks again after this */
+#define CLEAN_NS    20000000u
 
 uint32_t space_absent_per_mille;
 bool space_check_each_barrier;
@@ -32,7 +33,9 @@ static uint64_t durable;   /* [a] newest epoch that a commit made durable */
 static int failure;        /* [a] why commits cannot go on */
 static uint32_t requested; /* [a] somebody waits for a commit */
 uint32_t snapshot_idle;
-static uint64_t due; /* monotonic ns of the next commit; 0: nothing was dirty when last looked at */
+static bool cleaning;
+static uint64_t clean_ns; /* when the cleaner goes on */
+static uint64_t due;      /* monotonic ns of the next commit; 0: nothing was dirty when last looked at */
 static uint64_t ncommits, npages;
 static bool attaching;                 /* no commit has been made on this store yet */
 static void (*attach_done)(int error); /* of a space that can go on without the store */
@@ -435,6 +438,21 @@ static void set_due(uint64_t took_ns)
         due = now_ns() + wait_ns;
 }
 
+/* The cleaner works a little every CLEAN_NS, when nobody waits for a commit. True: there is more to do, at clean_ns. */
+static bool clean_step(uint64_t now)
+{
+        struct store_info info;
+
+        if (__atomic_load_n(&requested, __ATOMIC_RELAXED) || store_wait_ns(space_store) || attaching)
+                return cleaning;
+        if (cleaning && now < clean_ns)
+                return true;
+        store_info(space_store, &info);
+        cleaning = store_clean(space_store, reclaim_dirty_max(info.nblocks));
+        clean_ns = now + CLEAN_NS;
+        return cleaning;
+}
+
 void snapshot_step(uint64_t *next_ns)
 {
         uint64_t wait;
@@ -469,8 +487,12 @@ void snapshot_step(uint64_t *next_ns)
                 *next_ns = now_ns() + wait;
         if (pager_waits())
                 *next_ns = now_ns() + SHORT_NS;
+        else if (warm_step())
+                *next_ns = now_ns();
         if (!wait && !failure && store_discard(space_store, !due))
                 *next_ns = now_ns(); /* what is wanted meanwhile goes first */
+        if (!failure && clean_step(now_ns()) && (!*next_ns || *next_ns > clean_ns))
+                *next_ns = clean_ns;
         if (!failure && !attaching && !__atomic_load_n(&requested, __ATOMIC_RELAXED)) {
                 uint64_t scrub_ns = scrub_step(now_ns());
 
@@ -481,13 +503,10 @@ void snapshot_step(uint64_t *next_ns)
 
 void snapshot_stats(struct snapshot_stats *s)
 {
-        *s = (struct snapshot_stats){ncommits,
-                                     npages,
-                                     capture_copied(),
-                                     __atomic_load_n(&durable, __ATOMIC_RELAXED),
-                                     pager_fetched(),
-                                     reclaim_evicted(),
-                                     __atomic_load_n(&attach_pages, __ATOMIC_RELAXED),
+        *s = (struct snapshot_stats){ncommits,         npages,
+                                     capture_copied(), __atomic_load_n(&durable, __ATOMIC_RELAXED),
+                                     pager_fetched(),  reclaim_evicted(),
+                                     warm_read(),      __atomic_load_n(&attach_pages, __ATOMIC_RELAXED),
                                      attach_total};
 }
 
@@ -632,6 +651,7 @@ int space_open(struct store *s, struct space_clock *clock)
         if (!r) {
                 pages_open();
                 reclaim_disk();
+                warm_open(info.incarnation);
         } else {
                 space_store = NULL;
         }
@@ -650,6 +670,7 @@ void snapshot_forget(void)
         failure = 0;
         requested = 0;
         ncommits = npages = due = 0;
+        cleaning = false;
         snapshot_idle = 0;
         attaching = false;
         attach_done = NULL;

@@ -54,6 +54,7 @@ void space_forget(void)
         capture_forget();
         pager_forget();
         pins_forget();
+        warm_forget();
         reclaim_forget();
         check_forget();
         space_may_be_absent = false;

@@ -121,7 +121,7 @@ void space_fetch_at_once(bool on);
 void space_each(unsigned type, void (*fn)(void *object, void *arg), void *arg);
 
 /* The root object's slots: persistent pointers everything else hangs on. */
-enum root_slot { ROOT_POSIX = 0, ROOT_PVM, ROOT_CONSOLE, ROOT_SLOTS = 16 };
+enum root_slot { ROOT_POSIX = 0, ROOT_PVM, ROOT_CONSOLE, ROOT_WARM, ROOT_SLOTS = 16 };
 void *space_root_get(enum root_slot slot);
 void space_root_set(enum root_slot slot, void *object); /* after section_changes */
 
@@ -238,9 +238,17 @@ extern uint64_t
 struct snapshot_stats {
         uint64_t commits, pages, copied; /* pages committed; of those, copied because somebody wrote first */
         uint64_t durable_epoch, fetched, evicted;
+        uint64_t
+                warmed; /* pages that were read before they were asked for, as in the life before (warm.c); fetched has them, too */
         uint64_t attach_pages, attach_total; /* of the first state on a store that was attached in this life */
 };
 void snapshot_stats(struct snapshot_stats *s);
+
+/*
+ * A second after a recovered space goes on, in a section that has changed nothing: which pages were asked for till now is written down, so that the writer of the next life reads them
+ * ahead. Writes nothing if they are the same as the last time.
+ */
+void space_warm_write(void);
 
 /*
  * Scrub: a pass that reads all blocks of all states and compares checksums, an hour after boot and every week; damaged pages that are in memory are written anew. scrub_start: one begins now,

@@ -258,6 +258,8 @@ static void show_status(struct proc_text *t, void *arg)
                     "%lu\ndisk_discarded_bytes %lu\n",
                     disk.writes, disk.written, disk.flushes, disk.read, disk.discarded);
         proc_printf(t, "attach_pages %lu\nattach_total %lu\n", commits.attach_pages, commits.attach_total);
+        proc_printf(t, "fetched_pages %lu\nread_ahead_pages %lu\nevicted_pages %lu\n", commits.fetched, commits.warmed,
+                    commits.evicted);
         proc_printf(t, "pauses %lu\npause_last_ns %lu\npause_p50_ns %lu\npause_p99_ns %lu\npause_max_ns %lu\n", b.count,
                     ticks_ns(b.pause_last), ticks_ns(snapshot_pause(500)), ticks_ns(snapshot_pause(990)),
                     ticks_ns(b.pause_max));

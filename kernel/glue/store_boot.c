@@ -206,10 +206,35 @@ static void migrate_start(void)
         vtimer_arm(&migrate_clock, time_mono_ns() + MIGRATE_PAUSE_NS);
 }
 
+/* ---- what the first second needed ---- */
+
+static struct vtimer warm_clock;
+static struct work warm_work;
+
+static void warm_tick(struct vtimer *t)
+{
+        (void)t;
+        work_queue(&warm_work);
+}
+
+static void warm(struct work *w)
+{
+        (void)w;
+        space_warm_write();
+}
+
+static void warm_start(void)
+{
+        warm_clock.fn = warm_tick;
+        warm_work.fn = warm;
+        vtimer_arm(&warm_clock, time_mono_ns() + NSEC_PER_SEC);
+}
+
 void store_boot_run(void)
 {
         space_fetch_at_once(false); /* from here on the store is the writer's alone */
         if (writer_start())
                 panic("no memory for the store's writer");
         migrate_start();
+        warm_start();
 }

@@ -219,57 +219,96 @@ void blocks_release(struct store *s, uint64_t block)
         }
 }
 
-/* First run of at least `least` free blocks at or after b; 0: none in this group. */
-static uint32_t run_find(const struct group *g, uint32_t *b, uint32_t least, uint32_t want)
+uint64_t blocks_group_free(struct store *s, uint64_t group)
 {
-        uint32_t at = *b, n = 0;
+        struct unit *u;
+
+        return unit_load(s, group / UNIT_GROUPS, &u) ? 0 : u->entry[group % UNIT_GROUPS].free;
+}
+
+uint32_t blocks_segment_used(struct store *s, uint64_t segment)
+{
+        uint64_t first = segment * SEGMENT_BLOCKS;
+        struct unit *u;
+        struct group *g;
+        uint32_t n = 0;
+
+        if (group_load(s, first / GROUP_BLOCKS, &u, &g))
+                return SEGMENT_BLOCKS;
+        for (uint64_t w = first % GROUP_BLOCKS / 64, end = w + SEGMENT_BLOCKS / 64; w < end; w++)
+                for (uint64_t bits = g->bits[w]; bits; bits &= bits - 1)
+                        n++;
+        return n;
+}
+
+/* First run of at least `least` free blocks at or after *b in group n, up to `most` of them; 0: none. Without those that the cleaner is about to empty, if it is not to `scrape`. */
+static uint32_t run_find(const struct store *s, uint64_t n, const struct group *g, uint32_t *b, uint32_t least,
+                         uint32_t most, bool scrape)
+{
+        uint32_t at = *b, run = 0;
 
         while (at < GROUP_BLOCKS) {
-                if (!(at % 64) && !n && g->bits[at / 64] == UINT64_MAX) {
-                        at += 64;
-                        continue;
-                }
-                if (!bit_of(g, at)) {
-                        n++;
+                bool thin = s->clean.thin && !scrape && blocks_thin(s, n * GROUP_BLOCKS + at);
+
+                if (!thin && (at % 64 || run || g->bits[at / 64] != UINT64_MAX) && !bit_of(g, at)) {
+                        run++;
                         at++;
-                        if (n == want)
+                        if (run == most)
                                 break;
                         continue;
                 }
-                if (n >= least)
+                if (run >= least)
                         break;
-                n = 0;
-                at++;
+                run = 0;
+                at = thin ? at / SEGMENT_BLOCKS * SEGMENT_BLOCKS + SEGMENT_BLOCKS
+                     : !(at % 64) && g->bits[at / 64] == UINT64_MAX ? at + 64
+                                                                    : at + 1;
         }
-        *b = at - n;
-        return n >= least ? n : 0;
+        *b = at - run;
+        return run >= least ? run : 0;
 }
 
-#define LONG_GROUPS 4u /* groups in which short runs are passed over */
+#define LONG_GROUPS 4u /* groups in which crumbs are passed over */
+
+/* Does the run go on that the last allocation is of? */
+static bool goes_on(struct store *s)
+{
+        return s->cursor < s->end_data && !blocks_thin(s, s->cursor) && blocks_used(s, s->cursor) == 0;
+}
 
 int blocks_alloc(struct store *s, uint32_t want, uint64_t *block, uint32_t *got)
 {
         uint64_t ngroups = (s->end_data + GROUP_BLOCKS - 1) / GROUP_BLOCKS, n = s->cursor / GROUP_BLOCKS;
-        uint32_t from = s->cursor % GROUP_BLOCKS, least = want < LONG_RUN ? want : LONG_RUN, run;
+        uint32_t from = s->cursor % GROUP_BLOCKS, least = LONG_RUN, run;
         struct unit *u;
         struct group *g;
         int r;
 
         if (!s->free)
                 return -ENOSPC;
+        if (s->crumb_allocs) {
+                s->crumb_allocs--;
+                least = 1;
+        } else if (want == 1 && goes_on(s)) {
+                least = 1;
+        }
         /* Twice around: the group with the cursor is looked at from its beginning in the end. */
         for (uint64_t i = 0; i < 2 * ngroups + 1; i++, from = 0, n = n + 1 < ngroups ? n + 1 : 0) {
-                if (i == LONG_GROUPS || i > ngroups)
+                if ((i == LONG_GROUPS || i > ngroups) && least > 1) {
                         least = 1;
+                        s->crumb_allocs = CRUMB_ALLOCS;
+                        s->clean.crumbs++;
+                }
                 r = unit_load(s, n / UNIT_GROUPS, &u);
                 if (r || !u->entry[n % UNIT_GROUPS].free)
                         continue;
                 r = group_load(s, n, &u, &g);
                 if (r)
                         continue;
-                run = run_find(g, &from, least, want);
+                run = run_find(s, n, g, &from, least, want > least ? want : least, i > ngroups);
                 if (!run)
                         continue;
+                run = run < want ? run : want;
                 for (uint32_t b = from; b < from + run; b++)
                         bit_change(s, u, n, g, b, true);
                 *block = n * GROUP_BLOCKS + from;

@@ -577,20 +577,17 @@ int store_read(struct store *s, ppn_t ppn, void *buf)
         return r ? r : read_page(s, &at, buf);
 }
 
-void store_ahead(struct store *s, ppn_t first, unsigned n)
+uint64_t store_place(struct store *s, ppn_t ppn)
 {
         struct recent at;
-        uint64_t block = 0;
-        unsigned run = 0;
 
-        while (s->disk->ahead && run < n && !look_up(s, first + run, &at) && at.block && !at.length &&
-               (!run || at.block == block + run)) {
-                if (!run)
-                        block = at.block;
-                run++;
-        }
-        if (run > 1)
-                s->disk->ahead(s->disk, block, run);
+        return !look_up(s, ppn, &at) && !at.length ? at.block : 0;
+}
+
+void store_ahead(struct store *s, uint64_t block, uint32_t n)
+{
+        if (s->disk->ahead)
+                s->disk->ahead(s->disk, block, n);
 }
 
 int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf)

@@ -16,27 +16,33 @@
 
 #define DATA_RUN 64u /* blocks gathered for one write */
 #ifdef STORE_SMALL   /* tests: limits are met soon */
-#define CHAIN_MAX    30u
-#define RECENT_MAX   250u
-#define PACK_PAGES   3u
-#define DELTA_PAGES  12u
-#define SHADOWS      10u
-#define SHADOW_CHUNK 2u
-#define MAP_CACHE    8u
-#define LONG_RUN     1u
-#define EXTENTS_MAX  1u
-#define BIG_COMMIT   60u
+#define CHAIN_MAX      30u
+#define RECENT_MAX     250u
+#define PACK_PAGES     3u
+#define DELTA_PAGES    12u
+#define SHADOWS        10u
+#define SHADOW_CHUNK   2u
+#define MAP_CACHE      8u
+#define LONG_RUN       4u
+#define CRUMB_ALLOCS   20u
+#define SEGMENT_BLOCKS 64u
+#define MOVES_MAX      8u
+#define EXTENTS_MAX    1u
+#define BIG_COMMIT     60u
 #else
-#define CHAIN_MAX    256u  /* commits since the last checkpoint: above it one is due, since recovery reads each */
-#define MAP_CACHE    4096u /* map nodes in memory: with so many, leaves go before another one is read or made */
-#define LONG_RUN     16u   /* shorter runs of free blocks are passed over at first */
-#define PACK_PAGES   16u   /* commits of more pages are not packed */
-#define DELTA_PAGES  64u   /* commits of more pages have no deltas */
-#define SHADOWS      256u  /* pages whose contents are remembered */
-#define SHADOW_CHUNK 32u   /* allocated at once */
-#define EXTENTS_MAX  RECORD_EXTENTS
-#define RECENT_MAX   65536u /* pages in the recent index: above it a checkpoint is due */
-#define BIG_COMMIT   1024u  /* data blocks: above it the data is flushed before the record */
+#define CHAIN_MAX      256u  /* commits since the last checkpoint: above it one is due, since recovery reads each */
+#define MAP_CACHE      4096u /* map nodes in memory: with so many, leaves go before another one is read or made */
+#define LONG_RUN       16u   /* shorter runs of free blocks are crumbs: passed over at first */
+#define CRUMB_ALLOCS   1024u /* where there is nothing else, so many allocations take them without looking farther */
+#define SEGMENT_BLOCKS 4096u /* 16 MiB: what the cleaner empties as a whole */
+#define MOVES_MAX      256u  /* pages that it moves in one checkpoint */
+#define PACK_PAGES     16u   /* commits of more pages are not packed */
+#define DELTA_PAGES    64u   /* commits of more pages have no deltas */
+#define SHADOWS        256u  /* pages whose contents are remembered */
+#define SHADOW_CHUNK   32u   /* allocated at once */
+#define EXTENTS_MAX    RECORD_EXTENTS
+#define RECENT_MAX     65536u /* pages in the recent index: above it a checkpoint is due */
+#define BIG_COMMIT     1024u  /* data blocks: above it the data is flushed before the record */
 #endif
 #define WRITE_TRIES  16u   /* places that are tried for a block that cannot be written, farther and farther apart */
 #define PACKED_MAX   2048u /* a page that does not compress below this gets a block */
@@ -109,6 +115,17 @@ struct kept {
         struct queue add; /* dead blocks not in its list on disk yet */
 };
 
+struct cleaner {
+        uint64_t *thin; /* bit per segment: it is to become free; NULL: no pass is under way */
+        uint64_t nthin, first;
+        uint64_t at;              /* page that is looked at next */
+        bool looked;              /* at all of them */
+        uint64_t move[MOVES_MAX]; /* pages that the next checkpoint moves */
+        unsigned nmove;
+        uint64_t planned, moved, total; /* blocks: of this pass, and of all */
+        uint64_t crumbs, patience;      /* how often there was nothing but crumbs; a pass begins when that is more */
+};
+
 struct store {
         struct store_disk *disk;
         uint8_t uuid[16];
@@ -144,6 +161,8 @@ struct store {
         unsigned nunits;
         struct unit *unit[UNITS_MAX];
         uint64_t cursor;
+        uint32_t crumb_allocs;
+        struct cleaner clean;
         struct run freed[FREED_MAX]; /* since the disk was last told */
         unsigned nfreed;
         bool no_discard; /* it went wrong */
@@ -279,6 +298,19 @@ int blocks_write(struct store *s, struct disk_super *next);
 void blocks_written(struct store *s, bool same);
 void blocks_close(struct store *s);
 
+uint64_t blocks_group_free(struct store *s, uint64_t group); /* 0 also if that cannot be known */
+uint32_t blocks_segment_used(struct store *s, uint64_t segment);
+static inline bool blocks_thin(const struct store *s, uint64_t block)
+{
+        uint64_t segment = block / SEGMENT_BLOCKS;
+
+        return s->clean.thin && s->clean.thin[segment / 64] >> segment % 64 & 1;
+}
+
+/* clean.c */
+int clean_move(struct store *s); /* part of a checkpoint, when the map has what records had */
+void clean_close(struct store *s);
+
 /* dead.c */
 int queue_push(struct queue *q, struct disk_death d);
 struct disk_death queue_pop(struct queue *q);
@@ -303,6 +335,8 @@ int map_get(struct store *s, uint64_t ppn, struct disk_map *m);
 int map_set(struct store *s, uint64_t ppn, struct disk_map m);
 int map_write(struct store *s, uint64_t epoch, struct disk_map *root);
 int map_get_at(struct store *s, struct disk_map root, uint64_t ppn, struct disk_map *m);
+/* The first leaf at or after the page, as the last checkpoint left it, till the map is asked again: 1, and *ppn is in it; 0: there is none. Leaves that cannot be read are passed over. */
+int map_next(struct store *s, uint64_t *ppn, const struct disk_map **e);
 void map_close(struct store *s);
 struct recent *recent_find(struct store *s, uint64_t ppn);
 int recent_set(struct store *s, const struct recent *r);
@@ -339,3 +373,4 @@ uint64_t super_place(const struct store *s, unsigned slot);
 int super_write(struct store *s, struct disk_super *next);
 int super_again(struct store *s);
 int life_begin(struct store *s);
+int checkpoint_now(struct store *s); /* also if nothing was committed since the last one */

@@ -173,6 +173,29 @@ int map_get(struct store *s, uint64_t ppn, struct disk_map *m)
         return !r && map_lost(m) ? -EIO : r;
 }
 
+int map_next(struct store *s, uint64_t *ppn, const struct disk_map **e)
+{
+        for (uint64_t p = *ppn; p >> 8 * MAP_LEVELS == 0;) {
+                struct map_node *leaf, *n;
+                unsigned level = MAP_LEVELS - 1;
+                int r = leaf_find(s, p, false, &leaf);
+
+                if (r && r != -EIO)
+                        return r;
+                if (!r && leaf) {
+                        *ppn = p;
+                        *e = leaf->e;
+                        return 1;
+                }
+                if (!s->root)
+                        return 0;
+                for (n = s->root; level > 1 && n->child[slot_of(p, level)]; level--)
+                        n = n->child[slot_of(p, level)];
+                p = ((p >> 8 * level) + 1) << 8 * level; /* there is nothing below that */
+        }
+        return 0;
+}
+
 int map_set(struct store *s, uint64_t ppn, struct disk_map m)
 {
         struct map_node *leaf;

@@ -112,14 +112,26 @@ static int dead_add_if_used(struct store *s, const struct disk_entry *e, uint64_
         return r ? dead_add(s, e->old_block, e->old_birth, epoch, 0) : 0;
 }
 
-/* The delta's page: where its base is says the recent index, or the entry, if there was no change since the map. */
+/*
+ * What the page has before this record, as the records up to here tell, or (behind the older superblock, from where a replay goes past a checkpoint that may have moved the page) the map. False: that
+ * is not known, or not needed, since it is what the entry says.
+ */
+static bool known(struct store *s, const struct disk_entry *e, struct recent *old)
+{
+        const struct recent *r = recent_find(s, entry_ppn(e));
+        struct disk_map m = {0};
+
+        if (r)
+                *old = *r;
+        else if (s->fell_back && !map_get(s, entry_ppn(e), &m))
+                *old = (struct recent){.block = map_block(&m), .birth = map_birth(&m), .sum = map_sum(&m)};
+        return r || map_block(&m);
+}
+
+/* The delta's page: its base. */
 static int delta_entry(struct store *s, const struct disk_entry *e, struct recent *p)
 {
-        const struct recent *old = recent_find(s, entry_ppn(e));
-
-        if (old)
-                *p = *old;
-        else
+        if (!known(s, e, p))
                 *p = (struct recent){.block = e->old_block, .birth = e->old_birth, .sum = e->sum & MAP_SUM_MASK};
         p->ppn = entry_ppn(e);
         p->delta = 1;
@@ -128,18 +140,15 @@ static int delta_entry(struct store *s, const struct disk_entry *e, struct recen
         return delta_apply(s, p->ppn, s->body + entry_offset(e), entry_length(e));
 }
 
-/*
- * The page is written whole, and what it had dies: what the entry says, and the base of its deltas, if that is another: after the older superblock a replay goes past a checkpoint that gave the
- * page a block which is not known here.
- */
+/* The page is written whole, and what it had dies: what the entry says, and what is known here, if that is another. */
 static int superseded(struct store *s, const struct disk_entry *e, uint64_t epoch)
 {
-        const struct recent *old = recent_find(s, entry_ppn(e));
+        struct recent old;
         int r = 0;
 
         shadow_drop(s, entry_ppn(e));
-        if (old && old->delta && !old->length && old->block != e->old_block)
-                r = dead_add(s, old->block, old->birth, epoch, 0);
+        if (known(s, e, &old) && old.block && !old.length && old.block != e->old_block)
+                r = dead_add(s, old.block, old.birth, epoch, 0);
         return r ? r : dead_add_if_used(s, e, epoch);
 }
 
@@ -391,6 +400,7 @@ static struct store *store_new(struct store_disk *d, bool tolerant)
 void store_close(struct store *s)
 {
         blocks_close(s);
+        clean_close(s);
         map_close(s);
         if (s->recent)
                 persist_host->mem_free(s->recent, s->recent_size * sizeof(*s->recent));
@@ -449,11 +459,11 @@ int store_open(struct store_disk *d, uint64_t owner, struct store **store)
                 if (good[slot])
                         continue;
                 s = store_new(d, i >= 2);
-                r = s ? open_with(s, &b[slot], slot, other ? &b[!slot] : NULL) : -ENOMEM;
-                if (!r) {
+                if (s)
                         s->fell_back = i || !other;
+                r = s ? open_with(s, &b[slot], slot, other ? &b[!slot] : NULL) : -ENOMEM;
+                if (!r)
                         break;
-                }
                 if (s)
                         store_close(s);
                 s = NULL;

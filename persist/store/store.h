@@ -57,6 +57,7 @@ struct store_info {
         uint64_t epoch, evidence, incarnation, base;
         struct store_clock clock;
         uint64_t nblocks, free, recent, pending, nkept;
+        uint64_t moved; /* blocks that the cleaner moved in this life */
         uint32_t attempts;
         bool fell_back;  /* the newest superblock was not good */
         bool lists_lost; /* lists of blocks were damaged: some room is lost, and perhaps kept snapshots */
@@ -68,8 +69,10 @@ void store_info(const struct store *s, struct store_info *info);
  * pages that are not in it.
  */
 int store_read(struct store *s, ppn_t ppn, void *buf);
-/* These pages of the last commit will be read, in this order: those that lie side by side on the disk are read at once. */
-void store_ahead(struct store *s, ppn_t first, unsigned n);
+/* The block that has the page's contents in the last commit; 0: none, or it is not alone in one. */
+uint64_t store_place(struct store *s, ppn_t ppn);
+/* Pages will be read that lie in these blocks, in their order: the blocks may be read at once. */
+void store_ahead(struct store *s, uint64_t block, uint32_t n);
 int store_read_at(struct store *s, uint64_t epoch, ppn_t ppn, void *buf);
 
 /* Is the page another one in a kept snapshot than in the last commit? 1, 0, or an error. Compares sums: no page is read. Allowed when store_read is. */
@@ -102,6 +105,12 @@ bool store_room(const struct store *s, uint64_t npages, uint64_t nnew);
  * info.pending tells how many blocks wait.
  */
 int store_settle(struct store *s);
+
+/*
+ * The cleaner: when free space is in crumbs, some work to have long runs of it again. To be called outside commits, when nothing else is due; it does nothing that leaves no room for a commit
+ * of `spare` pages. True: there is more to do.
+ */
+bool store_clean(struct store *s, uint64_t spare);
 
 /*
  * Tells the disk of some blocks that have become free; if the caller has other work (idle false), only when they are many. To be called outside commits, when nobody waits for one. True: there are

@@ -171,6 +171,8 @@ static int checkpoint(struct store *s)
         }
         if (sorted)
                 persist_host->mem_free(sorted, s->nrecent * sizeof(struct recent *));
+        if (!r)
+                r = clean_move(s);
         if (r)
                 goto out;
         *next = s->super;
@@ -224,6 +226,13 @@ static int epoch_new(struct store *s)
         int r = store_commit_begin(s, 0, s->next_epoch, &clock);
 
         return r ? r : store_commit_end(s);
+}
+
+int checkpoint_now(struct store *s)
+{
+        int r = s->epoch == s->super.map_epoch ? epoch_new(s) : 0;
+
+        return r ? r : store_checkpoint(s);
 }
 
 int store_keep(struct store *s, uint32_t flags, uint64_t *epoch)
@@ -327,6 +336,7 @@ void store_info(const struct store *s, struct store_info *i)
                                  .pending = s->young.n + s->old.n,
                                  .nkept = s->nkept,
                                  .attempts = s->attempt.attempts,
+                                 .moved = s->clean.total,
                                  .fell_back = s->fell_back,
                                  .lists_lost = s->tolerant};
 }

@@ -374,6 +374,18 @@ static void settle(struct world *w)
         remember_same(w, from);
 }
 
+/* A pass of the cleaner, or some of it. */
+static void clean(struct world *w)
+{
+        uint64_t from = store_next_epoch(w->store), spare = 12 + w->disk.d.nblocks * w->disk.bad_per_mille / 1000;
+
+        w->store->clean.crumbs += pick(2); /* sooner than crumbs make it */
+        while (store_clean(w->store, spare) && pick(20))
+                ;
+        expect_ok(w->store->failed, "clean");
+        remember_same(w, from);
+}
+
 static void live(struct world *w, unsigned steps)
 {
         while (steps--) {
@@ -393,6 +405,8 @@ static void live(struct world *w, unsigned steps)
                         reopen(w);
                 else if (what < 99)
                         settle(w);
+                if (pick(3) == 0)
+                        clean(w);
                 while (pick(2) && store_discard(w->store, pick(2)))
                         ;
                 if (pick(10) == 0 && store_check(w->store, false, print_finding, NULL))

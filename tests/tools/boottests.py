@@ -765,6 +765,30 @@ def failing_disk():
     os.unlink(rules)
 
 
+@test
+def working_set():
+    """What was asked for in the first second of one life is read ahead in the next."""
+    disk = store_disk("working_set")
+
+    def paged(guest):
+        """Pages that came from the store after somebody had asked for them, and before."""
+        _, output = guest.command("sleep 2; sync; cat /proc/phantom/status", total=120)
+        fetched, ahead = (int(re.search(rf"(?m)^{name}_pages (\d+)", output)[1]) for name in ("fetched", "read_ahead"))
+        return fetched - ahead, ahead
+
+    with Guest("working_set", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        guest.prompt(total=300)
+        guest.command("seq 1 200000 >/root/numbers; (while :; do sort -n /root/numbers | md5sum; find / | md5sum; done) >/dev/null 2>&1 & sleep 1; sync")
+    lives = []
+    for _ in range(2):
+        with Guest("working_set", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+            guest.expect(r"\d+ CPUs?, \d+ MiB in use", total=120)
+            lives.append(paged(guest))
+    (asked, none), (_, ahead) = lives
+    expect(asked and not none and ahead, f"asked for, read ahead: {lives}")
+    os.unlink(disk)
+
+
 TICK = ('package .demo; class tick { int n; int twice( var i : int ) { return 2 * i; } void run( var boot : .internal.bootstrap ) [8] {'
         ' boot.getRoot().put( "tick", this ); while( 1 ) { n++; boot.consolePrint( "n" + n + "\\n" ); boot.sleep( 20 ); } } };')
 CHAT = ('package .demo; import .phantom.unix.*; class chat { void run( var boot : .internal.bootstrap ) [8] { var cat : process = new process( boot, "cat".split( " " ) );'

@@ -515,6 +515,102 @@ static void larger_than_memory(void **state)
         simdisk_free(&disk);
 }
 
+static void life_begins(uint64_t owner)
+{
+        struct space_clock clock;
+
+        assert_int_equal(store_open(&disk.d, owner, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
+        hosted_open(8192);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_open(store, &clock), 0);
+        hosted_cpu_ready();
+        space_fetch_at_once(false);
+}
+
+static void write_warm(void)
+{
+        space_warm_write();
+}
+
+/* As the kernel does a second after a resume, and then the power goes, behind a commit. */
+static void life_ends(void)
+{
+        uint64_t next;
+
+        hosted_run(run_section, write_warm);
+        snapshot_request();
+        snapshot_step(&next);
+        assert_int_equal(snapshot_error(), 0);
+        power_off();
+}
+
+/* Every 16th page: nobody comes along with a neighbour. Returns how many are here, after what the writer does by itself. */
+static unsigned warmed(void)
+{
+        struct snapshot_stats stats;
+        uint64_t next;
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < MANY; i++)
+                snapshot_step(&next);
+        for (unsigned i = 0; i < MANY; i++) {
+                bool there = persist_host->page_present(many()->ppn[i]);
+
+                n += there;
+                assert_true(!there || i % 16 == 5);
+        }
+        snapshot_stats(&stats);
+        assert_true(stats.warmed >= n && stats.warmed <= n + 1); /* the table of them, too */
+        return n;
+}
+
+static void working_set(void **state)
+{
+        unsigned all = 0, n, missed = 0;
+        uint64_t used;
+
+        (void)state;
+        rng = 41;
+        first_life();
+        hosted_run(run_section, make_many);
+        for (chosen = 0; chosen < MANY; chosen++) {
+                chosen_seed = chosen;
+                hosted_run(run_section, write_chosen);
+        }
+        life_ends();
+        life_begins(81);
+        assert_int_equal(warmed(), 0);
+        for (chosen = 5; chosen < MANY; chosen += 16, all++)
+                hosted_run(run_section, read_chosen);
+        life_ends();
+        /* Those on trial stay on the list because they are asked for. */
+        for (unsigned life = 0; life < 8; life++) {
+                life_begins(82 + life);
+                n = warmed();
+                assert_true(n >= all * 3 / 4 && n < all);
+                missed += all - n;
+                for (chosen = 5; chosen < MANY; chosen += 16)
+                        hosted_run(run_section, read_chosen);
+                used = persist_host->dirty_count();
+                hosted_run(run_section, write_warm);
+                assert_int_equal(persist_host->dirty_count(), used); /* the same again: nothing is written */
+                life_ends();
+        }
+        assert_int_equal(missed, all); /* each was once */
+        /* What nobody asks for any more is forgotten in eight lives. */
+        for (unsigned life = 0; life < 8; life++) {
+                life_begins(90 + life);
+                n = warmed();
+                life_ends();
+        }
+        life_begins(98);
+        assert_int_equal(warmed(), 0);
+        power_off();
+        simdisk_free(&disk);
+}
+
 static void free_chosen(void)
 {
         struct many *m = many();
@@ -1498,6 +1594,7 @@ int main(int argc, char **argv)
                                            TEST_ALONE(cadence),
                                            TEST_ALONE(failing_disk),
                                            TEST_ALONE(larger_than_memory),
+                                           TEST_ALONE(working_set),
                                            TEST_ALONE(full_disk),
                                            TEST_ALONE(small_disk_is_used),
                                            TEST_ALONE(time_travel),

@@ -1451,6 +1451,158 @@ static void base_is_damaged(void **state)
         }
 }
 
+/* ---- the cleaner ---- */
+
+#define FULL 20000u /* pages; the disk has little more */
+
+static void page_of(uint64_t *page, ppn_t ppn, unsigned version)
+{
+        for (unsigned w = 0; w < 512; w++)
+                page[w] = hosted_random(&(uint64_t){ppn * 1000 + version * 77 + w + 1});
+}
+
+/* So many pages from `ppn` on, in one commit: requests that it took. */
+static uint64_t commit_many(struct store *s, ppn_t ppn, unsigned n, unsigned step, unsigned version)
+{
+        static uint64_t page[512];
+        struct store_clock clock = {1, 2};
+        uint64_t before;
+
+        assert_int_equal(store_commit_begin(s, n, store_next_epoch(s), &clock), 0);
+        before = disk.nwrites;
+        for (unsigned i = 0; i < n; i++, ppn += step) {
+                page_of(page, ppn, version);
+                assert_int_equal(version ? store_commit_page(s, ppn, page) : store_commit_none(s, ppn), 0);
+        }
+        assert_int_equal(store_commit_end(s), 0);
+        return disk.nwrites - before;
+}
+
+static void expect_pages(struct store *s, const uint8_t *version)
+{
+        static uint64_t page[512], got[512];
+
+        for (ppn_t ppn = 0; ppn < FULL; ppn++) {
+                int r = store_read(s, ppn, got);
+
+                assert_int_equal(r, version[ppn] ? 0 : -ENOENT);
+                page_of(page, ppn, version[ppn]);
+                assert_true(!version[ppn] || !memcmp(page, got, sizeof(got)));
+        }
+}
+
+/* Of a full disk three of four pages are freed, one here, one there: what is free is crumbs. keep: a snapshot is kept of when half of the pages were there. */
+static struct store *in_crumbs(uint8_t *version, uint64_t *keep)
+{
+        static const uint8_t uuid[16] = "store unit tests";
+        struct store *s;
+
+        simdisk_init(&disk, FULL + 1500, 1);
+        assert_int_equal(store_format(&disk.d, uuid, 0), 0);
+        assert_int_equal(store_open(&disk.d, 1, &s), 0);
+        for (unsigned i = 50; i--;) /* the first pages have shadows */
+                commit_many(s, i * 20, 20, 1, 1);
+        for (ppn_t ppn = 1000; ppn < FULL; ppn += 1000)
+                commit_many(s, ppn, 1000, 1, 1);
+        for (unsigned k = 1; k < 4; k++) {
+                if (k == 3 && keep)
+                        assert_int_equal(store_keep(s, 0, keep), 0);
+                for (ppn_t ppn = k; ppn < FULL; ppn += 1000)
+                        commit_many(s, ppn, 250, 4, 0);
+        }
+        for (ppn_t ppn = 0; ppn < FULL; ppn++)
+                version[ppn] = ppn % 4 == 0;
+        for (unsigned i = 0; i < 2; i++)
+                assert_int_equal(store_settle(s), 0);
+        simdisk_settle(&disk);
+        return s;
+}
+
+/* A pass of the cleaner makes long runs, and a kept snapshot stays what it was. */
+static void crumbs_are_cleaned(void **state)
+{
+        static uint64_t page[512], got[512];
+        static uint8_t version[FULL];
+        uint64_t crumbs, before, more, kept = 0;
+        struct store_info info;
+        struct store *s;
+
+        (void)state;
+        for (unsigned with_kept = 0; with_kept < 2; with_kept++) {
+                s = in_crumbs(version, with_kept ? &kept : NULL);
+                assert_false(store_clean(s, 100)); /* nobody has missed anything yet */
+                /* What is free at the end of the disk is used up first. */
+                for (more = 1000000; !s->clean.crumbs; more += 100)
+                        commit_many(s, more, 100, 1, 1);
+                crumbs = commit_many(s, more, 1000, 1, 1);
+                assert_true(crumbs > 250);
+                before = disk.nwrites;
+                while (store_clean(s, 100))
+                        ;
+                store_info(s, &info);
+                assert_true(info.moved > 1000);
+                if (!with_kept) { /* else what the snapshot needs stays where it is */
+                        assert_true(disk.nwrites - before < info.moved / 2); /* they go out in runs */
+                        crumbs = commit_many(s, more, 1000, 1, 2);
+                        assert_true(crumbs < 40);
+                }
+                whole(s);
+                s = again(s);
+                expect_pages(s, version);
+                whole(s);
+                for (ppn_t ppn = 3; ppn < FULL && with_kept; ppn += 4) {
+                        page_of(page, ppn, 1);
+                        assert_int_equal(store_read_at(s, kept, ppn, got), 0);
+                        assert_memory_equal(page, got, sizeof(got));
+                }
+                whole_to_the_end(s);
+        }
+}
+
+/*
+ * Pages are moved, and then changed: some written whole, some by deltas. The superblock that knows of it is lost, and the older one leads to a state that has all changes, and knows of no block
+ * twice, and of all.
+ */
+static void moved_and_forgotten(void **state)
+{
+        enum { HOT = 30, STEP = 8 };
+        static uint64_t page[512], got[512];
+        static uint8_t version[FULL];
+        uint64_t newest;
+        struct store *s = in_crumbs(version, NULL);
+
+        (void)state;
+        s->clean.crumbs = 1;
+        while (!s->clean.moved)
+                assert_true(store_clean(s, 100));
+        assert_true(s->clean.at >= 1000 && s->clean.moved > 200);
+        for (ppn_t ppn = 0; ppn < HOT * STEP; ppn += STEP) {
+                change_some(s, ppn, ppn);
+                assert_true(recent_find(s, ppn)->delta);
+        }
+        for (ppn_t ppn = 4; ppn < HOT * STEP; ppn += STEP) {
+                commit_many(s, ppn, 1, 1, 3);
+                version[ppn] = 3;
+        }
+        newest = super_place(s, s->slot);
+        s = again(s);
+        store_close(s);
+        block_of(newest)[100] ^= 1;
+        assert_int_equal(store_open(&disk.d, 3, &s), 0);
+        whole(s);
+        for (ppn_t ppn = 0; ppn < HOT * STEP; ppn += STEP) {
+                page_of(page, ppn, 1);
+                page[0] = page[100] = page[101] = page[511] = ppn;
+                assert_int_equal(store_read(s, ppn, got), 0);
+                assert_memory_equal(page, got, sizeof(got));
+                page_of(page, ppn, 1);
+                commit_page(s, ppn, page);
+        }
+        expect_pages(s, version);
+        assert_int_equal(store_checkpoint(s), 0);
+        whole_to_the_end(s);
+}
+
 /* The last record's only entry is a delta; it is changed, and the sums hold. */
 static struct disk_entry *last_delta(struct disk_record **h)
 {
@@ -1653,6 +1805,8 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(delta_is_lost),
                                            cmocka_unit_test(base_is_damaged),
                                            cmocka_unit_test(bad_deltas),
+                                           cmocka_unit_test(crumbs_are_cleaned),
+                                           cmocka_unit_test(moved_and_forgotten),
                                            cmocka_unit_test(deltas_of_nothing),
                                            cmocka_unit_test(version_1)};
 
