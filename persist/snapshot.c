@@ -579,19 +579,12 @@ static int fetch_range(ppn_t first, ppn_t end)
         return r;
 }
 
-static bool is_resident(ppn_t ppn)
+static inline bool is_resident(const struct page_record *r)
 {
-        const struct page_record *r = record(ppn);
+        enum { SOME = 1u << PAGE_META | 1u << PAGE_RUN | 1u << PAGE_SLAB };
 
-        switch (r->kind) {
-        case PAGE_META:
-        case PAGE_RUN:
-                return true;
-        case PAGE_SLAB:
-                return r->type >= TYPE_BYTES || type_info[r->type].flags & SPACE_RESIDENT;
-        default:
-                return false;
-        }
+        return SOME >> r->kind & 1 &&
+               (r->kind != PAGE_SLAB || r->type >= TYPE_BYTES || type_info[r->type].flags & SPACE_RESIDENT);
 }
 
 /* Root, CPU pages, records; then what the records say is resident, and the slabs that CPUs own. */
@@ -604,7 +597,7 @@ static int read_resident(void)
                 r = fetch_range(RECORD_PPN + DATA_PPN / RECORDS_PAGE,
                                 RECORD_PPN + root_page->records_end / RECORDS_PAGE);
         for (ppn_t ppn = DATA_PPN; ppn < root_page->frontier && !r; ppn++)
-                if (is_resident(ppn))
+                if (is_resident(record(ppn)))
                         r = pager_fetch(ppn);
         for (unsigned cpu = 0; cpu < root_page->ncpus && !r; cpu++) {
                 const struct cpu_heap *h = space_page(CPU_PPN + cpu);

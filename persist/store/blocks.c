@@ -57,15 +57,12 @@ static uint8_t home_free(uint8_t a, uint8_t b)
         return 0;
 }
 
-static int unit_load(struct store *s, uint64_t n, struct unit **unit)
+static int unit_read(struct store *s, uint64_t n, struct unit **unit)
 {
         const struct disk_index *now = &s->super.unit[n], *then = &s->older_unit[n];
-        struct unit *u = s->unit[n];
+        struct unit *u;
         int r = 0;
 
-        *unit = u;
-        if (u)
-                return 0;
         u = persist_host->mem_alloc(sizeof(*u));
         if (!u)
                 return -ENOMEM;
@@ -98,19 +95,20 @@ static int unit_load(struct store *s, uint64_t n, struct unit **unit)
         return 0;
 }
 
-static int group_load(struct store *s, uint64_t n, struct unit **unit, struct group **group)
+/* Of a recovery half is this, so what is in memory is found at once. */
+static inline int unit_load(struct store *s, uint64_t n, struct unit **unit)
+{
+        *unit = s->unit[n];
+        return likely_(*unit != NULL) ? 0 : unit_read(s, n, unit);
+}
+
+static int group_read(struct store *s, uint64_t n, struct unit *unit, struct group **group)
 {
         unsigned i = n % UNIT_GROUPS;
-        struct disk_index *e;
+        struct disk_index *e = &unit->entry[i];
         struct group *g;
-        int r = unit_load(s, n / UNIT_GROUPS, unit);
+        int r;
 
-        if (r)
-                return r;
-        *group = (*unit)->group[i];
-        if (*group)
-                return 0;
-        e = &(*unit)->entry[i];
         g = persist_host->mem_alloc(sizeof(*g));
         if (!g)
                 return -ENOMEM;
@@ -138,8 +136,18 @@ static int group_load(struct store *s, uint64_t n, struct unit **unit, struct gr
                 for (uint32_t b = to; b < GROUP_BLOCKS; b++)
                         g->bits[b / 64] |= 1ul << b % 64;
         }
-        (*unit)->group[i] = *group = g;
+        unit->group[i] = *group = g;
         return 0;
+}
+
+static inline int group_load(struct store *s, uint64_t n, struct unit **unit, struct group **group)
+{
+        int r = unit_load(s, n / UNIT_GROUPS, unit);
+
+        if (r)
+                return r;
+        *group = (*unit)->group[n % UNIT_GROUPS];
+        return likely_(*group != NULL) ? 0 : group_read(s, n, *unit, group);
 }
 
 static inline bool bit_of(const struct group *g, uint32_t b)
@@ -160,29 +168,34 @@ static void bit_change(struct store *s, struct unit *u, uint64_t n, struct group
         u->dirty[i / 64] |= 1ul << i % 64;
 }
 
-int blocks_used(struct store *s, uint64_t block)
+/* 0, 1: in use, or an error. */
+static inline int block_find(struct store *s, uint64_t block, struct unit **u, struct group **g)
 {
-        struct unit *u;
-        struct group *g;
         int r;
 
         if (block < s->first_data || block >= s->end_data)
                 return -EUCLEAN;
-        r = group_load(s, block / GROUP_BLOCKS, &u, &g);
-        return r ? r : bit_of(g, block % GROUP_BLOCKS);
+        r = group_load(s, block / GROUP_BLOCKS, u, g);
+        return r ? r : bit_of(*g, block % GROUP_BLOCKS);
+}
+
+int blocks_used(struct store *s, uint64_t block)
+{
+        struct unit *u;
+        struct group *g;
+
+        return block_find(s, block, &u, &g);
 }
 
 int blocks_take(struct store *s, uint64_t block)
 {
-        uint64_t n = block / GROUP_BLOCKS;
         struct unit *u;
         struct group *g;
-        int r = blocks_used(s, block);
+        int r = block_find(s, block, &u, &g);
 
         if (r)
                 return r != 1 ? r : s->tolerant ? 0 : -EUCLEAN;
-        group_load(s, n, &u, &g);
-        bit_change(s, u, n, g, block % GROUP_BLOCKS, true);
+        bit_change(s, u, block / GROUP_BLOCKS, g, block % GROUP_BLOCKS, true);
         return 0;
 }
 
@@ -201,14 +214,12 @@ static void freed_note(struct store *s, uint64_t block)
 
 void blocks_release(struct store *s, uint64_t block)
 {
-        uint64_t n = block / GROUP_BLOCKS;
         struct unit *u;
         struct group *g;
-        int r = blocks_used(s, block);
+        int r = block_find(s, block, &u, &g);
 
         if (r == 1) {
-                group_load(s, n, &u, &g);
-                bit_change(s, u, n, g, block % GROUP_BLOCKS, false);
+                bit_change(s, u, block / GROUP_BLOCKS, g, block % GROUP_BLOCKS, false);
                 freed_note(s, block);
         } else {
                 /* A bitmap that cannot be read: the block is lost until pfsck. One that says free: the store contradicts itself. */

@@ -179,7 +179,8 @@ struct store {
         uint64_t nrecent_packed; /* of these, so many have no block of their own: packed in records, or with deltas */
         uint64_t *touched;       /* numbers of the nodes that the next checkpoint writes for them (map.c) */
         uint64_t ntouched, touched_size;
-        uint64_t nchain; /* commits since the last checkpoint */
+        uint64_t touched_last; /* the leaf that was asked for last */
+        uint64_t nchain;       /* commits since the last checkpoint */
 
         /* shadows (delta.c) */
         struct shadow *shadows[SHADOW_BUCKETS];
@@ -340,6 +341,7 @@ int map_next(struct store *s, uint64_t *ppn, const struct disk_map **e);
 void map_close(struct store *s);
 struct recent *recent_find(struct store *s, uint64_t ppn);
 int recent_set(struct store *s, const struct recent *r);
+int recent_room(struct store *s, uint64_t n); /* for so many in all, at once; 0 or -ENOMEM */
 /* nrecent of them, by page; the caller frees the array. 0 or -ENOMEM. */
 int recent_sorted(struct store *s, struct recent ***sorted);
 void recent_clear(struct store *s);

@@ -322,11 +322,16 @@ struct recent *recent_find(struct store *s, uint64_t ppn)
         return r->ppn ? r : NULL;
 }
 
-static int recent_grow(struct store *s)
+int recent_room(struct store *s, uint64_t n)
 {
-        uint64_t old_size = s->recent_size, size = old_size ? 2 * old_size : 1024;
-        struct recent *old = s->recent, *new = persist_host->mem_alloc(size * sizeof(*new));
+        uint64_t old_size = s->recent_size, size = old_size ? old_size : 1024;
+        struct recent *old = s->recent, *new;
 
+        while (size < 2 * n)
+                size *= 2;
+        if (size == old_size)
+                return 0;
+        new = persist_host->mem_alloc(size * sizeof(*new));
         if (!new)
                 return -ENOMEM;
         zero16(new, size * sizeof(*new));
@@ -372,10 +377,18 @@ static int touch(struct store *s, uint64_t ppn)
 {
         for (unsigned level = 0; level < MAP_LEVELS; level++) {
                 uint64_t node = ppn >> 8 * (level + 1) << 3 | (level + 1), *at;
-                int r = 2 * (s->ntouched + 1) > s->touched_size ? touched_grow(s) : 0;
+                int r;
 
-                if (r)
+                if (!level) { /* neighbours come one after the other */
+                        if (node == s->touched_last)
+                                return 0;
+                        s->touched_last = node;
+                }
+                r = 2 * (s->ntouched + 1) > s->touched_size ? touched_grow(s) : 0;
+                if (r) {
+                        s->touched_last = 0;
                         return r;
+                }
                 at = touched_place(s, node);
                 if (*at)
                         return 0;
@@ -392,7 +405,7 @@ int recent_set(struct store *s, const struct recent *r)
         int e = 0;
 
         if (2 * (s->nrecent + 1) > s->recent_size)
-                e = recent_grow(s);
+                e = recent_room(s, s->nrecent + 1);
         if (!e)
                 e = touch(s, r->ppn);
         if (e)
@@ -450,5 +463,5 @@ void recent_clear(struct store *s)
                 s->recent[i].ppn = 0;
         for (uint64_t i = 0; i < s->touched_size; i++)
                 s->touched[i] = 0;
-        s->nrecent = s->nrecent_packed = s->ntouched = 0;
+        s->nrecent = s->nrecent_packed = s->ntouched = s->touched_last = 0;
 }

@@ -217,7 +217,7 @@ static void look_beyond(struct store *s, const struct chain *c, struct disk_reco
 static int replay(struct store *s)
 {
         struct disk_record *h = persist_host->mem_alloc(sizeof(*h));
-        uint64_t durable = 0, end = s->super.map_epoch;
+        uint64_t durable = 0, end = s->super.map_epoch, nentries = 0;
         struct chain c, before;
         int r = h ? 0 : -ENOMEM;
 
@@ -230,7 +230,10 @@ static int replay(struct store *s)
                 if (h->flushed_through > durable)
                         durable = h->flushed_through;
                 end = c.epoch;
+                nentries += h->nentries;
         }
+        if (r == -EUCLEAN && nentries)
+                r = recent_room(s, nentries < RECENT_MAX ? nentries : RECENT_MAX) ? -ENOMEM : r;
         if (r != -EUCLEAN)
                 goto out;
         look_beyond(s, &c, h, &durable);
