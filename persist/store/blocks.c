@@ -237,6 +237,15 @@ uint64_t blocks_group_free(struct store *s, uint64_t group)
         return unit_load(s, group / UNIT_GROUPS, &u) ? 0 : u->entry[group % UNIT_GROUPS].free;
 }
 
+/* Adds up neighbours: bits, pairs, fours, and then all bytes by one multiplication (Warren, Hacker's Delight, 5-1). */
+static uint32_t bits_set(uint64_t x)
+{
+        x -= x >> 1 & 0x5555555555555555ul;
+        x = (x & 0x3333333333333333ul) + (x >> 2 & 0x3333333333333333ul);
+        x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0ful;
+        return (uint32_t)(x * 0x0101010101010101ul >> 56);
+}
+
 uint32_t blocks_segment_used(struct store *s, uint64_t segment)
 {
         uint64_t first = segment * SEGMENT_BLOCKS;
@@ -247,8 +256,7 @@ uint32_t blocks_segment_used(struct store *s, uint64_t segment)
         if (group_load(s, first / GROUP_BLOCKS, &u, &g))
                 return SEGMENT_BLOCKS;
         for (uint64_t w = first % GROUP_BLOCKS / 64, end = w + SEGMENT_BLOCKS / 64; w < end; w++)
-                for (uint64_t bits = g->bits[w]; bits; bits &= bits - 1)
-                        n++;
+                n += bits_set(g->bits[w]);
         return n;
 }
 

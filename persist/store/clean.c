@@ -16,10 +16,11 @@
 #define PASS_BLOCKS  16384u /* in use in the segments of a pass */
 #define EMPTY_ENOUGH 16u    /* segments */
 #endif
-#define LOOK_GROUPS 256u /* from the cursor on: more bitmaps than these are not brought into memory for it */
-#define LOOK_LEAVES 16u  /* of the map, in one call */
-#define SHARES      32u  /* classes of segments, by what is in use; the upper half is left alone, */
-#define EMPTY       1u   /* and so are those that are as good as empty */
+#define LOOK_GROUPS  256u /* from the cursor on: more bitmaps than these are not brought into memory for it */
+#define LOOK_LEAVES  16u  /* of the map, in one call */
+#define PATIENCE_MAX 63u  /* times that there was nothing but crumbs: 252 MiB that were written to those */
+#define SHARES       32u  /* classes of segments, by what is in use; the upper half is left alone, */
+#define EMPTY        1u   /* and so are those that are as good as empty */
 
 static uint32_t share_of(uint32_t used)
 {
@@ -204,6 +205,12 @@ int clean_move(struct store *s)
         return r;
 }
 
+/* There was nothing, or little, to gain: not soon again. */
+static void be_patient(struct cleaner *c)
+{
+        c->patience = c->patience < PATIENCE_MAX ? 2 * c->patience + 1 : c->patience;
+}
+
 bool store_clean(struct store *s, uint64_t spare)
 {
         struct cleaner *c = &s->clean;
@@ -220,7 +227,10 @@ bool store_clean(struct store *s, uint64_t spare)
         }
         if (!c->thin) {
                 c->crumbs = 0;
-                return pass_begin(s);
+                if (pass_begin(s))
+                        return true;
+                be_patient(c);
+                return false;
         }
         r = look(s);
         if (r > 0 && c->nmove)
@@ -232,7 +242,10 @@ bool store_clean(struct store *s, uint64_t spare)
         if (!c->looked)
                 return true;
         good = c->moved >= c->planned / 2; /* else most of it is kept snapshots': not soon again */
-        c->patience = good ? 0 : 4 * c->patience + 1;
+        if (good)
+                c->patience = 0;
+        else
+                be_patient(c);
         c->crumbs = good;
         s->cursor = c->first * SEGMENT_BLOCKS;
         s->crumb_allocs = 0;
