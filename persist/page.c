@@ -331,6 +331,18 @@ out:
                 reclaim_note();
 }
 
+/* In a section: as at its begin, the allocator's own lists may change here, though nothing else has. */
+static void trim_in_section(struct section *s, uint64_t npages)
+{
+        bool changed = s->changed;
+
+        section_guard(false);
+        s->changed = true;
+        space_trim(npages);
+        s->changed = changed;
+        section_guard(!changed);
+}
+
 bool space_room(uint64_t npages)
 {
         const struct cpu_heap *h = section_this()->heap;
@@ -348,7 +360,7 @@ bool space_room(uint64_t npages)
                 return false;
         frames = persist_host->frames_free();
         if (frames < need) /* runs and page tables take frames from the host, not free pages */
-                space_trim(need - frames);
+                trim_in_section(section_this(), need - frames);
         return true;
 }
 
