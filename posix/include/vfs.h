@@ -67,7 +67,8 @@ struct inode {
 #define WALK_REAL_IDS  1024u /* access(2): search permission by the real ids */
 enum walk_last { LAST_NAME, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
 struct walk {
-        struct inode *dir;   /* parent (WALK_PARENT, or of the result) */
+        struct inode *
+                dir; /* parent (WALK_PARENT, or of the result); NULL: the path is of the root alone, which is the result */
         struct inode *inode; /* result; NULL with WALK_PARENT when the last name is not there */
         struct file *magic;  /* /proc/self/fd link resolved to an open file */
         const char *last;

@@ -523,6 +523,12 @@ static void rename_change(struct rename *m)
                 notify_self(i, IN_MOVE_SELF);
 }
 
+/* The root is in no directory. */
+static uint32_t parent_dev(const struct walk *w)
+{
+        return w->dir ? w->dir->dev : w->inode->dev;
+}
+
 static long rename_at(struct call *c, int from_fd, uint64_t from, int to_fd, uint64_t to, uint64_t flags)
 {
         struct inode *victim;
@@ -538,7 +544,7 @@ static long rename_at(struct call *c, int from_fd, uint64_t from, int to_fd, uin
         r = path_walk(c, to_fd, to, WALK_PARENT | WALK_NO_LOOKUP, &m.to);
         if (r)
                 return r;
-        if (m.from.dir->dev != m.to.dir->dev)
+        if (parent_dev(&m.from) != parent_dev(&m.to))
                 return -EXDEV;
         if (m.from.last_type != LAST_NAME)
                 return -EBUSY;

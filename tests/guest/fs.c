@@ -394,6 +394,12 @@ TEST(rename_rules)
         CHECK(rename("e/s", "s") == 0 && stat("e", &b) == 0 && b.st_nlink == 2 && stat("s/..", &a) == 0);
         CHECK(stat(".", &b) == 0 && a.st_ino == b.st_ino);
         CHECK_ERR(rename(".", "x"), EBUSY);
+        CHECK_ERR(rename("/", "/x"), EBUSY);
+        CHECK_ERR(rename("/proc/version", "/"), EXDEV);
+        CHECK(mkdir("/root-of-rename", 0755) == 0);
+        CHECK_ERR(rename("/root-of-rename", "/"), EBUSY);
+        CHECK(rmdir("/root-of-rename") == 0);
+        CHECK(syscall(SYS_renameat2, AT_FDCWD, "/", AT_FDCWD, "//", 1) == -1 && errno == EBUSY);
         CHECK(link("c", "c2") == 0 && rename("c", "c2") == 0 && access("c", F_OK) == 0 && access("c2", F_OK) == 0);
         CHECK_ERR(rename("c/", "z"), ENOTDIR);
         CHECK(syscall(SYS_renameat2, AT_FDCWD, "c", AT_FDCWD, "c2", 1) == -1 && errno == EEXIST);
