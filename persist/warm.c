@@ -5,6 +5,7 @@
  * Nothing depends on the list: a page of it that is free by now, or another's, is passed over, or was read in vain.
  */
 #include "persist/engine.h"
+#include "kernel/lib/sort.h"
 #include "persist/store/store.h"
 
 #define TRIALS   8u  /* 3 bits of a hash */
@@ -42,24 +43,6 @@ void warm_note(ppn_t ppn)
                 seen[nseen] = (uint32_t)ppn;
                 __atomic_store_n(&nseen, nseen + 1, __ATOMIC_RELEASE);
         }
-}
-
-/* Shell's, with Knuth's gaps. */
-static void sort(uint64_t *v, uint32_t n)
-{
-        uint32_t gap = 1;
-
-        while (gap < n / 3)
-                gap = 3 * gap + 1;
-        for (; gap; gap /= 3)
-                for (uint32_t i = gap; i < n; i++) {
-                        uint64_t x = v[i];
-                        uint32_t k = i;
-
-                        for (; k >= gap && v[k - gap] > x; k -= gap)
-                                v[k] = v[k - gap];
-                        v[k] = x;
-                }
 }
 
 static bool is_wanted(ppn_t ppn)
@@ -100,7 +83,7 @@ bool warm_step(void)
                         if (is_wanted(todo[placed]))
                                 todo[placed] |= store_place(space_store, todo[placed]) << 32;
                 if (placed == ntodo)
-                        sort(todo, ntodo);
+                        sort_u64(todo, ntodo);
         } else if (reclaim_wanted() || !read_some()) {
                 ntodo = 0;
         }
@@ -112,7 +95,7 @@ uint64_t warm_read(void)
         return __atomic_load_n(&nread, __ATOMIC_RELAXED);
 }
 
-/* What the list is to be, into todo-like `list`, each page once; how many. */
+/* What the list is to be, into `list`, each page once; how many. */
 static uint32_t list_make(uint64_t *list, const struct warm *was)
 {
         uint32_t n = 0, k = 0, asked = __atomic_load_n(&nseen, __ATOMIC_ACQUIRE);
@@ -122,7 +105,7 @@ static uint32_t list_make(uint64_t *list, const struct warm *was)
         for (uint32_t i = 0; was && i < was->n; i++)
                 if (!on_trial(was->ppn[i]) && record(was->ppn[i])->kind != PAGE_FREE)
                         list[n++] = was->ppn[i];
-        sort(list, n);
+        sort_u64(list, n);
         for (uint32_t i = 0; i < n; i++)
                 if (!k || list[k - 1] != list[i])
                         list[k++] = list[i];

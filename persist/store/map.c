@@ -8,6 +8,7 @@
  * those pages: so it is known what room the next checkpoint needs.
  */
 #include "persist/store/internal.h"
+#include "kernel/lib/sort.h"
 
 static inline unsigned slot_of(uint64_t ppn, unsigned level)
 {
@@ -419,41 +420,18 @@ int recent_set(struct store *s, const struct recent *r)
         return 0;
 }
 
-/* The heap's node at i goes down to where it belongs. */
-static void sift(struct recent **p, size_t i, size_t n)
+int recent_sorted(struct store *s, uint64_t **sorted)
 {
-        for (size_t child; (child = 2 * i + 1) < n; i = child) {
-                struct recent *swap = p[i];
-
-                if (child + 1 < n && p[child + 1]->ppn > p[child]->ppn)
-                        child++;
-                if (p[child]->ppn <= swap->ppn)
-                        return;
-                p[i] = p[child];
-                p[child] = swap;
-        }
-}
-
-int recent_sorted(struct store *s, struct recent ***sorted)
-{
-        struct recent **p = persist_host->mem_alloc(s->nrecent * sizeof(*p));
+        uint64_t *key = persist_host->mem_alloc(s->nrecent * sizeof(*key));
         size_t n = 0;
 
-        if (!p)
+        if (!key)
                 return -ENOMEM;
         for (uint64_t i = 0; i < s->recent_size; i++)
                 if (s->recent[i].ppn)
-                        p[n++] = &s->recent[i];
-        for (size_t i = n / 2; i--;)
-                sift(p, i, n);
-        for (size_t last = n; last-- > 1;) {
-                struct recent *swap = p[0];
-
-                p[0] = p[last];
-                p[last] = swap;
-                sift(p, 0, last);
-        }
-        *sorted = p;
+                        key[n++] = (s->recent[i].ppn - 1) << 32 | i;
+        sort_u64(key, n);
+        *sorted = key;
         return 0;
 }
 

@@ -155,13 +155,13 @@ static int promote(struct store *s, const struct recent *p, uint64_t epoch)
 static int checkpoint(struct store *s)
 {
         struct disk_super *next = persist_host->mem_alloc(sizeof(*next));
-        struct recent **sorted = NULL;
+        uint64_t *sorted = NULL;
         int r = next ? 0 : -ENOMEM;
 
         if (!r && s->nrecent)
                 r = recent_sorted(s, &sorted);
         for (uint64_t i = 0; i < s->nrecent && !r; i++) {
-                struct recent *p = sorted[i];
+                const struct recent *p = &s->recent[(uint32_t)sorted[i]];
 
                 if (p->length || p->delta)
                         r = promote(s, p, s->epoch);
@@ -170,7 +170,7 @@ static int checkpoint(struct store *s)
                                     p->block ? map_entry(p->block, p->birth, p->sum) : (struct disk_map){0});
         }
         if (sorted)
-                persist_host->mem_free(sorted, s->nrecent * sizeof(struct recent *));
+                persist_host->mem_free(sorted, s->nrecent * sizeof(*sorted));
         if (!r)
                 r = clean_move(s);
         if (r)
