@@ -267,9 +267,13 @@ static uint32_t run_find(const struct store *s, uint64_t n, const struct group *
         uint32_t at = *b, run = 0;
 
         while (at < GROUP_BLOCKS) {
-                bool thin = s->clean.thin && !scrape && blocks_thin(s, n * GROUP_BLOCKS + at);
+                uint32_t skip = 0;
 
-                if (!thin && (at % 64 || run || g->bits[at / 64] != UINT64_MAX) && !bit_of(g, at)) {
+                if (!scrape && blocks_thin(s, n * GROUP_BLOCKS + at))
+                        skip = SEGMENT_BLOCKS - at % SEGMENT_BLOCKS;
+                else if (bit_of(g, at))
+                        skip = at % 64 || g->bits[at / 64] != UINT64_MAX ? 1 : 64;
+                if (!skip) {
                         run++;
                         at++;
                         if (run == most)
@@ -279,9 +283,7 @@ static uint32_t run_find(const struct store *s, uint64_t n, const struct group *
                 if (run >= least)
                         break;
                 run = 0;
-                at = thin ? at / SEGMENT_BLOCKS * SEGMENT_BLOCKS + SEGMENT_BLOCKS
-                     : !(at % 64) && g->bits[at / 64] == UINT64_MAX ? at + 64
-                                                                    : at + 1;
+                at += skip;
         }
         *b = at - run;
         return run >= least ? run : 0;

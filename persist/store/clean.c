@@ -154,8 +154,13 @@ static int look(struct store *s)
         return r < 0 ? r : c->looked;
 }
 
-/* The pages of move[from ... n) are in the run, in order: they get blocks, and their old ones die. */
-static int run_move(struct store *s, const uint64_t *ppns, uint32_t n)
+struct moving {
+        uint64_t ppn;
+        struct disk_map was;
+};
+
+/* The pages are in the run, in order: they get blocks, and their old ones die. */
+static int run_move(struct store *s, const struct moving *page, uint32_t n)
 {
         uint64_t block;
         uint32_t got;
@@ -163,14 +168,10 @@ static int run_move(struct store *s, const uint64_t *ppns, uint32_t n)
 
         for (uint32_t done = 0; done < n && !r; done += got) {
                 r = disk_write_new(s, s->run + done * STORE_BLOCK, n - done, &block, &got);
-                for (uint32_t i = 0; i < got && !r; i++) {
-                        struct disk_map was;
-
-                        r = map_get(s, ppns[done + i], &was);
+                for (uint32_t i = 0; i < got && !r; i++, page++) {
+                        r = map_set(s, page->ppn, map_entry(block + i, s->epoch, map_sum(&page->was)));
                         if (!r)
-                                r = map_set(s, ppns[done + i], map_entry(block + i, s->epoch, map_sum(&was)));
-                        if (!r)
-                                r = dead_add_old(s, map_block(&was), map_birth(&was), s->epoch, DEATH_BASE);
+                                r = dead_add_old(s, map_block(&page->was), map_birth(&page->was), s->epoch, DEATH_BASE);
                 }
         }
         s->clean.moved += n;
@@ -181,7 +182,7 @@ static int run_move(struct store *s, const uint64_t *ppns, uint32_t n)
 int clean_move(struct store *s)
 {
         struct cleaner *c = &s->clean;
-        uint64_t ppns[DATA_RUN];
+        struct moving page[DATA_RUN];
         uint32_t n = 0;
         int r = 0;
 
@@ -193,14 +194,14 @@ int clean_move(struct store *s)
                         continue;
                 if (disk_read(s, map_block(&m), to, 1) || page_sum(to) != map_sum(&m)) /* the scrub's */
                         continue;
-                ppns[n++] = c->move[i];
+                page[n++] = (struct moving){c->move[i], m};
                 if (n == DATA_RUN) {
-                        r = run_move(s, ppns, n);
+                        r = run_move(s, page, n);
                         n = 0;
                 }
         }
         if (!r && n)
-                r = run_move(s, ppns, n);
+                r = run_move(s, page, n);
         c->nmove = 0;
         return r;
 }

@@ -56,7 +56,7 @@ STORE = [
     ("beyond-not-looked", "recover.c", "look_beyond(s, &c, h, &durable);", "", "store"),
     ("evidence-unsaid", "recover.c", "if (durable > s->epoch)\n                s->evidence = durable;", "", "store"),
     # the cleaner
-    ("moved-block-leaks", "clean.c", "r = dead_add_old(s, map_block(&was), map_birth(&was), s->epoch, DEATH_BASE);", "r = 0;"),
+    ("moved-block-leaks", "clean.c", "r = dead_add_old(s, map_block(&page->was), map_birth(&page->was), s->epoch, DEATH_BASE);", "r = 0;"),
     ("moves-unknown-to-replay", "recover.c", "else if (s->fell_back && !map_get(s, entry_ppn(e), &m))", "else if (0)", "store/moved_and_forgotten"),
     ("moved-base-unknown", "recover.c", "if (!known(s, e, p))", "if (!recent_find(s, entry_ppn(e)) || !known(s, e, p))", "store/moved_and_forgotten"),
     ("crumbs-first", "blocks.c", "uint32_t from = s->cursor % GROUP_BLOCKS, least = LONG_RUN, run;", "uint32_t from = s->cursor % GROUP_BLOCKS, least = 1, run;", "store/crumbs_are_cleaned"),
