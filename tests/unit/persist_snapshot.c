@@ -461,11 +461,25 @@ static void read_chosen(void)
                 assert_int_equal(((uint32_t *)space_page(m->ppn[chosen]))[k], m->seed[chosen] + k);
 }
 
+/* The space that the disk has, in a machine with so many frames. */
+static void life_begins(uint64_t owner, uint64_t frames)
+{
+        struct space_clock clock;
+
+        assert_int_equal(store_open(&disk.d, owner, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
+        hosted_open(frames);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_open(store, &clock), 0);
+        hosted_cpu_ready();
+        space_fetch_at_once(false);
+}
+
 static void larger_than_memory(void **state)
 {
         static const uint8_t uuid[16] = {2};
         struct snapshot_stats stats;
-        struct space_clock clock;
         uint64_t next, before;
 
         (void)state;
@@ -499,34 +513,13 @@ static void larger_than_memory(void **state)
         snapshot_step(&next);
         assert_int_equal(snapshot_error(), 0);
         power_off();
-        assert_int_equal(store_open(&disk.d, 79, &store), 0);
-        hosted_clock_ns += store_wait_ns(store);
-        hosted_open(FRAMES);
-        hosted_cpu_enter(0);
-        space_types_register(test_types, T_TYPES);
-        assert_int_equal(space_open(store, &clock), 0);
-        hosted_cpu_ready();
-        space_fetch_at_once(false);
+        life_begins(79, FRAMES);
         before = section_this()->abandoned;
         for (chosen = 0; chosen < MANY; chosen++)
                 hosted_run(run_section, read_chosen);
         assert_true(section_this()->abandoned - before < MANY / 4); /* others came with a neighbour */
         power_off();
         simdisk_free(&disk);
-}
-
-static void life_begins(uint64_t owner)
-{
-        struct space_clock clock;
-
-        assert_int_equal(store_open(&disk.d, owner, &store), 0);
-        hosted_clock_ns += store_wait_ns(store);
-        hosted_open(8192);
-        hosted_cpu_enter(0);
-        space_types_register(test_types, T_TYPES);
-        assert_int_equal(space_open(store, &clock), 0);
-        hosted_cpu_ready();
-        space_fetch_at_once(false);
 }
 
 static void write_warm(void)
@@ -580,14 +573,14 @@ static void working_set(void **state)
                 hosted_run(run_section, write_chosen);
         }
         life_ends();
-        life_begins(81);
+        life_begins(81, 8192);
         assert_int_equal(warmed(), 0);
         for (chosen = 5; chosen < MANY; chosen += 16, all++)
                 hosted_run(run_section, read_chosen);
         life_ends();
         /* Those on trial stay on the list because they are asked for. */
         for (unsigned life = 0; life < 8; life++) {
-                life_begins(82 + life);
+                life_begins(82 + life, 8192);
                 n = warmed();
                 assert_true(n >= all * 3 / 4 && n < all);
                 missed += all - n;
@@ -601,11 +594,11 @@ static void working_set(void **state)
         assert_int_equal(missed, all); /* each was once */
         /* What nobody asks for any more is forgotten in eight lives. */
         for (unsigned life = 0; life < 8; life++) {
-                life_begins(90 + life);
+                life_begins(90 + life, 8192);
                 n = warmed();
                 life_ends();
         }
-        life_begins(98);
+        life_begins(98, 8192);
         assert_int_equal(warmed(), 0);
         power_off();
         simdisk_free(&disk);
@@ -626,7 +619,6 @@ static void free_chosen(void)
 static void full_disk(void **state)
 {
         static const uint8_t uuid[16] = {3};
-        struct space_clock clock;
         unsigned grown[2];
         uint64_t next;
 
@@ -677,14 +669,7 @@ static void full_disk(void **state)
         snapshot_step(&next);
         assert_int_equal(snapshot_error(), 0);
         power_off();
-        assert_int_equal(store_open(&disk.d, 79, &store), 0);
-        hosted_clock_ns += store_wait_ns(store);
-        hosted_open(8192);
-        hosted_cpu_enter(0);
-        space_types_register(test_types, T_TYPES);
-        assert_int_equal(space_open(store, &clock), 0);
-        hosted_cpu_ready();
-        space_fetch_at_once(false);
+        life_begins(79, 8192);
         for (chosen = 0; chosen < MANY; chosen++)
                 hosted_run(run_section, read_chosen);
         power_off();
