@@ -108,26 +108,6 @@ int super_again(struct store *s)
         return dead_settle_old(s); /* the older superblock with its older map is gone */
 }
 
-/* Before the first commit of this life. The map stays where it is. */
-int life_begin(struct store *s)
-{
-        struct disk_super next = s->super;
-        int r = claim_settle(s);
-
-        if (r)
-                return r;
-        if (next.incarnation < s->seen_incarnation)
-                next.incarnation = s->seen_incarnation;
-        next.incarnation++;
-        next.life_epoch = s->epoch;
-        next.life_sum = s->prev_sum;
-        r = super_write(s, &next);
-        if (r)
-                return r;
-        s->life_begun = true;
-        return super_again(s);
-}
-
 /* ---- checkpoint ---- */
 
 /* A page packed in a record, or one with deltas, gets a block. It is lost if the block that those build on is damaged. */
@@ -206,17 +186,38 @@ out:
         return r;
 }
 
+/*
+ * Before the first commit of this life. The map stays where it is, but behind the older superblock: replaying went past a checkpoint that may have moved pages (clean.c), and must not have to do
+ * so again once both superblocks are good, when it would not know of that.
+ */
+int life_begin(struct store *s)
+{
+        struct disk_super next;
+        int r = claim_settle(s);
+
+        if (r)
+                return r;
+        if (s->super.incarnation < s->seen_incarnation)
+                s->super.incarnation = s->seen_incarnation;
+        s->super.incarnation++;
+        s->super.life_epoch = s->epoch;
+        s->super.life_sum = s->prev_sum;
+        next = s->super;
+        r = s->fell_back && s->epoch != next.map_epoch ? checkpoint(s) : super_write(s, &next);
+        if (r)
+                return r;
+        s->life_begun = true;
+        return super_again(s);
+}
+
 int store_checkpoint(struct store *s)
 {
-        int r;
+        int r = s->failed;
 
         must(!s->open, "store: checkpoint inside a commit");
-        if (s->failed)
-                return s->failed;
-        if (s->epoch == s->super.map_epoch)
-                return 0;
-        r = s->life_begun ? 0 : life_begin(s);
-        return r ? r : checkpoint(s);
+        if (!r && s->epoch != s->super.map_epoch && !s->life_begun)
+                r = life_begin(s);
+        return r || s->epoch == s->super.map_epoch ? r : checkpoint(s);
 }
 
 /* A new epoch with nothing changed in it: some steps need one that is newer than the superblocks'. */

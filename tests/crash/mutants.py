@@ -64,7 +64,7 @@ STORE = [
     ("super-over-the-newest", "super.c", "unsigned slot = !s->slot;", "unsigned slot = s->slot;"),
     ("life-in-one-super", "super.c", "s->life_begun = true;\n        return super_again(s);", "s->life_begun = true;\n        blocks_written(s, true);\n        return dead_settle_old(s);"),
     ("dropped-in-one-super", "super.c", "r = store_checkpoint(s);\n                return r ? r : super_again(s);", "r = store_checkpoint(s);\n                return r;"),
-    ("life-epoch-forgotten", "super.c", "next.life_epoch = s->epoch;", ""),
+    ("life-epoch-forgotten", "super.c", "s->super.life_epoch = s->epoch;", ""),
     ("epochs-used-again", "recover.c", "s->next_epoch += EPOCH_SKIP;", "s->next_epoch = s->epoch + 1;"),
     ("map-epoch-stays", "super.c", "next->map_epoch = s->epoch;", ""),
     ("chain-not-moved", "super.c", "next->next_block = s->next_block;", ""),
@@ -107,7 +107,8 @@ STORE = [
     ("old-chain-believed", "disk.c", "if (s->disk->forget)", "if (0)", "store/two_machines_at_once"),
     ("left-and-written", "disk.c", "r = attempt_write(s);\n        s->failed = -EROFS;", "r = attempt_write(s);", "store/closed_in_order"),
     ("well-is-not-noted", "disk.c", "s->attempt.attempts = 0;\n        return attempt_write(s);", "return attempt_write(s);", "store/closed_in_order"),
-    ("checkpoint-before-life", "super.c", "r = s->life_begun ? 0 : life_begin(s);", "r = 0;", "store/checkpoint_begins_a_life"),
+    ("checkpoint-before-life", "super.c", "if (!r && s->epoch != s->super.map_epoch && !s->life_begun)\n                r = life_begin(s);", "", "store/checkpoint_begins_a_life"),
+    ("life-behind-its-map", "super.c", "s->fell_back && s->epoch != next.map_epoch ? checkpoint(s) : super_write(s, &next);", "super_write(s, &next);", "store/moved_and_forgotten"),
     # discard
     ("discard-in-use", "blocks.c", "all = blocks_used(s, block) == 0;", ";"),
     ("discard-part-of-unit", "blocks.c", "all_free(s, at, unit);", "all_free(s, at, 1);"),

@@ -1590,6 +1590,10 @@ static void moved_and_forgotten(void **state)
         block_of(newest)[100] ^= 1;
         assert_int_equal(store_open(&disk.d, 3, &s), 0);
         whole(s);
+        commit_many(s, 4, 1, 1, 4); /* a life begins, which makes both superblocks good, and is cut */
+        version[4] = 4;
+        s = again(s);
+        whole(s);
         for (ppn_t ppn = 0; ppn < HOT * STEP; ppn += STEP) {
                 page_of(page, ppn, 1);
                 page[0] = page[100] = page[101] = page[511] = ppn;
