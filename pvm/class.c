@@ -21,7 +21,8 @@
 struct klass **classes;
 struct method **methods;
 char class_error[400];
-struct method *object_equals, *object_toString;
+const struct atom *class_wanted;
+struct method *object_equals, *object_toString, *bootstrap_loadClass;
 static uint32_t classes_cap, methods_cap;
 static bool frames_ready; /* the methods of all frames are in the table */
 static struct atom *atoms[HASH_SIZE];
@@ -72,6 +73,7 @@ static void *__attribute__((format(printf, 1, 2))) failed(const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(class_error, sizeof(class_error), fmt, ap);
         va_end(ap);
+        class_wanted = NULL;
         return NULL;
 }
 
@@ -613,7 +615,8 @@ static bool make_object(struct klass *k, struct store *file)
         return true;
 }
 
-static int find_object_methods(void)
+/* Internal methods that the machine itself calls. */
+static int find_methods(void)
 {
         const struct atom *equals = atom("equals", 6), *one = atom("(u)", 3), *to_string = atom("toString", 8),
                           *none = atom("()", 2);
@@ -622,6 +625,7 @@ static int find_object_methods(void)
                 return -ENOMEM;
         object_equals = class_virtual(classes[CLASS_object], equals, one);
         object_toString = class_virtual(classes[CLASS_object], to_string, none);
+        bootstrap_loadClass = class_by_ordinal(classes[CLASS_bootstrap], 8);
         return 0;
 }
 
@@ -631,7 +635,7 @@ int class_create(void)
         for (uint32_t i = 1; i < CLASS_FIXED; i++)
                 if (!internal_class(i) || !make_object(classes[i], NULL))
                         return -ENOMEM;
-        return find_object_methods();
+        return find_methods();
 }
 
 /* Internal classes again, with the ids that they had; the same machine, or one that has the same internal classes. */
@@ -662,7 +666,7 @@ int class_recover(void)
                 }
                 classes[i]->object = o;
         }
-        return find_object_methods();
+        return find_methods();
 }
 
 static void forget_tables(void)
@@ -726,7 +730,7 @@ static void exchange(struct class_world *w)
 void class_world_return(struct class_world *w)
 {
         exchange(w);
-        find_object_methods();
+        find_methods();
         class_world_free(w);
 }
 
@@ -1183,11 +1187,28 @@ static void *circle(const struct atom *name)
         return failed("%s: its parents or interfaces lead in a circle, or are too many", name->text);
 }
 
+/* A class that the heap has not. */
+static struct klass *build_new(const struct atom *name, const void *bytes, size_t size)
+{
+        struct store *file =
+                size <= PVM_MAX_FILE ? store_new(CLASS_store_raw, (uint32_t)size, (uint32_t)size, 1) : NULL;
+        struct klass *k;
+
+        if (!file)
+                return no_memory();
+        memcpy(file->b, bytes, size);
+        if (nesting == MAX_NESTING)
+                return circle(name);
+        nesting++;
+        k = build(file, NULL, name);
+        nesting--;
+        return k;
+}
+
 struct klass *class_find(const char *text, size_t len)
 {
         const struct atom *name = atom(text, len);
         struct klass *k = name ? class_known(name) : NULL;
-        struct store *file;
         void *bytes;
         size_t size;
         int r;
@@ -1213,25 +1234,26 @@ struct klass *class_find(const char *text, size_t len)
         }
         if (len && *text == '[')
                 return build_array(name, NULL);
-        if (nesting == MAX_NESTING)
-                return circle(name);
         r = pvm_host->find_class(text, len, &bytes, &size);
-        if (r)
-                return failed("%s: %s", name->text,
-                              r == -ENOENT   ? "no such class"
-                              : r == -ENOMEM ? "no memory"
-                              : r == -EFBIG  ? "the file is too long"
-                                             : "cannot be read");
-        file = size <= PVM_MAX_FILE ? store_new(CLASS_store_raw, (uint32_t)size, (uint32_t)size, 1) : NULL;
-        if (file)
-                memcpy(file->b, bytes, size);
+        if (r) {
+                failed("%s: %s", name->text,
+                       r == -ENOENT   ? "no such class"
+                       : r == -ENOMEM ? "no memory"
+                       : r == -EFBIG  ? "the file is too long"
+                                      : "cannot be read");
+                class_wanted = r == -ENOENT ? name : NULL;
+                return NULL;
+        }
+        k = build_new(name, bytes, size);
         pvm_host->mem_free(bytes, size);
-        if (!file)
-                return no_memory();
-        nesting++;
-        k = build(file, NULL, name);
-        nesting--;
         return k;
+}
+
+struct klass *class_define(const char *text, size_t len, const void *bytes, size_t size)
+{
+        struct klass *k = class_find(text, len);
+
+        return k || !class_wanted || class_wanted != atom(text, len) ? k : build_new(class_wanted, bytes, size);
 }
 
 /* NULL: class_error. */

@@ -51,6 +51,7 @@ struct pvm_host {
         int (*unix_change)(enum pvm_unix_change how, const char *path, const char *to, uint64_t size);
         int (*unix_list)(const char *path, void **names, size_t *len);
         const char *(*error_text)(int error);
+        int (*reboot)(void); /* -ENOSYS: this host's programs would not go on behind it */
         /*
          * Processes, by numbers from 1 on. -ESRCH: no such process; -EAGAIN: later, when input_ready says so of that event. process_read: 0 is the end. process_status: 0 to 255, or 256 and a signal.
          * process_forget: the number is free; what the process writes goes nowhere.

@@ -212,6 +212,7 @@ static void __attribute__((format(printf, 1, 2))) explain(const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(class_error, sizeof(class_error), fmt, ap);
         va_end(ap);
+        class_wanted = NULL;
 }
 
 /* The field that a pool entry names: from the constants, once it was found. NULL: class_error. */
@@ -2058,10 +2059,10 @@ op_RETN:
 native_done:
         flags = f->flags;
         dest = f->dest;
-        if (flags & FRAME_MIGRATE) {
+        if (flags & FRAME_MIGRATE)
                 upgrade_done(m, f->r[0].r, true);
+        if (flags & (FRAME_MIGRATE | FRAME_AGAIN))
                 f->prev->pc--;
-        }
         if (flags & FRAME_BOX && m->result != 'R') {
                 struct obj *o = box(m->result, c.result);
 
@@ -2117,6 +2118,22 @@ migrate:
         pc = m->code;
         JUMP(0);
 
+        /* Asks the class loader for the class that is wanted, arg[1], and then runs this instruction again. */
+load_class:
+        target = bootstrap_loadClass;
+        arg[0].r = root()->boot;
+        at = pc;
+        f->pc = (uint32_t)(pc - m->code) + 1; /* as above */
+        g = push(t, f, target, 2 + NATIVE_LOCALS, 2, &overflow);
+        if (!g)
+                goto no_frame_behind;
+        memcpy(g->r, arg, 2 * sizeof(*arg));
+        g->flags |= FRAME_AGAIN | FRAME_VOID;
+        f = g;
+        m = target;
+        R = f->r;
+        goto native_again;
+
 op_THROW:
         thrown = R[A].r;
         if (!thrown)
@@ -2148,6 +2165,12 @@ no_frame_behind:
 
         /* The instruction at pc failed with class_error. */
 failed:
+        if (error == CLASS_error_link && class_wanted && root()->class_loader) {
+                arg[1].r = (struct obj *)string_new(class_wanted->text, class_wanted->len);
+                if (arg[1].r)
+                        goto load_class;
+                error = CLASS_error_memory;
+        }
         f->pc = (uint32_t)(pc - m->code) + 1;
         if (error == CLASS_error_memory && retried != pc) {
                 /* Once more, after a collection. */

@@ -206,6 +206,7 @@ struct frame {
 #define FRAME_LAST  16u /* the thread ends with it */
 #define FRAME_MIGRATE                                                                                                  \
         32u /* a migrate() that the machine called: register 0, which its code never writes, is the object */
+#define FRAME_AGAIN 64u /* the caller's instruction runs once more behind it: it loads the class that was missing */
 #define NATIVE_LOCALS                                                                                                  \
         4u /* registers of a native method's frame behind its arguments: a reference (the result of what it called), then numbers */
 
@@ -465,13 +466,17 @@ bool directory_put(struct directory *d, struct string *key, struct obj *value);
 extern struct klass **classes;  /* by index */
 extern struct method **methods; /* by id */
 extern char class_error[400];   /* why the last of these functions failed */
-int class_create(void);         /* internal classes in a new heap */
+/* If that was because there is no file of a class: its name, which a class loader may know. Else NULL; whoever writes class_error says so. */
+extern const struct atom *class_wanted;
+int class_create(void); /* internal classes in a new heap */
 int class_recover(void);
 void class_forget(void);
 const struct atom *atom(const char *text, size_t len);  /* NULL: no memory */
 struct klass *class_find(const char *name, size_t len); /* loads it; NULL */
-struct klass *class_by_index(uint32_t index);           /* of an object: loads after a recovery; panics if that fails */
-struct klass *class_known(const struct atom *name);     /* if it is loaded already and was used in this life; NULL */
+/* The same, but where no file is found, of these bytes; they are copied. */
+struct klass *class_define(const char *name, size_t len, const void *bytes, size_t size);
+struct klass *class_by_index(uint32_t index);       /* of an object: loads after a recovery; panics if that fails */
+struct klass *class_known(const struct atom *name); /* if it is loaded already and was used in this life; NULL */
 /*
  * All that is volatile of classes. class_world_leave puts it aside, as if the machine had just begun: class_recover comes next, and class_world_build, which loads every class and
  * replaced version that the heap has (false: class_error). class_world_return: back to what was put aside, what is new is freed; class_world_free: that is freed.
@@ -502,7 +507,7 @@ struct method *class_callable(struct klass *k, const struct atom *name, const st
 /* Kept fields of k and its parents: see struct klass. */
 struct field *class_kept_field(struct klass *k, const struct atom *name, const struct atom *type, bool is_static);
 struct method *class_virtual(const struct klass *k, const struct atom *name, const struct atom *params);
-extern struct method *object_equals, *object_toString; /* .internal.object's */
+extern struct method *object_equals, *object_toString, *bootstrap_loadClass; /* .internal.object's and boot's */
 /* Of each argument but the receiver, by its index: the class that it must have; NULL: any, or a number. NULL: class_error. */
 struct klass **class_params(struct method *m);
 struct method *class_by_ordinal(const struct klass *k, uint32_t ordinal);

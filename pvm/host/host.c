@@ -243,6 +243,7 @@ static const struct pvm_host host = {
         .unix_change = unix_change,
         .unix_list = unix_list,
         .error_text = unix_error_text,
+        .reboot = unix_reboot,
         .process_start = process_start,
         .process_read = process_read,
         .process_write = process_write,

@@ -10,6 +10,7 @@ int unix_info(const char *path, struct pvm_unix_file *f);
 int unix_change(enum pvm_unix_change how, const char *path, const char *to, uint64_t size);
 int unix_list(const char *path, void **names, size_t *len);
 const char *unix_error_text(int error);
+int unix_reboot(void);
 int process_start(const char *const *args);
 int64_t process_read(int process, void *to, uint64_t len);
 int64_t process_write(int process, const void *from, uint64_t len);

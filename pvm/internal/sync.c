@@ -277,15 +277,77 @@ int n_world_yield(struct call *c)
 
 /* ---- boot ---- */
 
+/* NULL: class_error. Its class may be another version than when it became the loader. */
+static struct method *loader_method(struct obj *loader)
+{
+        struct method *m = class_by_ordinal(obj_class(loader), 8);
+        struct klass **types = m && m->nargs == 2 && m->types[1] == 'R' && m->result == 'R' ? class_params(m) : NULL;
+
+        if (types && (!types[1] || class_is(classes[CLASS_string], types[1])))
+                return m;
+        snprintf(class_error, sizeof(class_error),
+                 "%s: as a class loader it needs a method [8] that gets a string and gives an object",
+                 obj_class(loader)->name->text);
+        return NULL;
+}
+
+/* What the class loader gave for the class of this name. */
+static struct klass *loaded(const struct string *name, struct obj *o)
+{
+        const struct binary *b = (const struct binary *)o;
+
+        if (!o || o->class != CLASS_binary) /* or it is there by other ways */
+                return class_find(name->text, name->len);
+        return class_define(name->text, name->len, b->store ? b->store->b : (const void *)"",
+                            b->store ? b->store->len : 0);
+}
+
+/*
+ * If there is no file the class loader is asked, in phase 1. What the class needs, a parent or an interface, may be missing, too: that is loaded in the same way, by a call of this
+ * function (phase 2), and then the class again.
+ */
 int n_bootstrap_loadClass(struct call *c)
 {
+        struct obj *loader = root()->class_loader, *given = c->phase == 1 ? c->frame->r[2].r : NULL;
         struct klass *k;
         int r;
 
         if (!want(c, 1, CLASS_string, &r))
                 return r;
-        k = class_find(STRING(c, 1)->text, STRING(c, 1)->len);
-        return k ? give(c, k->object) : throw_error(c, CLASS_error_link, "%s", class_error);
+        k = c->phase == 1 ? loaded(STRING(c, 1), given) : class_find(STRING(c, 1)->text, STRING(c, 1)->len);
+        if (k)
+                return give(c, k->object);
+        if (!class_wanted || !loader)
+                return throw_error(c, CLASS_error_link, "%s", class_error);
+        c->ncallee_args = 2;
+        if (class_wanted == atom(STRING(c, 1)->text, STRING(c, 1)->len)) {
+                if (c->phase == 1)
+                        return throw_error(c, CLASS_error_link, "%s, nor does the class loader know it", class_error);
+                c->callee = loader_method(loader);
+                if (!c->callee)
+                        return throw_error(c, CLASS_error_link, "%s", class_error);
+                c->callee_args[0].r = loader;
+                c->callee_args[1] = c->args[1];
+                c->phase = 1;
+                return CALL;
+        }
+        c->callee_args[0] = c->args[0];
+        c->callee_args[1].r = (struct obj *)string_new(class_wanted->text, class_wanted->len);
+        if (!c->callee_args[1].r)
+                return OUT_OF_MEMORY(c);
+        c->callee = bootstrap_loadClass;
+        c->phase = 2;
+        return CALL;
+}
+
+int n_bootstrap_setClassLoader(struct call *c)
+{
+        struct obj *loader = c->args[1].r;
+
+        if (loader && !loader_method(loader))
+                return throw_error(c, CLASS_error_link, "%s", class_error);
+        root()->class_loader = loader;
+        return DONE;
 }
 
 static int print(struct call *c, struct obj *o)

@@ -55,6 +55,13 @@ static struct binary *binary_of(uint32_t len)
         return b && b->store ? b : NULL;
 }
 
+int n_bootstrap_reboot(struct call *c)
+{
+        int r = pvm_unix ? pvm_host->reboot() : -ENOSYS;
+
+        return r ? unix_error(c, "reboot", r) : DONE;
+}
+
 /* ---- files ---- */
 
 int n_bootstrap_fileRead(struct call *c)

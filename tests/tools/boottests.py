@@ -793,13 +793,15 @@ TICK = ('package .demo; class tick { int n; int twice( var i : int ) { return 2 
         ' boot.getRoot().put( "tick", this ); while( 1 ) { n++; boot.consolePrint( "n" + n + "\\n" ); boot.sleep( 20 ); } } };')
 CHAT = ('package .demo; import .phantom.unix.*; class chat { void run( var boot : .internal.bootstrap ) [8] { var cat : process = new process( boot, "cat".split( " " ) );'
         ' for( var i : int = 1; ; i++ ) { cat.send( "line " + i + "\\n" ); var b : .internal.binary = cat.read(); new file( boot, "/root/chat" ).append( b.text( 0, b.length() ) ); boot.sleep( 20 ); } } };')
+AGAIN = ('package .demo; class again { void run( var boot : .internal.bootstrap ) [8] {'
+         ' boot.16( "bef" + "ore\\n" ); boot.reboot(); boot.16( "beh" + "ind it\\n" ); } };')
 SPOKEN = "awk '$2 != NR { exit 1 } END { print NR }' /root/chat"
 BANK = "$BANK/objects/bank"
 
 
 @test
 def native_programs():
-    """Programs of the object machine, compiled on the system: what they print, what a wrong one gets, looking into them; they go on after a power cut, those that wait for input too, and one that talks with a Unix program."""
+    """Programs of the object machine, compiled on the system: what they print, what a wrong one gets, looking into them; they go on after a power cut, those that wait for input too, and one that talks with a Unix program; and behind a reboot of their own."""
     disk = store_disk("native_programs")
     with Guest("native_programs", phantom("panic=exit"), disks=[disk], smp=2) as guest:
         guest.prompt(total=300)
@@ -844,6 +846,14 @@ def native_programs():
         guest.send("kill $SYNC\n")
         _, output = guest.command(f"pvm call {BANK} audit; echo $?; pvm call {BANK} total; pvm stop $BANK; wait $BANK; echo $?", total=120)
         expect(re.search(r"(^|\n)0\n1000\n(.*\n)*1\n$", output), output)
+        guest.command(f"echo '{AGAIN}' >again.ph; plc again.ph; su user -c \"pvm run .demo.again\" >denied 2>&1")
+        guest.send("pvm run .demo.again\n")
+        status = guest.wait(120)
+        expect(status == 0 and b"\nbefore\r" in guest.log, f"QEMU ended with {status}")
+    with Guest("native_programs", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        guest.expect(r"\nbehind it\r", total=120)
+        _, output = guest.command("cat denied", total=60)
+        expect(".internal.error.unavailable: reboot: Operation not permitted" in output and "behind" not in output, output)
     os.unlink(disk)
 
 

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""loader.py - class loaders: `boot.setClassLoader()`. Classes that no -L leads to come from an object of the program. Prints PASS and FAIL lines."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
+PVM, PLC, LIB = (os.path.join(BUILD, "host", name) for name in ("pvm", "plc", "lib"))
+WAYS = ([], ["--interpreter"], ["--compile=always"])
+failed = False
+
+# What is loaded: a class with a parent and an interface, each in a file of its own.
+FAR = """
+package .far;
+interface face { string say( var n : int ); };
+class base { int depth = 7; int below() { return depth; } };
+class leaf extends base implements face
+{
+    static int made = 0;
+    int own;
+    void leaf( var n : int ) { own = n; made++; }
+    string say( var n : int ) { return "leaf " + own + " says " + n + ", below " + below(); }
+    static int twice( var n : int ) { return n * 2; }
+};
+class other extends base { int own; string say() { return "other " + depth; } };
+class broken { int x; };
+"""
+
+NEAR = """
+package .near;
+import .internal.*;
+import .far.*;
+
+class loader
+{
+    bootstrap boot; string folder; int asked = 0;
+    void loader( var b : bootstrap, var f : string ) { boot = b; folder = f; }
+    binary loadClass( var name : string ) [8]
+    {
+        asked++;
+        boot.consolePrint( "asked for " + name + "\\n" );
+        if( name == ".far.broken" ) { throw "broken is not for you"; }
+        if( name == ".far.wrong" ) { return boot.fileRead( folder + "/far/base.pvmc", 0, 100000 ); }
+        if( name == ".far.rubbish" ) { return boot.createBinary( 100 ); }
+        var path : string = folder + "/far/" + name.substring( 5, name.length() - 5 ) + ".pvmc";
+        if( boot.fileKind( path ) != 1 ) { return null; }
+        return boot.fileRead( path, 0, 100000 );
+    }
+};
+
+class numb { int x; };
+class deaf { int loadClass( var name : string ) [8] { return 0; } };
+
+class %s
+{
+    bootstrap boot;
+
+    void tell( var text : string ) { boot.consolePrint( text + "\\n" ); }
+
+    void wants( var name : string )
+    {
+        try { tell( "made " + ( new *( name )() instanceof base ) ); }
+        catch( error e ) { tell( e.getMessage() ); }
+        catch( string s ) { tell( "thrown: " + s ); }
+    }
+
+    void run( var b : bootstrap ) [8]
+    {
+        boot = b;
+        %s
+    }
+};
+"""
+
+ALL = """
+        try { boot.setClassLoader( new numb() ); } catch( error e ) { tell( e.getMessage() ); }
+        try { boot.setClassLoader( new deaf() ); } catch( error e ) { tell( e.getMessage() ); }
+        wants( ".far.leaf" );
+        var l : loader = new loader( boot, boot.getArguments()[0] );
+        boot.setClassLoader( l );
+        wants( ".far.nowhere" );
+        wants( ".far.broken" );
+        wants( ".far.wrong" );
+        wants( ".far.rubbish" );
+        wants( "no name" );
+        tell( "twice " + leaf.twice( 21 ) );
+        var x : leaf = new leaf( 5 );
+        var f : face = x;
+        tell( f.say( 3 ) + " " + leaf.made );
+        var many : leaf[] = new leaf[]();
+        many[2] = x;
+        tell( "" + ( many[2] :== x ) );
+        var o : other = new other();
+        tell( o.say() );
+        tell( "" + boot.loadClass( ".far.other" ) + " " + l.asked );
+        boot.setClassLoader( null );
+        wants( ".far.nowhere" );
+"""
+ALL_SAYS = """.near.numb: as a class loader it needs a method [8] that gets a string and gives an object
+.near.deaf: as a class loader it needs a method [8] that gets a string and gives an object
+.far.leaf: no such class
+asked for .far.nowhere
+.far.nowhere: no such class, nor does the class loader know it
+asked for .far.broken
+thrown: broken is not for you
+asked for .far.wrong
+.far.wrong: the file has another class in it
+asked for .far.rubbish
+.far.rubbish is refused: not a class file
+"no name" is not the name of a class
+asked for .far.leaf
+asked for .far.base
+asked for .far.leaf
+asked for .far.face
+asked for .far.leaf
+twice 42
+leaf 5 says 3, below 7 1
+1
+asked for .far.other
+other 7
+.far.other 10
+.far.nowhere: no such class
+"""
+
+# The child's file is there, its parent's is not; the loader needs a class itself that it has to load; what it gave outlives it.
+STORED = """
+        boot.setClassLoader( new loader( boot, boot.getArguments()[0] ) );
+        wants( ".far.other" );
+        wants( ".far.nowhere" );
+        tell( "ready" );
+        while( 1 )
+        {
+            var line : string = new .internal.io.tty().getwc() == -1 ? "end" : "on";
+            if( line == "end" ) { break; }
+            var l : leaf = new leaf( 1 );
+            tell( l.say( 2 ) );
+        }
+"""
+
+
+def report(name, wrong):
+    global failed
+    failed |= bool(wrong)
+    print(f"FAIL loader {name}: {wrong}" if wrong else f"PASS loader {name}", flush=True)
+
+
+def compiled(folder, source, *more):
+    path = os.path.join(folder, "source.ph")
+    os.makedirs(folder, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(source)
+    done = subprocess.run([PLC, "-w", "-L", LIB, *more, "-o", folder, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stdout)
+
+
+def run(*words):
+    done = subprocess.run([PVM, "run", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout
+
+
+def stored(far, near, folder):
+    """Killed when all is loaded: in its next life no loader is asked, and there are no files."""
+    words = [PVM, "run", "--store", folder + "/store", "-L", near, "-L", LIB]
+    with subprocess.Popen([*words, ".near.stored", far], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as first:
+        text = ""
+        while "leaf 1" not in text and first.poll() is None:
+            text += first.stdout.readline()
+            if text.endswith("ready\n"):
+                first.stdin.write("x")
+                first.stdin.flush()
+        time.sleep(0.5)  # a snapshot
+        first.send_signal(signal.SIGKILL)
+    shutil.rmtree(far)
+    done = subprocess.run([*words, ".near.stored", far], input="xx", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    said = done.stdout
+    return "" if said.count("leaf 1 says 2") >= 2 and "asked" not in said and not done.returncode else f"first {text!r}, then {said!r}"
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        far, near, mixed = folder + "/hidden", folder + "/shown", folder + "/mixed"
+        compiled(far, FAR)
+        compiled(near, NEAR % ("all", ALL), "-L", far)
+        for way in WAYS:
+            status, text = run(*way, "-L", near, "-L", LIB, ".near.all", far)
+            report(" ".join(["all", *way]), "" if text == ALL_SAYS and not status else f"status {status}\n{text}")
+        compiled(near, NEAR % ("stored", STORED), "-L", far)
+        os.makedirs(mixed + "/far")
+        os.rename(far + "/far/other.pvmc", mixed + "/far/other.pvmc")
+        status, text = run("-L", near, "-L", mixed, "-L", LIB, ".near.stored", far)
+        report("of a parent", "" if text.startswith("asked for .far.base\nmade 1\nasked for .far.nowhere\n") and not status else f"status {status}\n{text}")
+        os.rename(mixed + "/far/other.pvmc", far + "/far/other.pvmc")
+        report("killed", stored(far, near, folder))
+
+
+main()
+sys.exit(failed)
