@@ -49,6 +49,7 @@ $(BUILD)/host/caller: tests/pvm/caller.c $(BUILD)/host/libphantom.a
 check-pvm: host $(BUILD)/host/caller
 	@tests/pvm/ordinals check
 	@tests/pvm/parse_json.py
+	@tests/pvm/parse_xml.py
 	@tests/pvm/monitor.py
 	@tests/pvm/versions.py
 	@tests/pvm/loader.py
