@@ -302,6 +302,21 @@ static struct klass *loaded(const struct string *name, struct obj *o)
                             b->store ? b->store->len : 0);
 }
 
+/* The class loader is being asked for that class by this thread, and asks us: by way of files alone, then. */
+static bool is_asked(const struct call *c)
+{
+        const struct string *name = STRING(c, 1);
+
+        for (const struct frame *f = c->frame ? c->frame->prev : c->thread->top; f; f = f->prev) {
+                const struct string *other = (const struct string *)f->r[1].r;
+
+                if (f->method == bootstrap_loadClass->id && f->pc == 1 && other->len == name->len &&
+                    !memcmp(other->text, name->text, name->len))
+                        return true;
+        }
+        return false;
+}
+
 /*
  * If there is no file the class loader is asked, in phase 1. What the class needs, a parent or an interface, may be missing, too: that is loaded in the same way, by a call of this
  * function (phase 2), and then the class again.
@@ -317,7 +332,7 @@ int n_bootstrap_loadClass(struct call *c)
         k = c->phase == 1 ? loaded(STRING(c, 1), given) : class_find(STRING(c, 1)->text, STRING(c, 1)->len);
         if (k)
                 return give(c, k->object);
-        if (!class_wanted || !loader)
+        if (!class_wanted || !loader || is_asked(c))
                 return throw_error(c, CLASS_error_link, "%s", class_error);
         c->ncallee_args = 2;
         if (class_wanted == atom(STRING(c, 1)->text, STRING(c, 1)->len)) {

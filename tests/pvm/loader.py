@@ -40,11 +40,13 @@ class loader
 {
     bootstrap boot; string folder; int asked = 0;
     void loader( var b : bootstrap, var f : string ) { boot = b; folder = f; }
-    binary loadClass( var name : string ) [8]
+    void classOf( var name : string ) { return boot.8( name ); } // the way of the original's loader: files alone
+    void loadClass( var name : string ) [8]
     {
         asked++;
         boot.consolePrint( "asked for " + name + "\\n" );
         if( name == ".far.broken" ) { throw "broken is not for you"; }
+        if( name == ".far.plain" ) { return classOf( name ); }
         if( name == ".far.wrong" ) { return boot.fileRead( folder + "/far/base.pvmc", 0, 100000 ); }
         if( name == ".far.rubbish" ) { return boot.createBinary( 100 ); }
         var path : string = folder + "/far/" + name.substring( 5, name.length() - 5 ) + ".pvmc";
@@ -87,6 +89,7 @@ ALL = """
         wants( ".far.broken" );
         wants( ".far.wrong" );
         wants( ".far.rubbish" );
+        wants( ".far.plain" );
         wants( "no name" );
         tell( "twice " + leaf.twice( 21 ) );
         var x : leaf = new leaf( 5 );
@@ -112,6 +115,8 @@ asked for .far.wrong
 .far.wrong: the file has another class in it
 asked for .far.rubbish
 .far.rubbish is refused: not a class file
+asked for .far.plain
+.far.plain: no such class
 "no name" is not the name of a class
 asked for .far.leaf
 asked for .far.base
@@ -123,7 +128,7 @@ leaf 5 says 3, below 7 1
 1
 asked for .far.other
 other 7
-.far.other 10
+.far.other 11
 .far.nowhere: no such class
 """
 
