@@ -51,6 +51,7 @@ check-pvm: host $(BUILD)/host/caller
 	@tests/pvm/parse_json.py
 	@tests/pvm/parse_xml.py
 	@tests/pvm/monitor.py
+	@tests/pvm/mount.py
 	@tests/pvm/versions.py
 	@tests/pvm/loader.py
 .PHONY: check-pvm

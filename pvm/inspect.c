@@ -7,9 +7,12 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-#define TEXT_MAX  200u /* bytes of a string in a printed form */
-#define INNER_MAX 16u  /* members in the printed form of an object */
-#define NAME_MAX  512u
+#define TEXT_MAX   200u /* bytes of a string in a printed form */
+#define INNER_MAX  16u  /* members in the printed form of an object */
+#define NAME_MAX   512u
+#define FILE_NAME  255u  /* bytes of a file's name */
+#define PATH_BYTES 4200u /* of a request of the monitor */
+#define NAMED_MAX  256u  /* keys of the root directory among which an object's name is looked for */
 
 enum place { TOP, THREADS, CLASSES, OBJECT, CLASS_STATICS, REPLACED_VERSION };
 struct value {
@@ -48,6 +51,10 @@ static void key_name(const struct string *key, char *name)
                 name[n++] = hex[byte & 15];
         }
         name[n] = 0;
+        if (strcmp(name, ".") && strcmp(name, "..") && strcmp(name, INSPECT_VALUE))
+                return;
+        memmove(name + 3, name + 1, n);
+        memcpy(name, "%2e", 3);
 }
 
 static bool each_key(const struct directory *d, member_fn fn, void *arg)
@@ -342,6 +349,7 @@ struct search {
         const char *name;
         size_t len;
         struct value found;
+        unsigned before; /* other members */
         bool is_found;
 };
 
@@ -349,16 +357,26 @@ static bool search_member(void *arg, const char *name, struct value v)
 {
         struct search *s = arg;
 
-        if (strlen(name) != s->len || memcmp(name, s->name, s->len))
+        if (strlen(name) != s->len || memcmp(name, s->name, s->len)) {
+                s->before++;
                 return true;
+        }
         s->found = v;
         s->is_found = true;
         return false;
 }
 
-static bool walk(const char *path, struct value *v, char *why, size_t why_len)
+/* What a path leads past: v[n] is its end. Of a longer one v has the beginning. */
+struct way {
+        unsigned n;
+        struct value v[INSPECT_DEPTH + 1];
+};
+
+static bool walk(const char *path, struct way *way, struct value *v, char *why, size_t why_len)
 {
         *v = (struct value){.place = TOP};
+        if (way)
+                *way = (struct way){.v = {*v}};
         for (const char *p = path, *end; *p; p = end) {
                 struct search s = {0};
 
@@ -374,6 +392,8 @@ static bool walk(const char *path, struct value *v, char *why, size_t why_len)
                 }
                 if (s.len)
                         *v = s.found;
+                if (s.len && way && ++way->n <= INSPECT_DEPTH)
+                        way->v[way->n] = *v;
                 end += *end == '/';
         }
         return true;
@@ -397,7 +417,7 @@ bool inspect_list(const char *path, bool values, inspect_put put, void *arg, cha
         struct out o = {.put = put, .arg = arg, .values = values};
         struct value v;
 
-        if (!walk(path, &v, why, why_len))
+        if (!walk(path, NULL, &v, why, why_len))
                 return false;
         each_member(v, list_member, &o);
         return true;
@@ -408,7 +428,7 @@ bool inspect_print(const char *path, inspect_put put, void *arg, char *why, size
         struct out o = {.put = put, .arg = arg};
         struct value v;
 
-        if (!walk(path, &v, why, why_len))
+        if (!walk(path, NULL, &v, why, why_len))
                 return false;
         print_value(&o, v);
         say(&o, "\n");
@@ -419,12 +439,295 @@ struct obj *inspect_object(const char *path, char *why, size_t why_len)
 {
         struct value v;
 
-        if (!walk(path, &v, why, why_len))
+        if (!walk(path, NULL, &v, why, why_len))
                 return NULL;
         if (v.place == OBJECT && v.type == 'R' && v.v.r)
                 return v.v.r;
         snprintf(why, why_len, "%s is not an object", path);
         return NULL;
+}
+
+/* ---- as files ---- */
+
+static bool is_object(struct value v)
+{
+        return v.place == OBJECT && v.type == 'R' && v.v.r;
+}
+
+/* Of what has members; that it has none now is no reason to be something else. */
+static bool is_folder(struct value v)
+{
+        const struct obj *r = v.v.r;
+
+        if (v.place != OBJECT)
+                return true;
+        return is_object(v) && r->class != CLASS_string && r->class != CLASS_binary && r->class != CLASS_class &&
+               !is_number(r);
+}
+
+/* Beside the members: the printed form. */
+static bool has_printed(struct value v)
+{
+        return v.place == CLASS_STATICS || v.place == REPLACED_VERSION || (is_object(v) && is_folder(v));
+}
+
+static bool is_printed(struct value parent, const char *name)
+{
+        return !strcmp(name, INSPECT_VALUE) && has_printed(parent);
+}
+
+static void print_line(struct out *o, struct value v)
+{
+        print_value(o, v);
+        say(o, "\n");
+}
+
+static void say_content(struct out *o, struct value v)
+{
+        const struct string *s = (struct string *)v.v.r;
+        const struct binary *b = (struct binary *)v.v.r;
+
+        if (is_object(v) && s->o.class == CLASS_binary) {
+                if (b->store)
+                        o->put(o->arg, (const char *)b->store->b, b->store->len);
+        } else if (is_object(v) && s->o.class == CLASS_string) {
+                o->put(o->arg, s->text, s->len);
+                say(o, "\n");
+        } else {
+                print_line(o, v);
+        }
+}
+
+static void count(void *arg, const char *text, size_t len)
+{
+        (void)text;
+        *(size_t *)arg += len;
+}
+
+static void say_file(const struct out *o, void (*content)(struct out *, struct value), struct value v)
+{
+        size_t size = 0;
+        struct out counted = {.put = count, .arg = &size};
+        char text[32];
+
+        content(&counted, v);
+        snprintf(text, sizeof(text), "f\t%lu", size);
+        say(o, text);
+}
+
+static void say_up(const struct out *o, unsigned levels, const char *folder, const char *name)
+{
+        say(o, "l\t");
+        if (!levels && !*folder)
+                say(o, ".");
+        for (unsigned i = 0; i < levels; i++)
+                say(o, i ? "/.." : "..");
+        say(o, *folder ? "/" : "");
+        say(o, folder);
+        say(o, name);
+}
+
+static bool thread_runs(const struct obj *o)
+{
+        for (const struct thread *t = root()->threads; t; t = t->next)
+                if (&t->o == o)
+                        return true;
+        return false;
+}
+
+/* Its first name in the root directory. */
+static bool root_name(const struct obj *o, char *name)
+{
+        const struct directory *d = root()->directory;
+
+        if (!d->keys || d->keys->len > NAMED_MAX)
+                return false;
+        for (uint32_t i = 0; i < d->keys->len; i++) {
+                const struct obj *key = d->keys->r[i];
+
+                if (d->values->r[i] != o || !key || key->class != CLASS_string)
+                        continue;
+                key_name((const struct string *)key, name);
+                if (*name && strlen(name) <= FILE_NAME)
+                        return true;
+        }
+        return false;
+}
+
+/*
+ * What has a place of its own nearer to the top is there, and a link elsewhere: the folders that lead here, so that there are no cycles; then classes, threads that
+ * run, and what the root directory has. False: it has none, or it is here.
+ */
+static bool say_link(const struct out *o, const struct way *parent, struct value v)
+{
+        const struct value *here = &parent->v[parent->n];
+        struct obj *r = v.v.r;
+        char name[NAME_MAX];
+
+        if (!is_object(v))
+                return false;
+        if (r->class == CLASS_class) {
+                const struct class_obj *c = (struct class_obj *)r;
+                bool listed = c->file && root()->classes->r[c->index] == r && c->name->len <= FILE_NAME;
+
+                if (listed)
+                        say_up(o, parent->n, "classes/", c->name->text);
+                return listed;
+        }
+        if (!is_folder(v))
+                return false;
+        for (unsigned i = 0; i <= parent->n; i++) {
+                if (is_object(parent->v[i]) && parent->v[i].v.r == r) {
+                        say_up(o, parent->n - i, "", "");
+                        return true;
+                }
+        }
+        if (r == &root()->directory->o && here->place != TOP) {
+                say_up(o, parent->n, "objects", "");
+                return true;
+        }
+        if (r->class == CLASS_thread && here->place != THREADS && thread_runs(r)) {
+                snprintf(name, sizeof(name), "%u", ((struct thread *)r)->id);
+                say_up(o, parent->n, "threads/", name);
+                return true;
+        }
+        if (here->place == TOP || here->place == THREADS || here->v.r == &root()->directory->o || !root_name(r, name))
+                return false;
+        say_up(o, parent->n, "objects/", name);
+        return true;
+}
+
+static void say_kind(const struct out *o, const struct way *parent, struct value v)
+{
+        if (say_link(o, parent, v))
+                return;
+        if (is_folder(v) && parent->n < INSPECT_DEPTH)
+                say(o, "d\t");
+        else
+                say_file(o, say_content, v);
+}
+
+struct look {
+        struct out o;
+        struct way way;
+        struct value v;
+        unsigned n;
+};
+
+/* Fields that another of the same name hides, of another type or of a parent, cannot be reached by a path. */
+static bool is_hidden(const struct look *l, const char *name)
+{
+        struct search s = {.name = name, .len = strlen(name)};
+
+        if (l->v.place == CLASSES || l->v.place == THREADS || (l->v.place == OBJECT && array_kind(l->v.v.r)) ||
+            (l->v.place == OBJECT && ((struct obj *)l->v.v.r)->class == CLASS_directory))
+                return false;
+        each_member(l->v, search_member, &s);
+        return s.before != l->n;
+}
+
+static bool look_member(void *arg, const char *name, struct value v)
+{
+        struct look *l = arg;
+
+        if (*name && strlen(name) <= FILE_NAME && !is_hidden(l, name)) {
+                say(&l->o, name);
+                say(&l->o, "\t");
+                say_kind(&l->o, &l->way, v);
+                say(&l->o, "\n");
+        }
+        l->n++;
+        return true;
+}
+
+bool inspect_look(const char *path, inspect_put put, void *arg, char *why, size_t why_len)
+{
+        struct look l = {.o = {.put = put, .arg = arg}};
+
+        if (!walk(path, &l.way, &l.v, why, why_len))
+                return false;
+        if (!is_folder(l.v) || l.way.n > INSPECT_DEPTH) {
+                snprintf(why, why_len, "%s has no members, or is too deep", path);
+                return false;
+        }
+        if (has_printed(l.v)) {
+                say(&l.o, INSPECT_VALUE "\t");
+                say_file(&l.o, print_line, l.v);
+                say(&l.o, "\n");
+        }
+        each_member(l.v, look_member, &l);
+        return true;
+}
+
+/* The last name of the path, and what the rest leads to. */
+static const char *walk_to_parent(const char *path, struct way *way, struct value *parent, char *why, size_t why_len)
+{
+        char folder[PATH_BYTES];
+        const char *name = strrchr(path, '/');
+
+        name = name ? name + 1 : path;
+        if ((size_t)(name - path) >= sizeof(folder) || !*name) {
+                snprintf(why, why_len, "no name");
+                return NULL;
+        }
+        memcpy(folder, path, (size_t)(name - path));
+        folder[name - path] = 0;
+        if (!walk(folder, way, parent, why, why_len))
+                return NULL;
+        if (way->n <= INSPECT_DEPTH)
+                return name;
+        snprintf(why, why_len, "too deep");
+        return NULL;
+}
+
+static bool walk_from(struct value parent, const char *name, struct value *v, char *why, size_t why_len)
+{
+        struct search s = {.name = name, .len = strlen(name)};
+
+        each_member(parent, search_member, &s);
+        *v = s.found;
+        if (!s.is_found)
+                snprintf(why, why_len, "nothing is called %s", name);
+        return s.is_found;
+}
+
+bool inspect_what(const char *path, inspect_put put, void *arg, char *why, size_t why_len)
+{
+        struct out o = {.put = put, .arg = arg};
+        struct value parent, v;
+        struct way way;
+        const char *name = walk_to_parent(path, &way, &parent, why, why_len);
+
+        if (!name)
+                return false;
+        if (is_printed(parent, name)) {
+                say_file(&o, print_line, parent);
+        } else {
+                if (!walk_from(parent, name, &v, why, why_len))
+                        return false;
+                say_kind(&o, &way, v);
+        }
+        say(&o, "\n");
+        return true;
+}
+
+bool inspect_read(const char *path, inspect_put put, void *arg, char *why, size_t why_len)
+{
+        struct out o = {.put = put, .arg = arg};
+        struct value parent, v;
+        struct way way;
+        const char *name = walk_to_parent(path, &way, &parent, why, why_len);
+
+        if (!name)
+                return false;
+        if (is_printed(parent, name)) {
+                print_line(&o, parent);
+                return true;
+        }
+        if (!walk_from(parent, name, &v, why, why_len))
+                return false;
+        say_content(&o, v);
+        return true;
 }
 
 static const char *state_name(const struct thread *t)

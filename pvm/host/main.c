@@ -4,12 +4,14 @@
  *   pvm run [--store FILE] [--heap MB] [--stack KB] [--interpreter | --compile=always] [-L DIR]... .class.name [ARGUMENT...]
  *                           classes are looked for in the folders named, without one in the present folder; then, on the system, in its library
  *   pvm ps|ls|inspect|call|load|gc|stat|stop ...     running programs (monitor.h)
+ *   pvm mount DIR           running programs as files (mount.h)
  *   pvm dis FILE            a class file as text
  *   pvm check FILE...       are these class files good?
  */
 #include "pvm/dis.h"
 #include "pvm/host/host.h"
 #include "pvm/host/monitor.h"
+#include "pvm/host/mount.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +32,7 @@ static int usage(void)
                 "       pvm gc PID\n"
                 "       pvm stat PID\n"
                 "       pvm stop PID\n"
+                "       pvm mount DIR | --fd N   running programs as files; N: of a connection of FUSE that is open\n"
                 "       pvm dis FILE\n"
                 "       pvm check FILE...\n");
         return 2;
@@ -193,6 +196,8 @@ int main(int argc, char **argv)
                 return monitor_command(argc - 1, argv + 1);
         if (argc < 3)
                 return usage();
+        if (!strcmp(argv[1], "mount"))
+                return mount_command(argc - 1, argv + 1);
         if (!strcmp(argv[1], "run"))
                 return run(argc - 2, argv + 2);
         if (!strcmp(argv[1], "dis") && argc == 3)

@@ -86,6 +86,12 @@ static bool obey(const char *what, const char *path, FILE *f, char *why, size_t 
                 return inspect_list(path, true, put, f, why, why_len);
         if (!strcmp(what, "print"))
                 return inspect_print(path, put, f, why, why_len);
+        if (!strcmp(what, "what"))
+                return inspect_what(path, put, f, why, why_len);
+        if (!strcmp(what, "look"))
+                return inspect_look(path, put, f, why, why_len);
+        if (!strcmp(what, "read"))
+                return inspect_read(path, put, f, why, why_len);
         if (!strcmp(what, "load")) {
                 bool ok = pvm_load(path, why, why_len);
 
