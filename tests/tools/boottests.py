@@ -64,7 +64,7 @@ COMPARE = [
     "mkdir -p /mnt/old /tmp/a/b/many /tmp/o; echo 1 >/tmp/a/f; ln -s a/f /tmp/l; ln -s /tmp/l /tmp/a/ll; chown -h 5:6 /tmp/l",
     "head -c 3000000 /dev/urandom >/tmp/a/big; echo x | dd of=/tmp/a/sparse bs=1 seek=9999999 2>/dev/null",
     "i=0; while [ $i -lt 300 ]; do : >/tmp/a/b/many/name$i; i=$((i+1)); done",
-    "walk() { cd $1; find . -path ./proc -prune -o -path ./sys -prune -o -path ./mnt -prune -o -path ./dev -prune"
+    "walk() { cd $1; find . -path ./proc -prune -o -path ./sys -prune -o -path ./mnt -prune -o -path ./dev -prune -o -path ./phantom -prune"
     " -o -path ./tmp/o -prune -o -name .ash_history -prune -o -print | sort >$2.names; xargs stat -c '%n %a %u %g %s %h %F %Y %N' <$2.names >$2.stat;"
     " find . -xdev -path ./mnt -prune -o -path ./tmp/o -prune -o -name .ash_history -prune -o -type f -print | sort | xargs md5sum >$2.sums; cd /; }",
 ]
@@ -854,6 +854,31 @@ def native_programs():
         guest.expect(r"\nbehind it\r", total=120)
         _, output = guest.command("cat denied", total=60)
         expect(".internal.error.unavailable: reboot: Operation not permitted" in output and "behind" not in output, output)
+    os.unlink(disk)
+
+
+@test
+def phantom_names():
+    """/phantom: a native program's objects as files, for root and its user alone; the same after a power cut, and after its end nothing."""
+    disk = store_disk("phantom_names")
+    with Guest("phantom_names", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        guest.prompt(total=300)
+        guest.command(f"cd /home/user; echo '{TICK}' >tick.ph; plc tick.ph; su user -c 'pvm run .demo.tick >/dev/null & echo $! >/tmp/tick'; TICK=$(cat /tmp/tick); cd /phantom")
+        _, output = guest.command("while ! [ -d $TICK/objects/tick ]; do sleep 0.1; done; ls /phantom | grep -cx $TICK; ls $TICK $TICK/objects $TICK/objects/tick; stat -c '%U %a %F' $TICK $TICK/objects/tick/n", total=120)
+        for pattern in (r"^1\n", r"\nclasses\nobjects\nthreads\n", r":\ntick\n", r":\nn\n", r"user 500 directory\nuser 400 regular file\n$"):
+            expect(re.search(pattern, output), f"{pattern}: {output}")
+        _, output = guest.command("N=$(cat $TICK/objects/tick/n); sleep 1; [ $(cat $TICK/objects/tick/n) -gt $N ]; echo $?; cat $TICK/objects/tick/.value; find $TICK | wc -l; grep -rl 'demo.tick' $TICK/objects; touch $TICK/x; umount /mnt; ls 77777")
+        for pattern in (r"^0\n\.demo\.tick \{ n: \d+ \}\n\d+\n", r"\d+/objects/\.value\n", r"/objects/tick/\.value\n", "x: Read-only file system", "77777: No such file"):
+            expect(re.search(pattern, output), f"{pattern}: {output}")
+        _, output = guest.command("su user -c 'cat /phantom/*/objects/tick/n'; pvm run .demo.tick >/dev/null & sleep 2; su user -c \"cat /phantom/$!/objects/tick/n\"; cat /phantom/$!/objects/tick/n; kill $!; sync", total=120)
+        expect(re.search(r"\n?\d+\n.*Permission denied\n(.*\n)*\d+\n", output), output)
+    with Guest("phantom_names", phantom("panic=exit"), disks=[disk], smp=2) as guest:
+        resumed(guest)
+        _, output = guest.command("pwd; M=$(cat $TICK/objects/tick/n); [ $M -gt $N ]; echo $?; kill -STOP $TICK; cat $TICK/objects/tick/n; kill -CONT $TICK; sleep 6; cat $TICK/objects/tick/n", total=120)
+        expect(re.search(r"^/phantom\n0\n.*: I/O error\n\d+\n$", output), output)
+        _, output = guest.command("cd $TICK/objects; kill $TICK; while kill -0 $TICK 2>/dev/null; do sleep 0.1; done; ls /phantom | grep -x $TICK; cat /phantom/$TICK/objects/tick/n; ls; cd /; umount /phantom; ls -A /phantom | wc -l", total=120)
+        for pattern in (r"/objects/tick/n': No such file", "Stale", r"\n0\n$"):
+            expect(re.search(pattern, output), f"{pattern}: {output}")
     os.unlink(disk)
 
 
