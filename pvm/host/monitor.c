@@ -19,17 +19,20 @@
 bool monitor_stopped;
 static int listener = -1;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
+static char socket_path[sizeof(address.sun_path)]; /* of the socket */
 
 void monitor_open(void)
 {
         char folder[64];
 
         if (!phantom_folder(folder, sizeof(folder), 1)) {
-                snprintf(address.sun_path, sizeof(address.sun_path), "%s/%ld", folder, (long)getpid());
+                /* It gets its name when it listens: a client that is refused takes the name for a dead program's, and removes it. */
+                snprintf(address.sun_path, sizeof(address.sun_path), "%s/.%ld", folder, (long)getpid());
+                snprintf(socket_path, sizeof(socket_path), "%s/%ld", folder, (long)getpid());
                 unlink(address.sun_path); /* of one that was killed, with the same number */
                 listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
                 if (listener >= 0 && !bind(listener, (struct sockaddr *)&address, sizeof(address)) &&
-                    !listen(listener, 16))
+                    !listen(listener, 16) && !rename(address.sun_path, socket_path))
                         return;
         }
         fprintf(stderr, "pvm: nobody will see into this program: %s: %s\n", folder, strerror(errno));
@@ -56,7 +59,7 @@ void monitor_close(void)
                 monitor_call_text(waiting->call, "the program has ended\n", 22);
                 monitor_call_ended(waiting->call, false);
         }
-        unlink(address.sun_path);
+        unlink(socket_path);
         close(listener);
         listener = -1;
 }
