@@ -68,7 +68,7 @@ struct root_page {
  * or of one older than SPACE_SCHEMA_OLDEST, is not opened for writing. Raise it with every change that makes old contents mean something else, and say in the
  * types that change how they come over (space_type.migrate). README.md, "Schema", has the list.
  */
-#define SPACE_SCHEMA        3u
+#define SPACE_SCHEMA        4u
 #define SPACE_SCHEMA_OLDEST 1u
 _Static_assert(sizeof(struct root_page) <= PAGE_BYTES, "root page");
 

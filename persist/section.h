@@ -26,7 +26,7 @@ enum lock_rank {
         LOCK_SOCK,    /* AF_UNIX socket; lock2 for the two ends */
         LOCK_PIPE,
         LOCK_TTY,      /* a pty pair shares one word */
-        LOCK_EVENT,    /* eventfd, timerfd, signalfd */
+        LOCK_EVENT,    /* eventfd, timerfd, signalfd, a FUSE connection */
         LOCK_PROCTREE, /* one word: pids, parents and children, groups, sessions, zombies */
         LOCK_SIGNAL,   /* signal state of a process (its sighand) */
         LOCK_TIMER,    /* POSIX timers and itimers of a process */

@@ -8,7 +8,7 @@
 /* clang-format off */
 #define AREAS \
         AREA(mm) AREA(proc) AREA(signal) AREA(futex) AREA(time) AREA(vfs) AREA(fs) AREA(tty) AREA(pipe) AREA(poll) \
-        AREA(socket) AREA(ipc)
+        AREA(socket) AREA(ipc) AREA(fuse)
 /* clang-format on */
 AREAS
 #undef AREA

@@ -13,6 +13,7 @@
  *                                        |  CALL_FAULT: (record if there was an effect); section for the fault; section
  * Invariants: P2 (a thread off a CPU is in its record), P9, P14 (persist/README.md).
  */
+#include "posix/include/fuse.h"
 #include "posix/include/mm.h"
 #include "posix/call/call_internal.h"
 #include "kernel/include/arch/thread_regs.h"
@@ -190,7 +191,7 @@ static void call_close(struct call *c)
         t->call.io.overflow = c->io.nvec > IO_INLINE && in_space(c->io.overflow) ? c->io.overflow : NULL;
         t->in_call = 0;
         t->wait.active = 0;
-        t->release = t->call.counted || t->call.overflow || t->call.io.overflow;
+        t->release = t->call.counted || t->call.overflow || t->call.io.overflow || t->fuse;
 }
 
 static void return_redo(void *arg);
@@ -213,7 +214,7 @@ static void call_release(struct thread *t)
         space_free_bytes(c->io.overflow);
         c->overflow = NULL;
         c->io.overflow = NULL;
-        t->release = 0;
+        t->release = t->fuse && fuse_call_end(t);
         section_end();
 }
 
@@ -763,8 +764,10 @@ noreturn void thread_return(void)
         struct thread *t = cpu->current;
 
         for (;;) {
-                if (t->release)
+                if (t->release) {
                         call_release(t);
+                        continue;
+                }
                 if (t->dying) {
                         drain(t, return_redo);
                         continue;

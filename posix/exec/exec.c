@@ -83,11 +83,24 @@ static uint64_t random_pages(unsigned bits)
 
 /* ---- OPEN ---- */
 
+/* While a walk may wait the call has no plan: it begins anew then, with another one. */
+static long walk_to(struct call *c, const struct exec_args *a, unsigned flags, const char *path, struct walk *w)
+{
+        void *plan = c->overflow;
+        long r;
+
+        c->overflow = NULL;
+        r = a ? path_walk(c, a->dirfd, a->path, flags, w) : path_walk_kernel(c, NULL, path, flags, w);
+        if (r != CALL_WAIT && r != CALL_RETRY)
+                c->overflow = plan;
+        return r;
+}
+
 static int may_execute(struct inode *i)
 {
         int r;
 
-        if ((i->mode & S_IFMT) != S_IFREG)
+        if ((i->mode & S_IFMT) != S_IFREG || i->kind == INODE_FUSE)
                 return -EACCES;
         if (!(i->mode & 0111))
                 return -EACCES; /* not even root */
@@ -157,7 +170,7 @@ static long open_interp(struct call *c, const char *path)
         struct walk w;
         char none[PATH_MAX];
         bool ignored;
-        long r = path_walk_kernel(c, NULL, path, WALK_FOLLOW, &w);
+        long r = walk_to(c, NULL, WALK_FOLLOW, path, &w);
 
         if (r < 0)
                 return r;
@@ -179,11 +192,11 @@ static long open_first(struct call *c, const struct exec_args *a, struct walk *w
         if (c->nr == NR_START_INIT) {
                 p->from_kernel = true;
                 set_comm(p, init_path());
-                return path_walk_kernel(c, NULL, init_path(), WALK_FOLLOW, w);
+                return walk_to(c, NULL, WALK_FOLLOW, init_path(), w);
         }
         if (a->flags & ~(unsigned)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
                 return -EINVAL;
-        r = path_walk(c, a->dirfd, a->path, follow | (a->flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), w);
+        r = walk_to(c, a, follow | (a->flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), NULL, w);
         if (r)
                 return r;
         if (w->magic && !w->inode)
@@ -222,16 +235,18 @@ static long open_program(struct call *c, const struct exec_args *a)
                 r = read_script(p, head, len, interp, sizeof(interp));
                 if (r < 0)
                         return r;
-                r = path_walk_kernel(c, NULL, interp, WALK_FOLLOW, &w);
+                r = walk_to(c, NULL, WALK_FOLLOW, interp, &w);
                 if (r < 0)
                         return r;
                 i = w.inode;
         }
-        INODE_MAIN = i;
         r = elf_read(i, &p->main, interp, &p->stack_executable);
+        if (r >= 0 && interp[0])
+                r = open_interp(c, interp);
         if (r < 0)
                 return r;
-        return interp[0] ? open_interp(c, interp) : 0;
+        INODE_MAIN = i; /* not before the last walk */
+        return 0;
 }
 
 /* ---- STRINGS ---- */

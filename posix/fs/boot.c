@@ -3,7 +3,7 @@
  */
 #include "posix/fs/fs_internal.h"
 
-extern const struct inode_ops proc_inode_ops, devpts_inode_ops, snap_inode_ops;
+extern const struct inode_ops proc_inode_ops, devpts_inode_ops, snap_inode_ops, fuse_inode_ops;
 
 static const struct inode_ops fs_inode_ops = {
         .directory_type = FILE_DIRECTORY, .regular_type = FILE_REGULAR, .changeable = true};
@@ -12,7 +12,7 @@ static const struct inode_ops anon_inode_ops = {.regular_type = FILE_REGULAR};
 const struct inode_ops *const inode_ops_table[INODE_KINDS] = {
         [0] = &anon_inode_ops,         [INODE_FS] = &fs_inode_ops,         [INODE_PROC] = &proc_inode_ops,
         [INODE_SYS] = &proc_inode_ops, [INODE_DEVPTS] = &devpts_inode_ops, [INODE_ANON] = &anon_inode_ops,
-        [INODE_SHM] = &anon_inode_ops, [INODE_SNAP] = &snap_inode_ops,
+        [INODE_SHM] = &anon_inode_ops, [INODE_SNAP] = &snap_inode_ops,     [INODE_FUSE] = &fuse_inode_ops,
 };
 
 static void walk_one(void *inode, void *arg)
@@ -38,4 +38,6 @@ void vfs_boot(void)
         block_boot();
         kmsg_boot();
         snap_boot();
+        if (!fs_make_path(fs_state()->dev, "fuse", S_IFCHR | 0666, RDEV(10, 229))) /* not in a tree of older days */
+                klog(LOG_ERR, "no room for /dev/fuse");
 }

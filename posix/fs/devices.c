@@ -17,6 +17,8 @@ enum file_type device_type(uint32_t mode, uint32_t rdev)
                 return FILE_BLOCK;
         if (major == 1 && minor < ARRAY_SIZE(mem))
                 return mem[minor];
+        if (major == 10 && minor == 229)
+                return FILE_FUSE_DEVICE;
         if (major == 13)
                 return FILE_INPUT;
         if (major == 29)

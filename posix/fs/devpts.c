@@ -50,10 +50,11 @@ static struct inode *ptmx_node(void)
         return i;
 }
 
-static long lookup(struct inode *dir, const char *name, unsigned len, struct inode **out)
+static long lookup(struct call *c, struct inode *dir, const char *name, unsigned len, struct inode **out)
 {
         unsigned n = 0;
 
+        (void)c;
         (void)dir;
         if (len == 4 && __builtin_memcmp(name, "ptmx", 4) == 0) {
                 *out = ptmx_node();
@@ -92,15 +93,17 @@ static struct tty *tty_of(const struct inode *i)
         return i->proc_key[0] ? pty_find((unsigned)i->proc_key[0] - 1) : NULL;
 }
 
-static void refresh(struct inode *i)
+static long refresh(struct call *c, struct inode *i)
 {
         struct tty *t = tty_of(i);
 
+        (void)c;
         if (!t || !S_ISCHR(i->mode) || !inode_is_volatile(i))
-                return;
+                return 0;
         i->mode = S_IFCHR | (t->mode & 07777);
         i->uid = t->uid;
         i->gid = t->gid;
+        return 0;
 }
 
 static void changed(struct inode *i)

@@ -78,6 +78,7 @@ struct inode *inode_hold(struct inode *i)
         real = object_new(TYPE_INODE);
         *real = *i;
         object_init(real, TYPE_INODE);
+        object_get(real->priv);
         return real;
 }
 

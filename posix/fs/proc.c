@@ -307,8 +307,9 @@ static long node_lookup(struct inode *dir, const char *name, unsigned len, struc
         return -ENOENT;
 }
 
-static long computed_lookup(struct inode *dir, const char *name, unsigned len, struct inode **out)
+static long computed_lookup(struct call *c, struct inode *dir, const char *name, unsigned len, struct inode **out)
 {
+        (void)c;
         return proc_tag(dir) == PROC_NODE ? node_lookup(dir, name, len, out) : pid_lookup(dir, name, len, out);
 }
 
@@ -356,13 +357,14 @@ static bool computed_next(struct inode *dir, uint64_t cookie, struct dir_entry *
         return d == &proc_root && pid_root_next(cookie, e);
 }
 
-static long computed_readlink(struct inode *i, const char **target, uint32_t *len, struct inode **jump,
+static long computed_readlink(struct call *c, struct inode *i, const char **target, uint32_t *len, struct inode **jump,
                               struct file **magic)
 {
         struct vfs_scratch *s = vfs_scratch();
         struct proc_node *n;
         int k;
 
+        (void)c;
         if (proc_tag(i) != PROC_NODE)
                 return pid_readlink(i, target, len, jump, magic);
         n = node_of(i);
@@ -399,10 +401,12 @@ static int computed_path(struct inode *i, char *buf, size_t len)
         return n ? node_path(n, buf, len, 0) : -ENOENT;
 }
 
-static void computed_refresh(struct inode *i)
+static long computed_refresh(struct call *c, struct inode *i)
 {
+        (void)c;
         if (proc_tag(i) != PROC_NODE)
                 pid_refresh(i);
+        return 0;
 }
 
 const struct inode_ops proc_inode_ops = {

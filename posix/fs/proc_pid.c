@@ -4,6 +4,7 @@
  * LOCK_MM of the process is held while its areas are shown.
  */
 #include "posix/fs/proc_internal.h"
+#include "posix/include/fuse.h"
 #include "posix/include/signal.h"
 #include "posix/include/tty.h"
 #include <linux/fs.h>
@@ -708,7 +709,8 @@ static void show_limits(struct process *p, struct proc_text *out)
         }
 }
 
-static const char *const fs_names[FS_TYPES] = {"phantom", "tmpfs", "devtmpfs", "proc", "sysfs", "devpts", "snapshot"};
+static const char *const fs_names[FS_TYPES] = {"phantom", "tmpfs",  "devtmpfs", "proc",
+                                               "sysfs",   "devpts", "snapshot", "fuse"};
 
 static int mount_options(const struct mount *m, char *buf, size_t len)
 {
@@ -731,13 +733,15 @@ static int mount_options(const struct mount *m, char *buf, size_t len)
                 at = fmt_append(buf, len, at, ",relatime");
         if (m->type == FS_SNAPSHOT)
                 at = fmt_append(buf, len, at, ",epoch=%lu", m->root->proc_key[1]);
+        if (m->type == FS_FUSE)
+                return fuse_mount_options(m->root, buf, len, at);
         return (int)at;
 }
 
 static void show_mounts(struct proc_text *out, enum entry_nr how)
 {
         struct vfs_scratch *s = vfs_scratch();
-        char options[96];
+        char options[160];
 
         for (struct mount *m = fs_state()->mounts; m && !out->full; m = m->next) {
                 if (path_of_inode(m->root, s->block, sizeof(s->block)) < 0)

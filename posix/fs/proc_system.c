@@ -229,7 +229,7 @@ static const struct {
         {"/proc/devices", show_devices, NULL},
         {"/proc/interrupts", show_interrupts, NULL},
         {"/proc/filesystems", show_text,
-         "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\n\tphantom\n"},
+         "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tfuse\n\tphantom\n"},
         {"/proc/modules", show_text, ""},
         {"/proc/swaps", show_text, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"},
         {"/proc/locks", show_text, ""},

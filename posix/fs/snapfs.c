@@ -77,7 +77,7 @@ static const void *block_at(void *arg, const void *at)
         return old_bytes(*(uint64_t *)arg, at, PAGE_SIZE);
 }
 
-static long lookup(struct inode *dir, const char *name, unsigned len, struct inode **out)
+static long lookup(struct call *c, struct inode *dir, const char *name, unsigned len, struct inode **out)
 {
         struct old o = old_of(dir);
         const struct inode *was = old_inode(o);
@@ -85,6 +85,7 @@ static long lookup(struct inode *dir, const char *name, unsigned len, struct ino
         struct dir_entry e;
         long r;
 
+        (void)c;
         if (!was)
                 return -EIO;
         if (was->kind != INODE_FS)
@@ -186,12 +187,14 @@ static int path(struct inode *inode, char *buf, size_t len)
 }
 
 /* A target lies in one page, and ends there with a zero byte. */
-static long readlink(struct inode *i, const char **target, uint32_t *len, struct inode **jump, struct file **magic)
+static long readlink(struct call *c, struct inode *i, const char **target, uint32_t *len, struct inode **jump,
+                     struct file **magic)
 {
         struct old o = old_of(i);
         const struct inode *was = old_inode(o);
         const char *text;
 
+        (void)c;
         (void)jump;
         (void)magic;
         if (!S_ISLNK(i->mode))

@@ -40,6 +40,9 @@ enum file_type {
         FILE_DEV_CONSOLE = 28,
         FILE_SHM = 29,
         FILE_SNAP = 30,
+        FILE_FUSE_DEVICE = 31,
+        FILE_FUSE = 32,
+        FILE_FUSE_DIR = 33,
         FILE_TYPES = 64
 };
 #define FMODE_READ  1u

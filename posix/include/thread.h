@@ -15,6 +15,7 @@ typedef uint64_t sigset64;
 struct process;
 struct cred;
 struct sigqueue;
+struct fuse_request;
 
 /* 64 bytes: what a sleeper waits for (calls.md, "Two kinds of wait"). */
 struct wait_record {
@@ -92,7 +93,8 @@ struct thread {
         sigset64 awaited;                      /* [l LOCK_SIGNAL] sigtimedwait looks for these */
         uint64_t trap_nr, trap_err, trap_addr; /* of the last synchronous fault, for the handler's frame */
         uint64_t pi_owned;                     /* futex PI: words this thread was handed or holds with waiters */
-        uint64_t spare[8];
+        struct fuse_request *fuse;             /* FIELD_REF: what its call asked of file servers; own thread only */
+        uint64_t spare[7];
         struct wait_record wait;
         struct call call; /* progress record, valid while in_call */
 };

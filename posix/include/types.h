@@ -40,6 +40,9 @@ enum posix_type_nr {
         TYPE_USER = 27,
         TYPE_FDCHUNK = 28,
         TYPE_FDNODE = 29,
+        TYPE_FUSE_CONN = 30,
+        TYPE_FUSE_QUEUE = 31,
+        TYPE_FUSE_REQUEST = 32,
         /* owned pieces */
         TYPE_ROOT = 40,
         TYPE_VMA = 41,
@@ -84,7 +87,7 @@ void *object_new(unsigned type);          /* space_alloc + object_init */
 typedef bool (*object_release_fn)(void *object);
 /*
  * One area's types: `const struct posix_type <area>_types[]`, ended by type 0. posix/types.c puts the areas' tables together:
- * mm proc signal futex time vfs fs tty pipe poll socket ipc.
+ * mm proc signal futex time vfs fs tty pipe poll socket ipc fuse.
  */
 struct posix_type {
         uint16_t type;

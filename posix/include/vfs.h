@@ -14,6 +14,7 @@ enum inode_kind {
         INODE_ANON = 5,
         INODE_SHM = 6,
         INODE_SNAP = 7, /* of a kept snapshot */
+        INODE_FUSE = 8, /* of a file system that a program serves */
         INODE_KINDS = 16
 };
 
@@ -34,7 +35,7 @@ struct inode {
         struct ptree data;         /* pages of a regular file */
         void *dir;                 /* FIELD_OWN: directory's index; posix/fs */
         struct inode *parent;      /* FIELD_BORROW: directory of the name given last, NULL when that name is gone */
-        struct object *priv;       /* FIELD_REF: fifo's pipe, bound socket, shm */
+        struct object *priv;       /* FIELD_REF: fifo's pipe, bound socket, shm; posix/fuse's own */
         void *locks;               /* FIELD_OWN: flock and POSIX lock lists; LOCK_FLOCK */
         void *xattrs;              /* FIELD_OWN */
         void *watches;             /* inotify; LOCK_NOTIFY */
@@ -65,6 +66,7 @@ struct inode {
 #define WALK_NO_XDEV   256u
 #define WALK_NO_LOOKUP 512u  /* with WALK_PARENT: the last name is not looked up */
 #define WALK_REAL_IDS  1024u /* access(2): search permission by the real ids */
+#define WALK_NO_WAIT   2048u /* past nothing that must be waited for */
 enum walk_last { LAST_NAME, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
 struct walk {
         struct inode *

@@ -3,6 +3,7 @@
  * All of it is resident: it is looked at after a section's first change, and by wakers.
  */
 #include "posix/proc/proc.h"
+#include "posix/include/fuse.h"
 
 #define REF(type, field)                                                                                               \
         {                                                                                                              \
@@ -43,6 +44,7 @@ static const struct space_field thread_fields[] = {BORROW(thread, obj.next_dying
                                                    BORROW(thread, dying),
                                                    BORROW(thread, vfork_child_of),
                                                    BORROW(thread, tracer),
+                                                   REF(thread, fuse),
                                                    BORROW(thread, call.thread),
                                                    OWN(thread, call.overflow),
                                                    OWN(thread, call.io.overflow),
@@ -89,6 +91,8 @@ static bool thread_release(void *object)
                 sigpending_flush(&t->pending);
                 return true;
         }
+        if (t->fuse && fuse_call_end(t)) /* its last call could not end in order */
+                return true;
         thread_slot_release(t->slot);
         space_free_bytes(t->fpu);
         if (t->cred) {

@@ -128,7 +128,7 @@ static long bind_path(struct call *c, struct sock *s, const struct unix_name *n)
         long r;
 
         if (s->name) { /* Linux makes the node first and finds out then */
-                r = path_walk_kernel(c, c->thread->proc->fs->cwd, n->un.sun_path, WALK_PARENT, &w);
+                r = path_walk_kernel(c, c->thread->proc->fs->cwd, n->un.sun_path, WALK_PARENT | WALK_NO_WAIT, &w);
                 return r ? r : w.inode ? -EADDRINUSE : -EINVAL;
         }
         r = socket_name_make(c, n->un.sun_path, s);
@@ -187,13 +187,13 @@ long name_find(struct call *c, const struct unix_name *n, unsigned type, struct 
                 *out = s;
                 return 0;
         }
-        r = path_walk_kernel(c, c->thread->proc->fs->cwd, n->un.sun_path, WALK_FOLLOW, &w);
+        r = path_walk_kernel(c, c->thread->proc->fs->cwd, n->un.sun_path, WALK_FOLLOW | WALK_NO_WAIT, &w);
         if (r)
                 return r;
         r = inode_permission(w.inode, 2);
         if (r)
                 return r;
-        s = S_ISSOCK(w.inode->mode) ? (struct sock *)w.inode->priv : NULL;
+        s = S_ISSOCK(w.inode->mode) && w.inode->kind != INODE_FUSE ? (struct sock *)w.inode->priv : NULL;
         if (!s || s->state == SOCK_CLOSED)
                 return -ECONNREFUSED;
         if (s->type != type)

@@ -12,7 +12,7 @@ long socket_name_make(struct call *c, const char *path, struct sock *s)
         struct inode *dir, *i;
         struct dir_place p;
         struct walk w;
-        long r = path_walk_kernel(c, fs_current()->cwd, path, WALK_PARENT, &w);
+        long r = path_walk_kernel(c, fs_current()->cwd, path, WALK_PARENT | WALK_NO_WAIT, &w);
 
         if (r)
                 return r;

@@ -142,7 +142,9 @@ static long change_to(struct call *c, struct inode *dir, struct inode **slot)
 
         if (!S_ISDIR(dir->mode))
                 return -ENOTDIR;
-        r = inode_permission(dir, MAY_EXEC);
+        r = inode_refresh(c, dir);
+        if (!r)
+                r = inode_permission(dir, MAY_EXEC);
         return r ? r : set_directory(c, dir, slot);
 }
 
@@ -166,6 +168,8 @@ long sys_chroot(struct call *c)
         struct walk w;
         long r = path_walk(c, AT_FDCWD, c->arg[0], WALK_FOLLOW | WALK_DIRECTORY, &w);
 
+        if (!r)
+                r = inode_refresh(c, w.inode);
         if (r)
                 return r;
         r = inode_permission(w.inode, MAY_EXEC);

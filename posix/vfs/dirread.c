@@ -2,9 +2,11 @@
  * dirread.c - reading directories. Positions are cookies: 0 the start, 1 behind ".", 2 behind "..", then the entry's own (posix/fs/dir.c). Records are made in this
  * CPU's scratch, copied out, and only then the position moves.
  */
+#include "posix/include/fuse.h"
 #include "posix/vfs/vfs_internal.h"
 #include "kernel/lib/string.h"
 #include <linux/fs.h>
+#include <linux/fuse.h>
 
 struct linux_dirent64 {
         uint64_t d_ino;
@@ -107,14 +109,79 @@ static long directory_read(struct call *c, struct file *f, size_t len, bool old)
         return (long)e.used;
 }
 
+/* An entry of a server's answer, of which n bytes are left: its size; 0: the rest is none; -EIO. */
+static long fuse_entry(const char *data, uint32_t n, struct fuse_dirent *d)
+{
+        size_t size;
+
+        if (n < FUSE_NAME_OFFSET)
+                return 0;
+        memcpy(d, data, FUSE_NAME_OFFSET);
+        if (d->namelen == 0 || d->namelen > NAME_MAX_LEN)
+                return -EIO;
+        size = FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET + d->namelen);
+        if (size > n)
+                return 0;
+        data += FUSE_NAME_OFFSET;
+        return memchr(data, '/', d->namelen) || memchr(data, 0, d->namelen) ? -EIO : (long)size;
+}
+
+/*
+ * A directory that a program serves: records of one of its answers; "." and ".." are among them if it has them. What did not fit is asked for again. Positions are the server's.
+ */
+static long fuse_directory_read(struct call *c, struct file *f, size_t len, bool old)
+{
+        struct vfs_scratch *s = vfs_scratch();
+        struct fuse_request *r;
+        struct fuse_dirent d;
+        const char *data;
+        bool full = false;
+        struct emit e;
+        uint64_t pos;
+        uint32_t n;
+        long size;
+
+        if (!s)
+                return -ENOMEM;
+        lock(LOCK_FILE, f);
+        pos = f->pos;
+        size = fuse_readdir(c, f, pos, &r, &data, &n);
+        if (size)
+                return size;
+        e = (struct emit){.buf = s->out, .room = MIN(len, (size_t)SCRATCH_OUT), .old = old};
+        while (!full && (size = fuse_entry(data, n, &d)) > 0) {
+                full = !emit(&e, d.ino, d.off, (uint8_t)(d.type & 15), data + FUSE_NAME_OFFSET, d.namelen);
+                if (!full)
+                        pos = d.off;
+                data += size;
+                n -= (uint32_t)size;
+        }
+        if (!e.used)
+                return full ? -EINVAL : size;
+        if (!copy_out(c, c->arg[1], e.buf, e.used))
+                return user_fault(c);
+        changes(c);
+        f->pos = pos;
+        fuse_used(r);
+        return (long)e.used;
+}
+
 static long getdents(struct call *c, bool old)
 {
-        struct file *f = fd_lookup_io(c, c->arg[0]);
+        struct file *f;
 
-        if (!f || !(f->mode & FMODE_READ))
-                return -EBADF;
-        if (!S_ISDIR(f->inode->mode))
-                return -ENOTDIR;
+        if (c->stage == 0) {
+                f = fd_lookup_io(c, c->arg[0]);
+                if (!f || !(f->mode & FMODE_READ))
+                        return -EBADF;
+                if (!S_ISDIR(f->inode->mode))
+                        return -ENOTDIR;
+                c->file = f;
+                c->stage = 1;
+        }
+        f = c->file;
+        if (unlikely(f->ops_type == FILE_FUSE_DIR))
+                return fuse_directory_read(c, f, (uint32_t)c->arg[2], old);
         return directory_read(c, f, (uint32_t)c->arg[2], old);
 }
 
@@ -157,6 +224,12 @@ static long directory_io(struct call *c, struct file *f)
 
 const struct file_ops directory_file_ops = {
         .name = "directory",
+        .read = directory_io,
+        .seek = directory_seek,
+        .fsync = space_fsync,
+};
+const struct file_ops fuse_dir_file_ops = {
+        .name = "fuse directory",
         .read = directory_io,
         .seek = directory_seek,
         .fsync = space_fsync,

@@ -12,7 +12,7 @@
         X(FILE_DEV_RANDOM, random) X(FILE_DEV_KMSG, kmsg) X(FILE_BLOCK, block) X(FILE_PROC, proc) \
         X(FILE_PROC_DIR, proc_dir) X(FILE_MQUEUE, mqueue) X(FILE_PIDFD, pidfd) X(FILE_MEMFD, regular) \
         X(FILE_DEV_MEM, mem) X(FILE_INPUT, input) X(FILE_FB, fb) X(FILE_DEV_CONSOLE, console) X(FILE_SHM, shm) \
-        X(FILE_SNAP, snap)
+        X(FILE_SNAP, snap) X(FILE_FUSE_DEVICE, fuse_device) X(FILE_FUSE, fuse) X(FILE_FUSE_DIR, fuse_dir)
 /* clang-format on */
 
 #define DECLARE(type, name) extern const struct file_ops name##_file_ops __attribute__((weak));

@@ -5,6 +5,7 @@
  * There are no bind mounts: an inode knows one place where it is mounted, and a second one would let ".." lead out of a chroot.
  * The list of mounts changes under LOCK_RENAME.
  */
+#include "posix/include/fuse.h"
 #include "posix/vfs/vfs_internal.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
@@ -105,16 +106,16 @@ static void sum_flags(void)
         s->any_flags = any;
 }
 
-#define SNAPSHOT_FLAGS                                                                                                 \
-        (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC) /* always: a snapshot is looked at, not lived in */
+#define SNAPSHOT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 struct fs_options {
         uint32_t mode, uid, gid;
         uint64_t epoch; /* 0: not given */
+        struct fuse_options fuse;
 };
 
 /* "mode=1777,size=10m,..." */
-static long parse_options(char *text, struct fs_options *o)
+static long parse_options(char *text, enum fs_type type, struct fs_options *o)
 {
         while (*text) {
                 char *end = strchr(text, ','), *value;
@@ -126,7 +127,10 @@ static long parse_options(char *text, struct fs_options *o)
                 value = strchr(text, '=');
                 if (value)
                         *value++ = 0;
-                if (strcmp(text, "mode") == 0 && value && fmt_parse_u64(value, 8, &rest, &n))
+                if (type == FS_FUSE) {
+                        if (*text && !fuse_option(&o->fuse, text, value))
+                                return -EINVAL;
+                } else if (strcmp(text, "mode") == 0 && value && fmt_parse_u64(value, 8, &rest, &n))
                         o->mode = (uint32_t)n & 07777;
                 else if (strcmp(text, "uid") == 0 && value && fmt_parse_u64(value, 10, &rest, &n))
                         o->uid = (uint32_t)n;
@@ -154,7 +158,7 @@ static const struct {
         {"tmpfs", FS_TMPFS, INODE_FS, 01777},      {"ramfs", FS_TMPFS, INODE_FS, 0755},
         {"devtmpfs", FS_DEVTMPFS, INODE_FS, 0755}, {"proc", FS_PROC, INODE_PROC, 0555},
         {"sysfs", FS_SYSFS, INODE_SYS, 0555},      {"devpts", FS_DEVPTS, INODE_DEVPTS, 0755},
-        {"snapshot", FS_SNAPSHOT, INODE_SNAP, 0},
+        {"snapshot", FS_SNAPSHOT, INODE_SNAP, 0},  {"fuse", FS_FUSE, INODE_FUSE, 0},
 };
 
 /* A string argument; NULL gives "". */
@@ -169,6 +173,12 @@ static long copy_text(struct call *c, char *to, uint64_t from, size_t len)
         return r == -EFAULT ? user_fault(c) : r < 0 ? -EINVAL : 0;
 }
 
+/* Whatever is asked: a snapshot is looked at, not lived in; what a program serves cannot be written yet. */
+static uint64_t forced_flags(enum fs_type type)
+{
+        return type == FS_SNAPSHOT ? SNAPSHOT_FLAGS : type == FS_FUSE ? MS_RDONLY : 0;
+}
+
 static long remount(struct call *c, struct inode *root, uint64_t flags)
 {
         struct mount *m = mount_of(root);
@@ -176,7 +186,7 @@ static long remount(struct call *c, struct inode *root, uint64_t flags)
         if (!m || m->root != root)
                 return -EINVAL;
         changes(c);
-        m->flags = (flags & KEPT_FLAGS) | (m->type == FS_SNAPSHOT ? SNAPSHOT_FLAGS : 0);
+        m->flags = (flags & KEPT_FLAGS) | forced_flags(m->type);
         sum_flags();
         return 0;
 }
@@ -187,6 +197,7 @@ long sys_mount(struct call *c)
         struct fs_options o = {0};
         char type[32], source[256], *data;
         struct inode *root, old_root;
+        struct file *device = NULL;
         struct walk w;
         unsigned k;
         long r;
@@ -219,7 +230,7 @@ long sys_mount(struct call *c)
             mount_of(w.inode)->type == FS_DEVTMPFS)
                 return -EBUSY; /* /dev is there already */
         o.mode = kinds[k].mode;
-        r = parse_options(data, &o);
+        r = parse_options(data, kinds[k].type, &o);
         if (r)
                 return r;
         if (!o.epoch != (kinds[k].type != FS_SNAPSHOT))
@@ -228,8 +239,8 @@ long sys_mount(struct call *c)
                 return -ENOTDIR;
         if (inode_is_volatile(w.inode) || w.inode->kind == INODE_SNAP)
                 return -EPERM;
+        flags |= forced_flags(kinds[k].type);
         if (o.epoch) {
-                flags |= SNAPSHOT_FLAGS;
                 r = snap_root(o.epoch, 0, &old_root);
                 if (r)
                         return r;
@@ -237,6 +248,11 @@ long sys_mount(struct call *c)
         lock(LOCK_RENAME, fs_state());
         if (w.inode->mounted)
                 return -EBUSY;
+        if (kinds[k].type == FS_FUSE) {
+                r = fuse_mount_check(c, &o.fuse, &device);
+                if (r)
+                        return r;
+        }
         for (struct mount *m = fs_state()->mounts; m; m = m->next) /* touches them: the last one gets a successor */
                 (void)READ_ONCE(m->next);
         if (!space_room(SMALL_CHANGE))
@@ -253,6 +269,8 @@ long sys_mount(struct call *c)
                 root->uid = o.uid;
                 root->gid = o.gid;
         }
+        if (device)
+                fuse_mount(&o.fuse, device, root);
         mount_make(kinds[k].type, *source ? source : "none", root, w.inode, flags & KEPT_FLAGS);
         return 0;
 }
@@ -312,6 +330,8 @@ long sys_umount2(struct call *c)
         }
         mount_release_touch(m);
         changes(c);
+        if (m->type == FS_FUSE)
+                fuse_unmount(m->root);
         *at = m->next;
         m->next = NULL;
         m->point->mounted = NULL;

@@ -35,7 +35,13 @@ static long may_create(struct inode *dir)
 /* Why names in dir do not change. */
 static long unchangeable(const struct inode *dir)
 {
-        return dir->kind == INODE_SNAP ? -EROFS : -EPERM;
+        return dir->kind == INODE_SNAP || dir->kind == INODE_FUSE ? -EROFS : -EPERM;
+}
+
+/* What stands under the walk's last name in a directory that cannot be changed. */
+static long lookup_fixed(struct call *c, struct inode *dir, const struct walk *w, struct inode **i)
+{
+        return inode_ops(dir)->lookup ? inode_ops(dir)->lookup(c, dir, w->last, w->last_len, i) : -ENOENT;
 }
 
 struct new_node {
@@ -59,7 +65,9 @@ static long make(struct call *c, int dirfd, uint64_t path, const struct new_node
                 return -EEXIST;
         dir = w.dir;
         if (!inode_ops(dir)->changeable) {
-                r = inode_ops(dir)->lookup ? inode_ops(dir)->lookup(dir, w.last, w.last_len, &i) : -ENOENT;
+                r = lookup_fixed(c, dir, &w, &i);
+                if (r <= CALL_WAIT)
+                        return r;
                 return !r ? -EEXIST : dir->kind == INODE_PROC ? -ENOENT : unchangeable(dir);
         }
         lock(LOCK_INODE, dir);
@@ -315,7 +323,7 @@ static long unlink_at(struct call *c, int dirfd, uint64_t path)
                 return -EISDIR;
         dir = w.dir;
         if (!inode_ops(dir)->changeable) {
-                r = inode_ops(dir)->lookup ? inode_ops(dir)->lookup(dir, w.last, w.last_len, &i) : -ENOENT;
+                r = lookup_fixed(c, dir, &w, &i);
                 return r ? r : S_ISDIR(i->mode) ? -EISDIR : unchangeable(dir);
         }
         lock(LOCK_INODE, dir);
@@ -361,7 +369,7 @@ static long rmdir_at(struct call *c, int dirfd, uint64_t path)
                 return w.last_type == LAST_DOT ? -EINVAL : w.last_type == LAST_DOTDOT ? -ENOTEMPTY : -EBUSY;
         dir = w.dir;
         if (!inode_ops(dir)->changeable) {
-                r = inode_ops(dir)->lookup ? inode_ops(dir)->lookup(dir, w.last, w.last_len, &i) : -ENOENT;
+                r = lookup_fixed(c, dir, &w, &i);
                 return r ? r : S_ISDIR(i->mode) ? unchangeable(dir) : -ENOTDIR;
         }
         lock(LOCK_INODE, dir);
@@ -617,7 +625,7 @@ static long readlink_at(struct call *c, int dirfd, uint64_t path, uint64_t buf, 
                 return r;
         if (!S_ISLNK(w.inode->mode))
                 return w.last_type == LAST_ROOT && dirfd != AT_FDCWD ? -ENOENT : -EINVAL;
-        r = inode_readlink(w.inode, &target, &len, &jump, &magic);
+        r = inode_readlink(c, w.inode, &target, &len, &jump, &magic);
         if (r)
                 return r;
         len = MIN(len, (uint32_t)size);

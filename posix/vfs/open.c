@@ -3,6 +3,7 @@
  * Order as on Linux: a number is reserved (EMFILE), the path walked, permissions checked, then file, name and number appear in one change. FIFOs and terminals are
  * handed to their types when all checks are done (posix/include/pipe.h).
  */
+#include "posix/include/fuse.h"
 #include "posix/include/pipe.h"
 #include "posix/vfs/vfs_internal.h"
 #include <linux/close_range.h>
@@ -164,6 +165,7 @@ static long open_existing(struct call *c, int fd, struct walk *w, const struct o
         struct inode *i = w->inode;
         uint32_t flags = a->flags, mode = file_mode_of(flags);
         bool truncate = false;
+        void *priv = NULL;
         enum file_type type;
         struct file *f;
         long r, error;
@@ -184,13 +186,18 @@ static long open_existing(struct call *c, int fd, struct walk *w, const struct o
         } else if (flags & O_DIRECTORY) {
                 return -ENOTDIR;
         }
+        if (unlikely(i->kind == INODE_FUSE)) {
+                r = inode_refresh(c, i);
+                if (r)
+                        return r;
+        }
         r = inode_permission(i, may_of(flags));
         if (unlikely(r))
                 return r;
         if (flags & O_NOATIME && !inode_owner_or_capable(i))
                 return -EPERM;
-        if (unlikely(i->kind == INODE_SNAP && !S_ISREG(i->mode) && !S_ISDIR(i->mode)))
-                return -ENXIO; /* the other end is not of this time */
+        if (unlikely((i->kind == INODE_SNAP || i->kind == INODE_FUSE) && !S_ISREG(i->mode) && !S_ISDIR(i->mode)))
+                return -ENXIO; /* the other end is not of this time, or of this machine */
         if (unlikely(S_ISFIFO(i->mode)))
                 return fifo_open(c, i, flags);
         if (unlikely(S_ISCHR(i->mode) && tty_device(i->rdev)))
@@ -202,6 +209,11 @@ static long open_existing(struct call *c, int fd, struct walk *w, const struct o
                 if (mode & FMODE_WRITE && (int32_t)i->writers < 0)
                         return -ETXTBSY;
                 truncate = flags & O_TRUNC && type == FILE_REGULAR;
+        }
+        if (unlikely(i->kind == INODE_FUSE)) {
+                r = fuse_open(c, i, flags, &priv);
+                if (r)
+                        return r;
         }
         if (unlikely(notify_active))
                 watches_touch(i);
@@ -224,7 +236,7 @@ static long open_existing(struct call *c, int fd, struct walk *w, const struct o
         f = file_new(type,
                      mode | (S_ISREG(i->mode) || S_ISDIR(i->mode) || type == FILE_BLOCK ? FMODE_PREAD
                                                                                         : device_seekable(type)),
-                     flags & ~OPEN_ONCE, i, NULL);
+                     flags & ~OPEN_ONCE, i, priv);
         if (mode & FMODE_WRITE && S_ISREG(i->mode))
                 __atomic_fetch_add(&i->writers, 1, __ATOMIC_RELAXED);
         if (unlikely(notify_active))
@@ -280,8 +292,8 @@ static long open_at(struct call *c, struct open_args *a)
         if (w.trailing_slash)
                 return -EISDIR;
         if (!inode_ops(w.dir)->changeable)
-                return w.dir->kind == INODE_SNAP   ? -EROFS
-                       : w.dir->kind == INODE_PROC ? -ENOENT
+                return w.dir->kind == INODE_SNAP || w.dir->kind == INODE_FUSE ? -EROFS
+                       : w.dir->kind == INODE_PROC                            ? -ENOENT
                                                    : -EACCES; /* as procfs and sysfs answer */
         lock(LOCK_INODE, w.dir);
         lock(LOCK_CHILD, w.dir);

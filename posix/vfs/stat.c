@@ -13,10 +13,8 @@ static uint64_t blocks_of(const struct inode *i)
         return i->data.npages * (PAGE_SIZE / 512);
 }
 
-static void fill(struct stat *st, struct inode *i)
+static void fill(struct stat *st, const struct inode *i)
 {
-        if (unlikely(inode_ops(i)->refresh != NULL))
-                inode_ops(i)->refresh(i);
         *st = (struct stat){
                 .st_dev = i->dev,
                 .st_ino = i->ino,
@@ -42,7 +40,10 @@ static void fill(struct stat *st, struct inode *i)
 static long give(struct call *c, struct inode *i, uint64_t buf)
 {
         struct stat st;
+        long r = inode_refresh(c, i);
 
+        if (unlikely(r))
+                return r;
         fill(&st, i);
         return likely(copy_out(c, buf, &st, sizeof(st))) ? 0 : user_fault(c);
 }
@@ -106,8 +107,9 @@ long sys_statx(struct call *c)
         if (r)
                 return r;
         i = w.inode;
-        if (inode_ops(i)->refresh)
-                inode_ops(i)->refresh(i);
+        r = inode_refresh(c, i);
+        if (r)
+                return r;
         sx = (struct statx){
                 .stx_mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID,
                 .stx_blksize = PAGE_SIZE,
@@ -150,6 +152,8 @@ static long access_at(struct call *c, int dirfd, uint64_t path, uint64_t mode, u
         if (!(flags & AT_EACCESS))
                 walk |= WALK_REAL_IDS;
         r = path_walk(c, dirfd, path, walk, &w);
+        if (!r)
+                r = inode_refresh(c, w.inode);
         if (r || !mode)
                 return r;
         if (mode & MAY_EXEC && S_ISREG(w.inode->mode) && (m = mount_of(w.inode)) && m->flags & MS_NOEXEC)

@@ -148,6 +148,9 @@ void statfs_fill(struct inode *i, struct statfs *s)
         case FS_DEVPTS:
                 s->f_type = DEVPTS_SUPER_MAGIC;
                 return;
+        case FS_FUSE:
+                s->f_type = FUSE_SUPER_MAGIC;
+                return;
         case FS_SNAPSHOT:
         case FS_ROOT:
                 s->f_type = PHANTOM_SUPER_MAGIC;

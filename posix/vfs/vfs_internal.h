@@ -122,11 +122,15 @@ bool xattrs_sound(const struct xattr_block *b); /* of a copy: its entries fill i
 
 /* Operations by inode->kind. Missing ones: -EPERM for changes, -ENOTDIR for lookups. */
 struct inode_ops {
-        /* Next component. dir is a directory and may be searched. *out: borrowed, real or from the scratch. 0, -ENOENT... */
-        long (*lookup)(struct inode *dir, const char *name, unsigned len, struct inode **out);
+        /*
+         * Next component. dir is a directory and may be searched. *out: borrowed, real or from the scratch. 0, -ENOENT..., or, also of readlink and refresh, what
+         * the call returns to wait.
+         */
+        long (*lookup)(struct call *c, struct inode *dir, const char *name, unsigned len, struct inode **out);
         struct inode *(*parent)(struct inode *dir);
         /* Symlink target: a pointer good to the section's end, *len; or a magic link: *jump and perhaps *magic. */
-        long (*readlink)(struct inode *i, const char **target, uint32_t *len, struct inode **jump, struct file **magic);
+        long (*readlink)(struct call *c, struct inode *i, const char **target, uint32_t *len, struct inode **jump,
+                         struct file **magic);
         /* First entry after `cookie` ("." and ".." are the caller's). False: end. */
         bool (*next)(struct inode *dir, uint64_t cookie, struct dir_entry *e);
         enum file_type directory_type, regular_type;
@@ -134,8 +138,9 @@ struct inode_ops {
                     size_t len); /* name below the mount's root, "/a/b"; NULL: by parents' entries */
         /* Where attributes are not in inode->xattrs: a copy of them; NULL: none, or *error. NULL: they are there. */
         const struct xattr_block *(*xattrs)(struct call *c, struct inode *i, long *error);
-        bool changeable;                  /* names may be made and removed, modes changed */
-        void (*refresh)(struct inode *i); /* before stat: computed sizes, owners; may be NULL */
+        bool changeable; /* names may be made and removed, modes changed */
+        long (*refresh)(struct call *c,
+                        struct inode *i); /* before attributes are looked at: computed sizes, owners. 0; may be NULL */
         void (*changed)(
                 struct
                 inode *i); /* mode, owner or times of a computed inode were set: keep them where it comes from. NULL: -EPERM */
@@ -144,6 +149,12 @@ extern const struct inode_ops *const inode_ops_table[INODE_KINDS];
 static inline const struct inode_ops *inode_ops(const struct inode *i)
 {
         return inode_ops_table[i->kind];
+}
+
+/* The attributes of i, which was found by a name or a descriptor, are to be today's. 0, an error, or what the call returns to wait. */
+static inline long inode_refresh(struct call *c, struct inode *i)
+{
+        return unlikely(inode_ops(i)->refresh != NULL) ? inode_ops(i)->refresh(c, i) : 0;
 }
 
 /* ---- regular files (posix/fs/regular.c) ---- */
@@ -169,7 +180,7 @@ bool inode_is_empty_from(struct inode *i, uint64_t page);
 long space_fsync(struct call *c, struct file *f, bool data_only);
 
 /* ---- mounts (posix/vfs/mount.c) ---- */
-enum fs_type { FS_ROOT, FS_TMPFS, FS_DEVTMPFS, FS_PROC, FS_SYSFS, FS_DEVPTS, FS_SNAPSHOT, FS_TYPES };
+enum fs_type { FS_ROOT, FS_TMPFS, FS_DEVTMPFS, FS_PROC, FS_SYSFS, FS_DEVPTS, FS_SNAPSHOT, FS_FUSE, FS_TYPES };
 long snap_root(uint64_t epoch, uint32_t dev, struct inode *root); /* posix/fs/snapfs.c */
 struct mount {
         struct object obj;
@@ -288,7 +299,8 @@ static inline bool inode_owner_or_capable(const struct inode *i)
 long decode_dirfd(struct call *c, int dirfd, struct inode **start); /* directory a relative path starts at */
 long path_copy(struct call *c, uint64_t user_path, char **buf);     /* length, -Exxx or CALL_FAULT */
 struct inode *scratch_inode(void);                                  /* for a computed inode; NULL: no memory */
-long inode_readlink(struct inode *i, const char **target, uint32_t *len, struct inode **jump, struct file **magic);
+long inode_readlink(struct call *c, struct inode *i, const char **target, uint32_t *len, struct inode **jump,
+                    struct file **magic);
 int inode_permission_as(const struct cred *cr, struct inode *i, unsigned may);
 void cred_real(struct cred *as);
 /* Room for the objects a small change makes (inodes, files, list pages): asked by every call that allocates a few objects. */

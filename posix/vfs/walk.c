@@ -96,7 +96,7 @@ static struct inode *parent_of(struct inode *i, const struct inode *root)
         return up ? cross_down(up) : i;
 }
 
-static long lookup(struct inode *dir, const char *name, unsigned len, struct inode **out)
+static long lookup(struct call *c, struct inode *dir, const char *name, unsigned len, struct inode **out)
 {
         if (likely(dir->kind == INODE_FS)) {
                 lock(LOCK_INODE, dir);
@@ -106,10 +106,11 @@ static long lookup(struct inode *dir, const char *name, unsigned len, struct ino
         }
         if (!inode_ops(dir)->lookup)
                 return -ENOENT;
-        return inode_ops(dir)->lookup(dir, name, len, out);
+        return inode_ops(dir)->lookup(c, dir, name, len, out);
 }
 
-long inode_readlink(struct inode *i, const char **target, uint32_t *len, struct inode **jump, struct file **magic)
+long inode_readlink(struct call *c, struct inode *i, const char **target, uint32_t *len, struct inode **jump,
+                    struct file **magic)
 {
         *jump = NULL;
         *magic = NULL;
@@ -120,10 +121,11 @@ long inode_readlink(struct inode *i, const char **target, uint32_t *len, struct 
         }
         if (!inode_ops(i)->readlink)
                 return -EINVAL;
-        return inode_ops(i)->readlink(i, target, len, jump, magic);
+        return inode_ops(i)->readlink(c, i, target, len, jump, magic);
 }
 
-static long walk_path(struct inode *start, const char *p, unsigned flags, const struct cred *cr, struct walk *w)
+static long walk_path(struct call *c, struct inode *start, const char *p, unsigned flags, const struct cred *cr,
+                      struct walk *w)
 {
         struct inode *fs_root = fs_current()->root, *root = flags & WALK_IN_ROOT ? start : fs_root;
         const char *rest[LINKS_MAX];
@@ -169,6 +171,11 @@ static long walk_path(struct inode *start, const char *p, unsigned flags, const 
                         w->trailing_slash = true;
                 if (unlikely(!S_ISDIR(i->mode)))
                         return -ENOTDIR;
+                if (unlikely(i->kind == INODE_FUSE)) {
+                        r = flags & WALK_NO_WAIT ? -EOPNOTSUPP : inode_refresh(c, i);
+                        if (r)
+                                return r;
+                }
                 r = inode_permission_as(cr, i, MAY_EXEC);
                 if (unlikely(r))
                         return r;
@@ -205,7 +212,7 @@ static long walk_path(struct inode *start, const char *p, unsigned flags, const 
                                 return 0;
                         }
                 }
-                r = lookup(i, name, len, &next);
+                r = lookup(c, i, name, len, &next);
                 if (unlikely(r)) {
                         if (r != -ENOENT || !last || !(flags & WALK_PARENT))
                                 return r;
@@ -239,7 +246,7 @@ static long walk_path(struct inode *start, const char *p, unsigned flags, const 
                         uint32_t target_len;
                         struct file *magic;
 
-                        r = inode_readlink(next, &target, &target_len, &jump, &magic);
+                        r = inode_readlink(c, next, &target, &target_len, &jump, &magic);
                         if (r)
                                 return r;
                         if (jump) {
@@ -281,8 +288,7 @@ static long walk_path(struct inode *start, const char *p, unsigned flags, const 
 
 long path_walk_kernel(struct call *c, struct inode *start, const char *path, unsigned flags, struct walk *w)
 {
-        (void)c;
-        return walk_path(start ? start : fs_current()->cwd, path, flags, cred_current(), w);
+        return walk_path(c, start ? start : fs_current()->cwd, path, flags, cred_current(), w);
 }
 
 long decode_dirfd(struct call *c, int dirfd, struct inode **start)
@@ -348,7 +354,7 @@ long path_walk(struct call *c, int dirfd, uint64_t user_path, unsigned flags, st
                 struct cred real;
 
                 cred_real(&real);
-                return walk_path(start, path, flags, &real, w);
+                return walk_path(c, start, path, flags, &real, w);
         }
-        return walk_path(start, path, flags, cred_current(), w);
+        return walk_path(c, start, path, flags, cred_current(), w);
 }

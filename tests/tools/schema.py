@@ -5,7 +5,7 @@ import re
 
 import gdb
 
-AREAS = "mm proc signal futex time vfs fs tty pipe poll socket ipc".split()
+AREAS = "mm proc signal futex time vfs fs tty pipe poll socket ipc fuse".split()
 ALLOCATOR = "root_page page_record cpu_heap bag_page slab object".split()
 NAMED = "posix_type_nr page_kind root_slot file_type thread_run wait_kind".split()
 NUMBERS = re.compile(r"(STAGE|PHASE|EXIT)_[A-Z_0-9]+$")
