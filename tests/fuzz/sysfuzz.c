@@ -1,7 +1,7 @@
 /*
  * sysfuzz.c - random system calls from several threads, for a number of seconds; the kernel must neither panic nor lose memory.
  * `sysfuzz SECONDS SEED [THREADS]`. Each round is a child process (an ordinary user, few processes and files allowed, a directory of its own) whose threads call at
- * random with arguments drawn from what kernels trip over: good and bad descriptors, edges of mappings, huge sizes, negative numbers. Prints the
+ * random with arguments drawn from what kernels trip over: good and bad descriptors, paths, edges of mappings, huge sizes, negative numbers. Prints the
  * seed of each round so that one can be run again, then `PASS sysfuzz` or `FAIL sysfuzz why`. Memory is compared before and after, when all children are gone.
  */
 #define _GNU_SOURCE
@@ -22,9 +22,17 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/fuzz/fuse_server.h"
 #include "tests/fuzz/memory.h"
 
 enum { MAX_NR = 451, ROUND_CALLS = 4000 };
+
+/* Stand in the area; under m is a file server that lies. */
+static const char *const paths[] = {
+        "f",   ".",      "..",        "d",          "d/x",           "l",         "l/x", "m",
+        "m/a", "m/a/b",  "m/b/../c/", "m/a/b/c/d",  "/proc/self/fd", "/dev/null", "",    "n",
+        "m/",  "f/none", "/dev/fuse", "/tmp/fuzz/m"};
+enum { NPATHS = sizeof(paths) / sizeof(paths[0]), PATHS_AT = 1024, PATH_ROOM = 64 };
 
 static char *area; /* read-write, then a page without access */
 static char *readonly;
@@ -122,6 +130,7 @@ static uint64_t argument(uint64_t *s)
         case 2:
                 return r >> 32 & 31; /* descriptors, small numbers */
         case 3:
+                return (uint64_t)area + PATHS_AT + (r >> 20) % NPATHS * PATH_ROOM;
         case 4:
         case 5:
                 return (uint64_t)area + (r >> 20) % 65536;
@@ -179,7 +188,8 @@ static void open_things(void)
 
         for (int fd = 3; fd < 32; fd++)
                 close(fd);
-        if (open("f", O_RDWR | O_CREAT, 0600) < 0 || open(".", O_RDONLY | O_DIRECTORY) < 0)
+        if (open("f", O_RDWR | O_CREAT, 0666) < 0 || open(".", O_RDONLY | O_DIRECTORY) < 0 || mkdir("d", 0777) ||
+            symlink("d", "l"))
                 _exit(9);
         if (pipe(sv) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv) ||
             socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sv))
@@ -192,6 +202,8 @@ static void open_things(void)
         open("/dev/null", O_RDWR);
         open("/proc/self/maps", O_RDONLY);
         open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+        open("m", O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+        open("m/a", O_RDONLY | O_NONBLOCK);
 }
 
 static void round_child(uint64_t seed, int threads)
@@ -202,6 +214,8 @@ static void round_child(uint64_t seed, int threads)
 
         if (chdir("/tmp/fuzz"))
                 _exit(9);
+        umask(0);
+        alarm(3); /* opening things may wait for the server */
         setrlimit(RLIMIT_NOFILE, &files);
         setrlimit(RLIMIT_FSIZE, &size);
         setrlimit(RLIMIT_AS, &space);
@@ -211,8 +225,8 @@ static void round_child(uint64_t seed, int threads)
         mprotect(area + 65536, 4096, PROT_NONE);
         for (int i = 0; i < 65536; i += 8)
                 *(uint64_t *)(area + i) = i % 64 ? (uint64_t)i : (uint64_t)area + (uint64_t)i / 2;
-        strcpy(area + 1024, "f");
-        strcpy(area + 2048, "/proc/self/fd");
+        for (unsigned i = 0; i < NPATHS; i++)
+                strcpy(area + PATHS_AT + PATH_ROOM * i, paths[i]);
         open_things();
         if (setgid(1000) || setuid(1000))
                 _exit(9);
@@ -231,6 +245,7 @@ static void round_child(uint64_t seed, int threads)
 
 static void clean(void)
 {
+        (void)!umount2("/tmp/fuzz/m", MNT_DETACH);
         (void)!system("rm -rf /tmp/fuzz; for i in $(ipcs -m 2>/dev/null | awk '$2 ~ /^[0-9]+$/ {print $2}'); do ipcrm "
                       "-m $i; done;"
                       "for i in $(ipcs -s 2>/dev/null | awk '$2 ~ /^[0-9]+$/ {print $2}'); do ipcrm -s $i; done;"
@@ -254,6 +269,10 @@ int main(int argc, char **argv)
                 clean();
                 if (mkdir("/tmp/fuzz", 0777) || chmod("/tmp/fuzz", 0777)) {
                         printf("FAIL sysfuzz /tmp/fuzz: %s\n", strerror(errno));
+                        return 1;
+                }
+                if (mkdir("/tmp/fuzz/m", 0777) || !fuse_server("/tmp/fuzz/m", seed)) {
+                        printf("FAIL sysfuzz /tmp/fuzz/m: %s\n", strerror(errno));
                         return 1;
                 }
                 if (rounds == 2)

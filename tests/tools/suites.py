@@ -213,7 +213,7 @@ def spare_disk(path):
     return path
 
 
-DISK_MODULES = bench.DISKS["virtio"][1]  # what Debian's Linux needs for it
+MODULES = bench.DISKS["virtio"][1] + " fuse"  # what Debian's Linux needs for it, and for tests of file servers
 
 
 def boot(name, config, linux, tar, memory, disks=()):
@@ -233,7 +233,7 @@ def boot(name, config, linux, tar, memory, disks=()):
         if status:
             raise qemu.Hang(f"{name}: cannot unpack {source}: {output}")
         if linux and disks:
-            guest.command("/t/insmod " + " ".join(f"/t/modules/{module}.ko" for module in DISK_MODULES.split()) + "; until [ -b /dev/vda ]; do sleep 1; done")
+            guest.command("/t/insmod " + " ".join(f"/t/modules/{module}.ko" for module in MODULES.split()) + "; until [ -b /dev/vda ]; do sleep 1; done")
     except BaseException:
         guest.__exit__(*sys.exc_info())
         raise
@@ -268,7 +268,7 @@ def run(suite, name, config="plain", linux=False, part=None):
     if linux and disks:
         modules = os.path.join(qemu.CACHE, "linux/modules")
         suite.files = [*suite.files, (os.path.join(TESTS, "bench/insmod"), "insmod"),
-                       *((os.path.join(modules, f"{module}.ko"), f"modules/{module}.ko") for module in DISK_MODULES.split())]
+                       *((os.path.join(modules, f"{module}.ko"), f"modules/{module}.ko") for module in MODULES.split())]
     pack(suite, cases, alone, tar)
     found = {}
     text = ""
