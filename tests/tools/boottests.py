@@ -870,7 +870,7 @@ def phantom_names():
         _, output = guest.command("N=$(cat $TICK/objects/tick/n); sleep 1; [ $(cat $TICK/objects/tick/n) -gt $N ]; echo $?; cat $TICK/objects/tick/.value; find $TICK | wc -l; grep -rl 'demo.tick' $TICK/objects; touch $TICK/x; umount /mnt; ls 77777")
         for pattern in (r"^0\n\.demo\.tick \{ n: \d+ \}\n\d+\n", r"\d+/objects/\.value\n", r"/objects/tick/\.value\n", "x: Read-only file system", "77777: No such file"):
             expect(re.search(pattern, output), f"{pattern}: {output}")
-        _, output = guest.command("su user -c 'cat /phantom/*/objects/tick/n'; pvm run -L /home/user .demo.tick >/dev/null & sleep 2; su user -c \"cat /phantom/$!/objects/tick/n\"; cat /phantom/$!/objects/tick/n; kill $!; sync", total=120)
+        _, output = guest.command("su user -c 'cat /phantom/*/objects/tick/n'; pvm run -L /home/user .demo.tick >/dev/null & while ! [ -d /phantom/$!/objects/tick ]; do sleep 0.1; done; su user -c \"cat /phantom/$!/objects/tick/n\"; cat /phantom/$!/objects/tick/n; kill $!; sync", total=120)
         expect(re.search(r"\n?\d+\n.*Permission denied\n(.*\n)*\d+\n", output), output)
     with Guest("phantom_names", phantom("panic=exit"), disks=[disk], smp=2) as guest:
         resumed(guest)
