@@ -325,35 +325,8 @@ static long snap_read(struct call *c, struct file *f)
 
 static long snap_seek(struct call *c, struct file *f, int64_t off, int whence)
 {
-        int64_t pos, size = (int64_t)f->inode->size;
-
         lock(LOCK_FILE, f);
-        switch (whence) {
-        case SEEK_SET:
-                pos = off;
-                break;
-        case SEEK_CUR:
-                pos = (int64_t)f->pos + off;
-                break;
-        case SEEK_END:
-                pos = size + off;
-                break;
-        case SEEK_DATA: /* holes are not told apart */
-        case SEEK_HOLE:
-                if (off < 0 || off >= size)
-                        return -ENXIO;
-                pos = whence == SEEK_DATA ? off : size;
-                break;
-        default:
-                return -EINVAL;
-        }
-        if (pos < 0)
-                return -EINVAL;
-        if ((uint64_t)pos != f->pos) {
-                changes(c);
-                f->pos = (uint64_t)pos;
-        }
-        return pos;
+        return file_seek_within(c, f, off, whence, f->inode->size);
 }
 
 const struct file_ops snap_file_ops = {.name = "snapshot", .read = snap_read, .seek = snap_seek, .fsync = space_fsync};

@@ -277,45 +277,11 @@ static long fuse_file_read(struct call *c, struct file *f)
 
 static long fuse_file_seek(struct call *c, struct file *f, int64_t off, int whence)
 {
-        int64_t pos, size;
         long r;
 
         lock(LOCK_FILE, f);
-        if (whence != SEEK_SET && whence != SEEK_CUR) {
-                r = refresh(c, f->inode);
-                if (r)
-                        return r;
-        }
-        size = (int64_t)f->inode->size;
-        switch (whence) {
-        case SEEK_SET:
-                pos = off;
-                break;
-        case SEEK_CUR:
-                pos = (int64_t)f->pos;
-                if (__builtin_add_overflow(pos, off, &pos))
-                        return -EOVERFLOW;
-                break;
-        case SEEK_END:
-                if (__builtin_add_overflow(size, off, &pos))
-                        return -EOVERFLOW;
-                break;
-        case SEEK_DATA: /* holes are not told apart */
-        case SEEK_HOLE:
-                if (off < 0 || off >= size)
-                        return -ENXIO;
-                pos = whence == SEEK_DATA ? off : size;
-                break;
-        default:
-                return -EINVAL;
-        }
-        if (pos < 0)
-                return -EINVAL;
-        if ((uint64_t)pos != f->pos) {
-                changes(c);
-                f->pos = (uint64_t)pos;
-        }
-        return pos;
+        r = whence != SEEK_SET && whence != SEEK_CUR ? refresh(c, f->inode) : 0;
+        return r ? r : file_seek_within(c, f, off, whence, f->inode->size);
 }
 
 const struct file_ops fuse_file_ops = {

@@ -191,6 +191,37 @@ long sys_pwritev2(struct call *c)
         return version2(c, FMODE_WRITE);
 }
 
+long file_seek_within(struct call *c, struct file *f, int64_t off, int whence, uint64_t size)
+{
+        uint64_t pos = (uint64_t)off;
+
+        switch (whence) {
+        case SEEK_SET:
+                break;
+        case SEEK_CUR:
+                pos += f->pos;
+                break;
+        case SEEK_END:
+                pos += size;
+                break;
+        case SEEK_DATA:
+        case SEEK_HOLE:
+                if (pos >= size)
+                        return -ENXIO;
+                pos = whence == SEEK_DATA ? pos : size;
+                break;
+        default:
+                return -EINVAL;
+        }
+        if ((int64_t)pos < 0)
+                return -EINVAL;
+        if (pos != f->pos) {
+                changes(c);
+                f->pos = pos;
+        }
+        return (long)pos;
+}
+
 long sys_lseek(struct call *c)
 {
         struct file *f;

@@ -166,6 +166,8 @@ void inode_truncate_now(struct inode *i, uint64_t size);
 /* Owner field: 0 when nobody else works on i in pieces; else what the call returns (CALL_WAIT, CALL_RETRY, -EINTR on a kill). LOCK_INODE held. */
 long inode_wait_owner(struct call *c, struct inode *i);
 long file_wait_pos(struct call *c, struct file *f); /* the same for f->pos_owner; LOCK_FILE held */
+/* lseek in `size` bytes, in which holes are not told apart. LOCK_FILE is held. */
+long file_seek_within(struct call *c, struct file *f, int64_t off, int whence, uint64_t size);
 void owners_release(struct call *c, struct file *f,
                     struct inode *i); /* those that are ours; may be the section's first change */
 /* Pages that a write of [pos, pos + len) needs, len <= PIECE_MAX; touches what exists. */
