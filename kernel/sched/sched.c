@@ -18,6 +18,7 @@
 #define BUCKET_NS  1000000ul
 #define SLICE_NS   4000000ul
 #define SLEEPER_NS 3000000ul /* how far behind a sleeper may come back */
+#define DEBIT_NS   3000000ul /* how far ahead a new thread begins: who made it goes on first */
 #define GRANULE_NS 1000000ul /* a woken thread preempts when it is this much behind */
 
 struct run_queue {
@@ -148,6 +149,20 @@ static void set_base(struct run_queue *q, const struct sched_thread *st)
         }
 }
 
+/* Virtual time of a running thread, the stretch that is under way included. Queue locked. */
+static uint64_t running_vtime(const struct sched_thread *st, uint64_t now)
+{
+        return st->vruntime + (now - st->run_since_ns) * 1024 / weight[st->nice + 20];
+}
+
+/* The queue's. A thread that runs alone is neither queued nor picked: time passes with it. Queue locked. */
+static uint64_t vtime_now(const struct run_queue *q, uint64_t now)
+{
+        const struct sched_thread *st = q->current;
+
+        return !st || q->nready || is_realtime(st) ? q->vtime : MAX(q->vtime, running_vtime(st, now));
+}
+
 static void cpu_need(unsigned cpu, uint32_t bits)
 {
         __atomic_fetch_or(&cpus[cpu].need, bits, __ATOMIC_SEQ_CST);
@@ -192,24 +207,22 @@ static bool preempts(const struct run_queue *q, const struct sched_thread *st, u
                 return true;
         if (is_realtime(st) || is_realtime(running))
                 return st->rt_priority > running->rt_priority;
-        uint64_t v = running->vruntime + (now - running->run_since_ns) * 1024 / weight[running->nice + 20];
-
-        return st->vruntime + GRANULE_NS < v;
+        return st->vruntime + GRANULE_NS < running_vtime(running, now);
 }
 
 static void make_ready(struct sched_thread *st)
 {
         unsigned cpu = choose_cpu(st);
         struct run_queue *q = &queues[cpu];
-        uint64_t f = spin_lock(&q->lock);
-        uint64_t floor = q->vtime > SLEEPER_NS ? q->vtime - SLEEPER_NS : 0;
+        uint64_t f = spin_lock(&q->lock), now = time_mono_ns(), vtime = vtime_now(q, now);
+        uint64_t floor = vtime > SLEEPER_NS ? vtime - SLEEPER_NS : 0;
 
         st->cpu = cpu;
         if (st->vruntime < floor)
                 st->vruntime = floor;
         enqueue(q, st);
         /* The first one that waits behind a running thread needs that CPU's slice timer armed. */
-        bool prod = q->idle || q->nready == 1 || preempts(q, st, time_mono_ns());
+        bool prod = q->idle || q->nready == 1 || preempts(q, st, now);
 
         spin_unlock(&q->lock, f);
         if (prod)
@@ -315,6 +328,7 @@ void sched_set_deadline(struct sched_thread *st, uint64_t mono_ns)
 struct sched_thread *sched_create(struct thread *owner, unsigned slot)
 {
         struct sched_thread *st = kzalloc(sizeof(*st));
+        uint64_t f;
 
         if (!st)
                 return NULL;
@@ -325,7 +339,9 @@ struct sched_thread *sched_create(struct thread *owner, unsigned slot)
         st->waiters = st->first;
         st->waiter_cap = SCHED_WAITERS;
         st->cpu = cpu_this()->id;
-        st->vruntime = queue_this()->vtime;
+        f = spin_lock(&queue_this()->lock);
+        st->vruntime = vtime_now(queue_this(), time_mono_ns()) + DEBIT_NS;
+        spin_unlock(&queue_this()->lock, f);
         if (slot < MAX_SLOTS)
                 entities[slot] = st;
         return st;

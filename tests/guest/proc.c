@@ -735,6 +735,37 @@ TEST(scheduling_policies)
         CHECK(sched_yield() == 0);
 }
 
+/* On one CPU, who has forked goes on; its child comes when it waits, or its time is over. */
+TEST(child_comes_later)
+{
+        volatile int *runs = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        uint64_t mask[16] = {0}, one;
+        struct timespec start, now;
+        int status, first = 0;
+
+        CHECK(syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask) >= 8);
+        one = mask[0] & -mask[0];
+        CHECK(syscall(SYS_sched_setaffinity, 0, 8, &one) == 0);
+        for (int i = 0; i < 20; i++) {
+                pid_t pid;
+
+                *runs = 0;
+                clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+                do
+                        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+                while ((now.tv_sec - start.tv_sec) * 1000000000L + now.tv_nsec - start.tv_nsec < 3000000);
+                pid = fork();
+                if (!pid) {
+                        *runs = 1;
+                        _exit(0);
+                }
+                first += *runs;
+                CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+        }
+        if (first > 10)
+                test_fail("of 20 children %d ran at once", first);
+}
+
 TEST(affinity)
 {
         uint64_t mask[16] = {0}, one = 1;
