@@ -66,14 +66,19 @@ static void pieces_free(struct piece *to)
         }
 }
 
+void class_explain(const char *fmt, va_list ap)
+{
+        vsnprintf(class_error, sizeof(class_error), fmt, ap);
+        class_wanted = NULL;
+}
+
 static void *__attribute__((format(printf, 1, 2))) failed(const char *fmt, ...)
 {
         va_list ap;
 
         va_start(ap, fmt);
-        vsnprintf(class_error, sizeof(class_error), fmt, ap);
+        class_explain(fmt, ap);
         va_end(ap);
-        class_wanted = NULL;
         return NULL;
 }
 
@@ -1187,22 +1192,29 @@ static void *circle(const struct atom *name)
         return failed("%s: its parents or interfaces lead in a circle, or are too many", name->text);
 }
 
+/* build(), for the parents and interfaces of a class as well. */
+static struct klass *build_nested(struct store *file, struct class_obj *object, const struct atom *name)
+{
+        struct klass *k;
+
+        if (nesting == MAX_NESTING)
+                return circle(name);
+        nesting++;
+        k = build(file, object, name);
+        nesting--;
+        return k;
+}
+
 /* A class that the heap has not. */
 static struct klass *build_new(const struct atom *name, const void *bytes, size_t size)
 {
         struct store *file =
                 size <= PVM_MAX_FILE ? store_new(CLASS_store_raw, (uint32_t)size, (uint32_t)size, 1) : NULL;
-        struct klass *k;
 
         if (!file)
                 return no_memory();
         memcpy(file->b, bytes, size);
-        if (nesting == MAX_NESTING)
-                return circle(name);
-        nesting++;
-        k = build(file, NULL, name);
-        nesting--;
-        return k;
+        return build_nested(file, NULL, name);
 }
 
 struct klass *class_find(const char *text, size_t len)
@@ -1224,12 +1236,7 @@ struct klass *class_find(const char *text, size_t len)
                 if ((i >= classes_cap || !classes[i]) && o->name->len == len && !memcmp(o->name->text, text, len)) {
                         if (*text == '[')
                                 return build_array(name, o);
-                        if (nesting == MAX_NESTING)
-                                return circle(name);
-                        nesting++;
-                        k = build(o->file, o, name);
-                        nesting--;
-                        return k;
+                        return build_nested(o->file, o, name);
                 }
         }
         if (len && *text == '[')

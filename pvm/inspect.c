@@ -265,11 +265,6 @@ static void say_text(const struct out *o, const struct string *s)
         say(o, len < s->len ? "\"..." : "\"");
 }
 
-static char boxed_type(const struct obj *o)
-{
-        return o->class == CLASS_int ? 'I' : o->class == CLASS_long ? 'L' : o->class == CLASS_float ? 'F' : 'D';
-}
-
 /* What fits in a word or two; false: its members have to be shown as well. */
 static bool say_short(const struct out *o, struct value v)
 {
@@ -283,7 +278,7 @@ static bool say_short(const struct out *o, struct value v)
         if (v.type == 'R' && r->class == CLASS_string)
                 return say_text(o, (struct string *)r), true;
         if (v.type == 'R' && is_number(r)) {
-                v.type = boxed_type(r);
+                v.type = number_type(r);
                 unbox(r, v.type, &v.v);
         }
         if (v.type != 'R') {
@@ -680,10 +675,20 @@ static const char *walk_to_parent(const char *path, struct way *way, struct valu
         return NULL;
 }
 
-static bool walk_from(struct value parent, const char *name, struct value *v, char *why, size_t why_len)
+/* What the path leads to, as a file system sees it: printed, then it is the form of v, or v itself, in the folder at the end of way. */
+static bool find_file(const char *path, struct way *way, struct value *v, bool *printed, char *why, size_t why_len)
 {
-        struct search s = {.name = name, .len = strlen(name)};
+        struct value parent;
+        const char *name = walk_to_parent(path, way, &parent, why, why_len);
+        struct search s = {.name = name};
 
+        if (!name)
+                return false;
+        *v = parent;
+        *printed = is_printed(parent, name);
+        if (*printed)
+                return true;
+        s.len = strlen(name);
         each_member(parent, search_member, &s);
         *v = s.found;
         if (!s.is_found)
@@ -694,19 +699,16 @@ static bool walk_from(struct value parent, const char *name, struct value *v, ch
 bool inspect_what(const char *path, inspect_put put, void *arg, char *why, size_t why_len)
 {
         struct out o = {.put = put, .arg = arg};
-        struct value parent, v;
+        struct value v;
         struct way way;
-        const char *name = walk_to_parent(path, &way, &parent, why, why_len);
+        bool printed;
 
-        if (!name)
+        if (!find_file(path, &way, &v, &printed, why, why_len))
                 return false;
-        if (is_printed(parent, name)) {
-                say_file(&o, print_line, parent);
-        } else {
-                if (!walk_from(parent, name, &v, why, why_len))
-                        return false;
+        if (printed)
+                say_file(&o, print_line, v);
+        else
                 say_kind(&o, &way, v);
-        }
         say(&o, "\n");
         return true;
 }
@@ -714,19 +716,16 @@ bool inspect_what(const char *path, inspect_put put, void *arg, char *why, size_
 bool inspect_read(const char *path, inspect_put put, void *arg, char *why, size_t why_len)
 {
         struct out o = {.put = put, .arg = arg};
-        struct value parent, v;
+        struct value v;
         struct way way;
-        const char *name = walk_to_parent(path, &way, &parent, why, why_len);
+        bool printed;
 
-        if (!name)
+        if (!find_file(path, &way, &v, &printed, why, why_len))
                 return false;
-        if (is_printed(parent, name)) {
-                print_line(&o, parent);
-                return true;
-        }
-        if (!walk_from(parent, name, &v, why, why_len))
-                return false;
-        say_content(&o, v);
+        if (printed)
+                print_line(&o, v);
+        else
+                say_content(&o, v);
         return true;
 }
 

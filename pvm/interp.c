@@ -210,9 +210,8 @@ static void __attribute__((format(printf, 1, 2))) explain(const char *fmt, ...)
         va_list ap;
 
         va_start(ap, fmt);
-        vsnprintf(class_error, sizeof(class_error), fmt, ap);
+        class_explain(fmt, ap);
         va_end(ap);
-        class_wanted = NULL;
 }
 
 /* The field that a pool entry names: from the constants, once it was found. NULL: class_error. */
@@ -314,11 +313,6 @@ static const uint32_t *file_code(const struct method *m)
 }
 
 /* ---- untyped calls ---- */
-
-static char number_kind(const struct obj *o)
-{
-        return o->class == CLASS_int ? 'I' : o->class == CLASS_long ? 'L' : o->class == CLASS_float ? 'F' : 'D';
-}
 
 /* How well an object fits a parameter: 0 not, 1 untyped, 2 widening, 3 exactly. */
 static unsigned fits(struct obj *o, struct pvm_text type)
@@ -491,7 +485,7 @@ static uint32_t convert_from(struct method *m, slot *args, unsigned first, unsig
                                 continue;
                         if (k[i]->index == CLASS_string && is_number(o)) {
                                 slot v;
-                                char t = number_kind(o);
+                                char t = number_type(o);
 
                                 unbox(o, t, &v);
                                 args[i].r = (struct obj *)string_of_number(t, v);
@@ -798,7 +792,7 @@ static uint32_t do_text(const struct method *m, slot *R, uint32_t w)
                         R[A] = v;
                         return 0;
                 }
-                type = number_kind(v.r);
+                type = number_type(v.r);
                 unbox(v.r, type, &v);
         }
         s = string_of_number(type, v);

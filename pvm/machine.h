@@ -455,9 +455,11 @@ bool value_equal(const struct obj *a, const struct obj *b,
                  bool *known); /* known: both are of kinds whose values are known */
 int value_compare(const struct obj *a, const struct obj *b, bool *unordered); /* -1 0 1; -2: not of one kind */
 bool is_number(const struct obj *o);
+char number_type(const struct obj *o); /* of a number: I, L, F, D */
 uint32_t bytes_hash(const void *p, size_t len);
 size_t format_number(char type, slot v, char *buf); /* buf: 40 bytes */
 bool parse_double(const char *p, size_t len, double *v);
+bool parse_long(const char *p, size_t len, int64_t *v); /* digits, perhaps a minus before them, that a long can hold */
 double fmod_exact(double a, double b);
 bool directory_find(const struct directory *d, struct string *key, uint32_t *at);
 bool directory_put(struct directory *d, struct string *key, struct obj *value);
@@ -466,9 +468,11 @@ bool directory_put(struct directory *d, struct string *key, struct obj *value);
 extern struct klass **classes;  /* by index */
 extern struct method **methods; /* by id */
 extern char class_error[400];   /* why the last of these functions failed */
-/* If that was because there is no file of a class: its name, which a class loader may know. Else NULL; whoever writes class_error says so. */
+/* If that was because there is no file of a class: its name, which a class loader may know. Else NULL. */
 extern const struct atom *class_wanted;
-int class_create(void); /* internal classes in a new heap */
+void class_explain(const char *fmt, __builtin_va_list ap)
+        __attribute__((format(printf, 1, 0))); /* class_error, and no class is wanted */
+int class_create(void);                        /* internal classes in a new heap */
 int class_recover(void);
 void class_forget(void);
 const struct atom *atom(const char *text, size_t len);  /* NULL: no memory */

@@ -133,6 +133,11 @@ bool is_number(const struct obj *o)
         return o->class == CLASS_int || o->class == CLASS_long || o->class == CLASS_float || o->class == CLASS_double;
 }
 
+char number_type(const struct obj *o)
+{
+        return o->class == CLASS_int ? 'I' : o->class == CLASS_long ? 'L' : o->class == CLASS_float ? 'F' : 'D';
+}
+
 bool unbox(struct obj *o, char type, slot *v)
 {
         const struct box32 *b32 = (const void *)o;
@@ -532,6 +537,24 @@ static double big_ratio(struct big *num, struct big *den, bool sticky)
         slot v = {.bits = bits};
 
         return v.d;
+}
+
+bool parse_long(const char *p, size_t len, int64_t *v)
+{
+        bool minus = len && *p == '-';
+        uint64_t n = 0, most = INT64_MAX + (uint64_t)minus;
+
+        if (len == minus)
+                return false;
+        for (size_t i = minus; i < len; i++) {
+                uint64_t d = (uint64_t)(p[i] - '0');
+
+                if (d > 9 || n > (most - d) / 10)
+                        return false;
+                n = n * 10 + d;
+        }
+        *v = (int64_t)(minus ? 0 - n : n);
+        return true;
 }
 
 bool parse_double(const char *p, size_t len, double *v)

@@ -48,7 +48,7 @@ static bool refused(const char *fmt, ...)
         va_list ap;
 
         va_start(ap, fmt);
-        vsnprintf(class_error, sizeof(class_error), fmt, ap);
+        class_explain(fmt, ap);
         va_end(ap);
         return false;
 }

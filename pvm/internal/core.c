@@ -99,11 +99,6 @@ int n_object_hashCode(struct call *c)
 
 /* ---- numbers ---- */
 
-static char number_type(const struct obj *o)
-{
-        return o->class == CLASS_int ? 'I' : o->class == CLASS_long ? 'L' : o->class == CLASS_float ? 'F' : 'D';
-}
-
 static int number_equals(struct call *c)
 {
         bool known;

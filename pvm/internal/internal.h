@@ -31,5 +31,6 @@ static inline int give_int(struct call *c, int32_t v)
 /* An argument that must be a string (or of that class): false, and the error is made. */
 bool want(struct call *c, unsigned arg, uint32_t class, int *r);
 #define STRING(c, n) ((struct string *)(c)->args[n].r)
+int load_wanted(struct call *c); /* sync.c: a call of boot.loadClass for class_wanted; there is a class loader */
 /* text.c: a code point as 1 to 4 bytes; how many. */
 unsigned utf8_encode(uint32_t v, char *to);

@@ -208,23 +208,6 @@ static bool digits(struct json *j)
         return true;
 }
 
-/* The number is a whole one that a long can hold. */
-static bool as_long(const char *p, const char *end, int64_t *v)
-{
-        bool minus = *p == '-';
-        uint64_t n = 0, most = INT64_MAX + (uint64_t)minus;
-
-        for (p += minus; p < end; p++) {
-                uint64_t d = (uint64_t)(*p - '0');
-
-                if (n > (most - d) / 10)
-                        return false;
-                n = n * 10 + d;
-        }
-        *v = (int64_t)(minus ? 0 - n : n);
-        return true;
-}
-
 static bool parse_number(struct json *j, struct obj **result)
 {
         uint32_t start = j->at;
@@ -247,7 +230,7 @@ static bool parse_number(struct json *j, struct obj **result)
                 if (!digits(j))
                         return false;
         }
-        if (whole && as_long(j->text + start, j->text + j->at, &v.l)) {
+        if (whole && parse_long(j->text + start, j->at - start, &v.l)) {
                 type = v.l == (int32_t)v.l ? 'I' : 'L';
         } else {
                 type = 'D';

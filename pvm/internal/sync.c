@@ -277,18 +277,20 @@ int n_world_yield(struct call *c)
 
 /* ---- boot ---- */
 
-/* NULL: class_error. Its class may be another version than when it became the loader. */
+/* NULL: it can be none. Its class may be another version than when it became the loader. */
 static struct method *loader_method(struct obj *loader)
 {
         struct method *m = class_by_ordinal(obj_class(loader), 8);
         struct klass **types = m && m->nargs == 2 && m->types[1] == 'R' && m->result == 'R' ? class_params(m) : NULL;
 
-        if (types && (!types[1] || class_is(classes[CLASS_string], types[1])))
-                return m;
-        snprintf(class_error, sizeof(class_error),
-                 "%s: as a class loader it needs a method [8] that gets a string and gives an object",
-                 obj_class(loader)->name->text);
-        return NULL;
+        return types && (!types[1] || class_is(classes[CLASS_string], types[1])) ? m : NULL;
+}
+
+static int no_loader(struct call *c, const struct obj *loader)
+{
+        return throw_error(c, CLASS_error_link,
+                           "%s: as a class loader it needs a method [8] that gets a string and gives an object",
+                           obj_class(loader)->name->text);
 }
 
 /* What the class loader gave for the class of this name. */
@@ -317,6 +319,15 @@ static bool is_asked(const struct call *c)
         return false;
 }
 
+int load_wanted(struct call *c)
+{
+        c->callee_args[0].r = root()->boot;
+        c->callee_args[1].r = (struct obj *)string_new(class_wanted->text, class_wanted->len);
+        c->ncallee_args = 2;
+        c->callee = bootstrap_loadClass;
+        return c->callee_args[1].r ? CALL : OUT_OF_MEMORY(c);
+}
+
 /*
  * If there is no file the class loader is asked, in phase 1. What the class needs, a parent or an interface, may be missing, too: that is loaded in the same way, by a call of this
  * function (phase 2), and then the class again.
@@ -334,25 +345,20 @@ int n_bootstrap_loadClass(struct call *c)
                 return give(c, k->object);
         if (!class_wanted || !loader || is_asked(c))
                 return throw_error(c, CLASS_error_link, "%s", class_error);
-        c->ncallee_args = 2;
         if (class_wanted == atom(STRING(c, 1)->text, STRING(c, 1)->len)) {
                 if (c->phase == 1)
                         return throw_error(c, CLASS_error_link, "%s, nor does the class loader know it", class_error);
                 c->callee = loader_method(loader);
                 if (!c->callee)
-                        return throw_error(c, CLASS_error_link, "%s", class_error);
+                        return no_loader(c, loader);
                 c->callee_args[0].r = loader;
                 c->callee_args[1] = c->args[1];
+                c->ncallee_args = 2;
                 c->phase = 1;
                 return CALL;
         }
-        c->callee_args[0] = c->args[0];
-        c->callee_args[1].r = (struct obj *)string_new(class_wanted->text, class_wanted->len);
-        if (!c->callee_args[1].r)
-                return OUT_OF_MEMORY(c);
-        c->callee = bootstrap_loadClass;
         c->phase = 2;
-        return CALL;
+        return load_wanted(c);
 }
 
 int n_bootstrap_setClassLoader(struct call *c)
@@ -360,7 +366,7 @@ int n_bootstrap_setClassLoader(struct call *c)
         struct obj *loader = c->args[1].r;
 
         if (loader && !loader_method(loader))
-                return throw_error(c, CLASS_error_link, "%s", class_error);
+                return no_loader(c, loader);
         root()->class_loader = loader;
         return DONE;
 }
@@ -381,7 +387,7 @@ static int print(struct call *c, struct obj *o)
         }
         if (!is_number(o))
                 return throw_error(c, CLASS_error_cast, "toString gave %s", obj_class(o)->name->text);
-        type = o->class == CLASS_int ? 'I' : o->class == CLASS_long ? 'L' : o->class == CLASS_float ? 'F' : 'D';
+        type = number_type(o);
         unbox(o, type, &v);
         pvm_host->console_write(buf, format_number(type, v, buf));
         return DONE;

@@ -233,10 +233,7 @@ static void put_reference(struct writer *w, struct obj *o, const struct atom *na
                 return;
         }
         if (o && is_number(o)) {
-                char type = o->class == CLASS_int     ? 'I'
-                            : o->class == CLASS_long  ? 'L'
-                            : o->class == CLASS_float ? 'F'
-                                                      : 'D';
+                char type = number_type(o);
                 slot v;
 
                 unbox(o, type, &v);
@@ -596,25 +593,6 @@ static bool attribute_name(struct reader *r, enum attribute a, const struct atom
 
 /* ---- reading: values ---- */
 
-/* The number that an attribute or a text is. */
-static bool whole_number(struct pvm_text t, int64_t *v)
-{
-        bool minus = t.len && *t.p == '-';
-        uint64_t n = 0, most = INT64_MAX + (uint64_t)minus;
-
-        if (t.len == minus)
-                return false;
-        for (uint32_t i = minus; i < t.len; i++) {
-                uint64_t d = (uint64_t)(t.p[i] - '0');
-
-                if (d > 9 || n > (most - d) / 10)
-                        return false;
-                n = n * 10 + d;
-        }
-        *v = (int64_t)(minus ? 0 - n : n);
-        return true;
-}
-
 static bool number_of(struct pvm_text t, char type, slot *v)
 {
         static const double special[] = {__builtin_inf(), -__builtin_inf(), __builtin_nan("")};
@@ -622,10 +600,10 @@ static bool number_of(struct pvm_text t, char type, slot *v)
 
         v->bits = 0;
         if (type == 'L')
-                return whole_number(t, &v->l);
+                return parse_long(t.p, t.len, &v->l);
         if (type == 'I') {
                 int64_t n;
-                bool ok = whole_number(t, &n) && n == (int32_t)n;
+                bool ok = parse_long(t.p, t.len, &n) && n == (int32_t)n;
 
                 v->bits = ok ? (uint32_t)n : 0;
                 return ok;
@@ -722,7 +700,6 @@ static bool string_value(struct reader *r, struct obj **o)
 static struct klass *find(struct reader *r, const struct atom *name)
 {
         struct klass *k = name ? class_find(name->text, name->len) : NULL;
-        struct call *c = r->call;
 
         if (k)
                 return k;
@@ -730,13 +707,7 @@ static struct klass *find(struct reader *r, const struct atom *name)
                 wrong(r, "%s", name ? class_error : "it has no class");
                 return NULL;
         }
-        c->callee_args[0].r = root()->boot;
-        c->callee_args[1].r = (struct obj *)string_new(class_wanted->text, class_wanted->len);
-        c->ncallee_args = 2;
-        c->callee = bootstrap_loadClass;
-        r->status = CALL;
-        if (!c->callee_args[1].r)
-                no_memory(r);
+        r->status = load_wanted(r->call);
         return NULL;
 }
 
@@ -775,7 +746,7 @@ static bool read_value(struct reader *r, char *type, slot *v)
         }
         if (!text_is(r->name, "ref"))
                 return wrong(r, "<%.*s>, which is no value", (int)(r->name.len < 40 ? r->name.len : 40), r->name.p);
-        if (!whole_number(r->attribute[ID], &id) || id < 0 || !r->object || id >= r->object->len)
+        if (!parse_long(r->attribute[ID].p, r->attribute[ID].len, &id) || id < 0 || !r->object || id >= r->object->len)
                 return wrong(r, "a ref to an object that is not there");
         v->r = r->object->r[id];
         return read_text(r, &t) && (!trimmed(t).len || wrong(r, "a ref with something in it"));
@@ -982,7 +953,7 @@ static bool each_object(struct reader *r, bool (*fn)(struct reader *r, uint32_t 
                         return false;
                 if (r->tag == TAG_CLOSE)
                         break;
-                if (!whole_number(r->attribute[ID], &id) || id != n)
+                if (!parse_long(r->attribute[ID].p, r->attribute[ID].len, &id) || id != n)
                         return wrong(r, "id=\"%u\" expected", n);
                 if (!fn(r, n))
                         return false;

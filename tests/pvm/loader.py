@@ -8,9 +8,8 @@ import sys
 import tempfile
 import time
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
-PVM, PLC, LIB = (os.path.join(BUILD, "host", name) for name in ("pvm", "plc", "lib"))
+from hosted import LIB, PVM, compile_to
+
 WAYS = ([], ["--interpreter"], ["--compile=always"])
 failed = False
 
@@ -154,16 +153,6 @@ def report(name, wrong):
     print(f"FAIL loader {name}: {wrong}" if wrong else f"PASS loader {name}", flush=True)
 
 
-def compiled(folder, source, *more):
-    path = os.path.join(folder, "source.ph")
-    os.makedirs(folder, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(source)
-    done = subprocess.run([PLC, "-w", "-L", LIB, *more, "-o", folder, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stdout)
-
-
 def run(*words):
     done = subprocess.run([PVM, "run", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
     return done.returncode, done.stdout
@@ -194,12 +183,12 @@ def stored(far, near, folder, seconds):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         far, near, mixed = folder + "/hidden", folder + "/shown", folder + "/mixed"
-        compiled(far, FAR)
-        compiled(near, NEAR % ("all", ALL), "-L", far)
+        compile_to(far, FAR)
+        compile_to(near, NEAR % ("all", ALL), "-L", far)
         for way in WAYS:
             status, text = run(*way, "-L", near, "-L", LIB, ".near.all", far)
             report(" ".join(["all", *way]), "" if text == ALL_SAYS and not status else f"status {status}\n{text}")
-        compiled(near, NEAR % ("stored", STORED), "-L", far)
+        compile_to(near, NEAR % ("stored", STORED), "-L", far)
         os.makedirs(mixed + "/far")
         os.rename(far + "/far/other.pvmc", mixed + "/far/other.pvmc")
         status, text = run("-L", near, "-L", mixed, "-L", LIB, ".near.stored", far)

@@ -12,9 +12,8 @@ import sys
 import tempfile
 import time
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
-PVM, PLC, LIB = (os.path.join(BUILD, "host", name) for name in ("pvm", "plc", "lib"))
+from hosted import LIB, PVM, compile_to
+
 failed = False
 
 
@@ -22,16 +21,6 @@ def report(name, wrong):
     global failed
     failed |= bool(wrong)
     print(f"FAIL versions {name}: {wrong}" if wrong else f"PASS versions {name}", flush=True)
-
-
-def compile_to(folder, source, *more):
-    path = os.path.join(folder, "source.ph")
-    os.makedirs(folder, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(source)
-    done = subprocess.run([PLC, "-w", "-L", LIB, *more, "-o", folder, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stdout)
 
 
 def pvm(*words):
