@@ -15,6 +15,8 @@ static struct queue {
         struct rb_root tree;
         struct vtimer *first;
         struct vtimer *running;
+        uint64_t serving_ns; /* deadline of the one that runs; 0: none */
+        uint64_t first_ns;   /* [a] serving_ns, else deadline of the first one; 0: none */
         uint64_t programmed; /* ~0: nothing */
         struct vtimer tick;
         bool ticked_idle; /* the tick found the CPU idle and stopped */
@@ -23,6 +25,13 @@ static struct queue {
 static inline struct vtimer *timer_of(struct rb_node *n)
 {
         return rb_entry(n, struct vtimer, node);
+}
+
+static void publish(struct queue *q)
+{
+        uint64_t first = q->first ? q->first->deadline_ns : 0;
+
+        __atomic_store_n(&q->first_ns, q->serving_ns ? q->serving_ns : first, __ATOMIC_RELEASE);
 }
 
 static void insert(struct queue *q, struct vtimer *t)
@@ -71,8 +80,10 @@ void vtimer_disarm(struct vtimer *t)
         while (READ_ONCE(t->index)) {
                 struct queue *q = &queues[READ_ONCE(t->cpu)];
                 uint64_t f = spin_lock(&q->lock);
-                if (t->index && q == &queues[t->cpu])
+                if (t->index && q == &queues[t->cpu]) {
                         take_off(q, t);
+                        publish(q);
+                }
                 spin_unlock(&q->lock, f);
         }
 }
@@ -92,6 +103,7 @@ void vtimer_arm(struct vtimer *t, uint64_t deadline_ns)
         t->deadline_ns = deadline_ns;
         t->cpu = cpu_this()->id;
         insert(q, t);
+        publish(q);
         program(q);
         spin_unlock(&q->lock, g);
         __atomic_store_n(&t->arming, 0, __ATOMIC_RELEASE);
@@ -120,13 +132,27 @@ void timer_interrupt(void)
                 struct vtimer *t = q->first;
                 take_off(q, t);
                 q->running = t;
+                q->serving_ns = t->deadline_ns;
                 spin_unlock(&q->lock, f);
                 t->fn(t);
                 f = spin_lock(&q->lock);
                 q->running = NULL;
+                q->serving_ns = 0;
+                publish(q);
         }
         program(q);
         spin_unlock(&q->lock, f);
+}
+
+bool vtimer_overdue(uint64_t until_ns)
+{
+        for (unsigned i = 0; i < cpu_count; i++) {
+                uint64_t first = __atomic_load_n(&queues[i].first_ns, __ATOMIC_ACQUIRE);
+
+                if (first && first <= until_ns)
+                        return true;
+        }
+        return false;
 }
 
 void vtimer_nap(uint64_t ns)

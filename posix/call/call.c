@@ -13,6 +13,7 @@
  *                                        |  CALL_FAULT: (record if there was an effect); section for the fault; section
  * Invariants: P2 (a thread off a CPU is in its record), P9, P14 (persist/README.md).
  */
+#include "posix/include/deadline.h"
 #include "posix/include/fuse.h"
 #include "posix/include/mm.h"
 #include "posix/call/call_internal.h"
@@ -227,13 +228,24 @@ void call_prepare(struct thread *t, unsigned nr, const uint64_t arg[6])
         t->in_call = 1;
 }
 
+/*
+ * Its deadline is past, and timers that were due no later have had their effect, as a sleep that outlasts a timer is interrupted by its signal. They have not when another CPU is late with
+ * its interrupt, or their section waits for a page: then who is told to look goes back to sleep for a moment (call_sleep).
+ */
+static bool deadline_passed(const struct wait_record *w)
+{
+        if (!w->active || !w->deadline || time_mono_ns() < w->deadline)
+                return false;
+        return !vtimer_overdue(w->deadline) && !deadline_unserved(w->deadline); /* in this order: timers go from one to the other */
+}
+
 enum why call_why(struct call *c)
 {
         struct thread *t = c->thread;
         struct sched_thread *st = sched_of(t->slot);
         uint32_t flags = sched_take_flags(st);
         unsigned allows = t->wait.active ? t->wait.interrupt : c->entry->interrupt;
-        enum why why = flags & SCHED_DEADLINE ? WHY_DEADLINE : WHY_RUN;
+        enum why why = flags & SCHED_DEADLINE && deadline_passed(&t->wait) ? WHY_DEADLINE : WHY_RUN;
 
         if (flags & (SCHED_SIGNAL | SCHED_KILL) && signal_wanted(t)) {
                 /* It is acted upon on the way out: keep the mark. */

@@ -113,14 +113,17 @@ static long sleep(struct call *c, enum wait_kind kind, const void *key, uint64_t
         return call_sleep(c, i, deadline_ns);
 }
 
-/* The step RUNNING -> WAITING, everything else being in place. */
+#define NAP_NS 50000u
+
+/* The step RUNNING -> WAITING, everything else being in place. Who comes with a deadline that is past was told to look again. */
 long call_sleep(struct call *c, enum interrupt i, uint64_t deadline_ns)
 {
         struct thread *t = c->thread;
         struct sched_thread *st = sched_of(t->slot);
+        uint64_t now = time_mono_ns();
 
         if (deadline_ns)
-                sched_set_deadline(st, deadline_ns);
+                sched_set_deadline(st, deadline_ns > now ? deadline_ns : now + NAP_NS);
         if (!sched_sleep(st, SCHED_WAITING, i == INTERRUPTIBLE, i != UNINTERRUPTIBLE)) {
                 sched_set_deadline(st, 0);
                 if (t->wait.kind != GRANT)

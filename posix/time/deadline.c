@@ -14,7 +14,8 @@ struct armed {
         struct armed *next; /* in the hash */
         void *object;
         enum deadline_kind kind;
-        bool fired; /* on a list */
+        bool fired;   /* on a list */
+        uint64_t due; /* once it fired */
         struct vtimer timer;
         struct armed *next_fired;
 };
@@ -27,6 +28,7 @@ static struct {
         struct {
                 void *object;
                 enum deadline_kind kind;
+                uint64_t due;
         } current;
         struct work work;
 } cpu_state[MAX_CPUS];
@@ -84,6 +86,7 @@ static void run(struct work *w)
                 a->fired = false;
                 cs->current.object = a->object;
                 cs->current.kind = a->kind;
+                cs->current.due = a->due;
         }
         a = cs->current.object ? find(cs->current.object, cs->current.kind) : NULL;
         spin_unlock(&table_lock, f);
@@ -102,6 +105,7 @@ static void fire(struct vtimer *t)
 
         if (!a->fired) {
                 a->fired = true;
+                a->due = t->deadline_ns;
                 a->next_fired = NULL;
                 if (cs->last)
                         cs->last->next_fired = a;
@@ -112,6 +116,21 @@ static void fire(struct vtimer *t)
         spin_unlock(&table_lock, f);
         cs->work.fn = run;
         work_queue(&cs->work);
+}
+
+/* A CPU's list is in the order in which they were due: timers fire so. */
+bool deadline_unserved(uint64_t until_ns)
+{
+        uint64_t f = spin_lock(&table_lock);
+        bool yes = false;
+
+        for (unsigned i = 0; i < cpu_count && !yes; i++) {
+                typeof(&cpu_state[0]) cs = &cpu_state[i];
+
+                yes = (cs->current.object && cs->current.due <= until_ns) || (cs->first && cs->first->due <= until_ns);
+        }
+        spin_unlock(&table_lock, f);
+        return yes;
 }
 
 void deadline_set(void *object, enum deadline_kind kind, uint64_t mono_ns)

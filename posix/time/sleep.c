@@ -51,12 +51,15 @@ static long interrupted(struct call *c, const struct sleep *s)
         return -ERESTART_RESTARTBLOCK;
 }
 
+/* That it is over is for call_why to say, which lets timers that were due earlier go first, not for whoever comes along and sees the clock. */
 static long sleep_run(struct call *c, const struct sleep *s)
 {
         uint64_t at = wake_at(s);
 
-        if (!at)
+        if (!at && c->why != WHY_RUN)
                 return 0;
+        if (!at)
+                at = time_mono_ns();
         if (c->why == WHY_SIGNAL || c->why == WHY_KILL)
                 return interrupted(c, s);
         return call_wait(c, CONDITION, clock_is_real(s->clock) && s->absolute ? time_real_key : NULL, INTERRUPTIBLE,

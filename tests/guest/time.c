@@ -199,6 +199,24 @@ TEST(timer_one_shot_and_periodic)
         CHECK_ERR(syscall(SYS_timer_gettime, 12345, &old), EINVAL);
 }
 
+/* Who sleeps longer than a timer takes has its signal when he wakes, whatever CPU sees to either. */
+TEST(timer_before_sleeper)
+{
+        struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+        timer_t t;
+
+        install(SIGUSR1);
+        CHECK(timer_create(CLOCK_MONOTONIC, &e, &t) == 0);
+        for (int i = 0; i < 100; i++) {
+                struct itimerspec s = {{0, 0}, {0, 2000000}};
+                struct timespec longer = {0, 2000000 + (long)i * 2000};
+
+                CHECK(timer_settime(t, 0, &s, 0) == 0);
+                nanosleep(&longer, 0);
+                CHECK(count == i + 1);
+        }
+}
+
 TEST(timer_overrun)
 {
         struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
