@@ -27,7 +27,7 @@ struct persist_host {
         uint64_t (*dirty_count)(void);
         void (*flush)(void); /* forget translations of the space everywhere */
         /*
-         * Barrier: every page read-only again; returns leaves cleared. freeze: what was dirty becomes the frozen set, of which nothing is left from before.
+         * Barrier: every page read-only again; returns of how many entries the right to write was taken. freeze: what was dirty becomes the frozen set, of which nothing is left from before.
          * frozen_take: up to max pages of the set, each once, ascending; 0: no more. The others tell, of one page, whether it still waits to be captured, and that
          * it does not any more. Withdrawing a page takes it from those that wait.
          */

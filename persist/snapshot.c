@@ -165,7 +165,7 @@ static void lead(bool freeze)
                         persist_host->clock(&frozen_clock.mono_ns, &frozen_clock.real_ns);
                         capture_open = true;
                 }
-                stats.leaves_last = persist_host->protect_all(freeze);
+                stats.entries_last = persist_host->protect_all(freeze);
                 __atomic_store_n(&epoch, freeze ? frozen_epoch + 1 : epoch + 1, __ATOMIC_RELEASE);
                 if (space_absent_per_mille && !space_store)
                         make_absent();

@@ -164,7 +164,7 @@ void snapshot_barrier(void);
 uint64_t snapshot_at_barrier(uint64_t (*fn)(uint64_t arg), uint64_t arg); /* fn with all CPUs parked; no new epoch */
 uint64_t snapshot_epoch(void);
 struct barrier_stats {
-        uint64_t count, pause_last, pause_max, pause_sum, leaves_last;
+        uint64_t count, pause_last, pause_max, pause_sum, entries_last;
 }; /* pauses in clock ticks */
 void snapshot_barrier_stats(struct barrier_stats *s);
 

@@ -103,8 +103,8 @@ static void show_stats(struct proc_text *t, void *arg)
         space_stats(&s);
         proc_printf(t,
                     "epoch %lu\nbarriers %lu\npause_last_ticks %lu\npause_max_ticks %lu\npause_mean_ticks "
-                    "%lu\nleaves_last %lu\n",
-                    s.epoch, b.count, b.pause_last, b.pause_max, b.count ? b.pause_sum / b.count : 0, b.leaves_last);
+                    "%lu\nentries_last %lu\n",
+                    s.epoch, b.count, b.pause_last, b.pause_max, b.count ? b.pause_sum / b.count : 0, b.entries_last);
         proc_printf(t, "dirty %lu\ndeferred %lu\nframes_total %lu\nframes_free %lu\npages_top %lu\npages_cached %lu\n",
                     s.dirty_now, s.deferred, frames_total(), frames_free(), s.pages_top, s.pages_cached);
         for (unsigned k = 0; k < PAGE_KINDS; k++)

@@ -8,8 +8,11 @@
  * A barrier that freezes hands the dirty pages of the epoch that ends over as the frozen set: per table a bitmap `set`, emptied by the one who takes from it
  * (the writer), and `frozen`, whose bits go one by one as the pages' contents are captured, by whoever is first. Both are empty before the next such barrier.
  *
- * Locks: each leaf table's own, tree_lock while tables are made; both volatile, innermost but for the allocators', interrupts as they are: handlers
- * never touch the space. The list of dirty tables is pushed to without a lock, and emptied at the barrier alone.
+ * So that the pause does not grow with what was written, the barrier does this for TABLES_MIN tables of a GiB. If more are dirty, it withholds the GiB as a whole, in the
+ * one entry above its directory; whoever asks about a page of it next, or takes the frozen set, does the rest first (settle). Until then nothing in it has changed.
+ *
+ * Locks: each directory's and leaf table's own (in this order), tree_lock while tables are made; all volatile, innermost but for the allocators', interrupts as they are: handlers
+ * never touch the space. Lists of dirty tables and directories are pushed to without a lock, and emptied at the barrier alone.
  */
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/mmu_leaf.h"
@@ -28,19 +31,35 @@
 
 struct arena_leaf {
         struct leaf_table t;
+        struct arena_dir *dir;
         struct spinlock lock;
         struct arena_leaf *next_dirty;
-        bool queued; /* on the dirty list; by who raised nwritable from 0 */
+        bool queued; /* on its directory's dirty list; by who raised nwritable from 0 */
         struct arena_leaf *next_frozen;
         uint64_t set[LEAF_WORDS];    /* of the frozen set, not yet taken; the writer's alone */
         uint64_t frozen[LEAF_WORDS]; /* [a] not captured yet */
 };
 
+enum withheld { NOT_WITHHELD, PROTECTS, FREEZES };
+
+/* A page directory: 1 GiB. */
+struct arena_dir {
+        uint64_t *above; /* the entry that names it */
+        struct spinlock lock;
+        enum withheld withheld;   /* [a] W is clear in *above, and `dirty` is what the barrier left to do */
+        uint32_t queued;          /* [a] on the list of dirty directories */
+        struct arena_leaf *dirty; /* [a] tables */
+        struct arena_dir *next_dirty, *next_withheld;
+        struct arena_leaf *leaves[512]; /* [a] */
+};
+
 /* ppn = 5 bits of PDPT, 9 of PD, 9 of leaf table, 9 of page */
-static struct arena_leaf ***directory[32];
+static struct arena_dir **directory[32];
 static struct spinlock tree_lock;
-static struct arena_leaf *dirty_list;  /* [a] */
-static struct arena_leaf *frozen_list; /* tables with pages of the frozen set; the writer's */
+static struct arena_dir *dirty_dirs;    /* [a] */
+static struct arena_dir *withheld_dirs; /* with pages of the frozen set; the writer's */
+static struct arena_leaf
+        *frozen_list; /* [a] tables with pages of the frozen set; the writer's once no directory is withheld */
 static bool frozen_sorted;
 
 static struct {
@@ -49,11 +68,17 @@ static struct {
         uint64_t pending[PENDING_MAX];
 } __attribute__((aligned(64))) local[MAX_CPUS];
 
+/* Onto a list, of which nobody takes anything off meanwhile. */
+#define push(list, item, link)                                                                                         \
+        do {                                                                                                           \
+                *(link) = __atomic_load_n(list, __ATOMIC_RELAXED);                                                     \
+        } while (!__atomic_compare_exchange_n(list, link, item, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+
 static inline struct arena_leaf *leaf_find(ppn_t ppn)
 {
-        struct arena_leaf ***dir = __atomic_load_n(&directory[ppn >> 27 & 31], __ATOMIC_ACQUIRE);
-        struct arena_leaf **leaves = likely(dir) ? __atomic_load_n(&dir[ppn >> 18 & 511], __ATOMIC_ACQUIRE) : NULL;
-        return likely(leaves) ? __atomic_load_n(&leaves[ppn >> 9 & 511], __ATOMIC_ACQUIRE) : NULL;
+        struct arena_dir **dirs = __atomic_load_n(&directory[ppn >> 27 & 31], __ATOMIC_ACQUIRE);
+        struct arena_dir *dir = likely(dirs) ? __atomic_load_n(&dirs[ppn >> 18 & 511], __ATOMIC_ACQUIRE) : NULL;
+        return likely(dir) ? __atomic_load_n(&dir->leaves[ppn >> 9 & 511], __ATOMIC_ACQUIRE) : NULL;
 }
 
 static void *zeroed_frame(void)
@@ -65,35 +90,45 @@ static void *zeroed_frame(void)
 }
 
 /* tree_lock held. NULL: no memory; what was made meanwhile stays for the next try. */
-static struct arena_leaf *leaf_make_locked(ppn_t ppn)
+static struct arena_dir *dir_make_locked(ppn_t ppn)
 {
-        struct arena_leaf ***dir = directory[ppn >> 27 & 31], *l;
-        uint64_t *pd_entry = &arena_pdpt[ppn >> 27 & 31][ppn >> 18 & 511], *pd;
+        struct arena_dir ***dirs = &directory[ppn >> 27 & 31], *dir;
+        uint64_t *above = &arena_pdpt[ppn >> 27 & 31][ppn >> 18 & 511];
 
-        l = leaf_find(ppn);
-        if (l)
-                return l;
-        if (!*pd_entry) {
-                pd = zeroed_frame();
+        if (!*above) {
+                void *pd = zeroed_frame();
+
                 if (!pd)
                         return NULL;
-                *pd_entry = direct_pa(pd) | PTE_P | PTE_W | PTE_A;
+                *above = direct_pa(pd) | PTE_P | PTE_W | PTE_A;
         }
-        pd = direct(*pd_entry & PTE_PA);
+        if (!*dirs) {
+                void *frame = zeroed_frame();
+
+                if (!frame)
+                        return NULL;
+                __atomic_store_n(dirs, frame, __ATOMIC_RELEASE);
+        }
+        dir = (*dirs)[ppn >> 18 & 511];
         if (!dir) {
-                dir = zeroed_frame();
+                dir = kzalloc(sizeof(*dir));
                 if (!dir)
                         return NULL;
-                __atomic_store_n(&directory[ppn >> 27 & 31], dir, __ATOMIC_RELEASE);
+                dir->above = above;
+                __atomic_store_n(&(*dirs)[ppn >> 18 & 511], dir, __ATOMIC_RELEASE);
         }
-        dir += ppn >> 18 & 511;
-        if (!*dir) {
-                struct arena_leaf **leaves = zeroed_frame();
-                if (!leaves)
-                        return NULL;
-                __atomic_store_n(dir, leaves, __ATOMIC_RELEASE);
-        }
-        l = kzalloc(sizeof(*l));
+        return dir;
+}
+
+static struct arena_leaf *leaf_make_locked(ppn_t ppn)
+{
+        struct arena_leaf *l = leaf_find(ppn);
+        struct arena_dir *dir;
+
+        if (l)
+                return l;
+        dir = dir_make_locked(ppn);
+        l = dir ? kzalloc(sizeof(*l)) : NULL;
         if (!l)
                 return NULL;
         l->t.table = zeroed_frame();
@@ -101,10 +136,11 @@ static struct arena_leaf *leaf_make_locked(ppn_t ppn)
                 kfree(l);
                 return NULL;
         }
+        l->dir = dir;
         l->t.va = SPACE_BASE + (ALIGN_DOWN(ppn, 512ul) << PAGE_SHIFT);
-        l->t.above = &pd[ppn >> 9 & 511];
+        l->t.above = (uint64_t *)direct(*dir->above & PTE_PA) + (ppn >> 9 & 511);
         *l->t.above = direct_pa(l->t.table) | PTE_P | PTE_W | PTE_A;
-        __atomic_store_n(&(*dir)[ppn >> 9 & 511], l, __ATOMIC_RELEASE);
+        __atomic_store_n(&dir->leaves[ppn >> 9 & 511], l, __ATOMIC_RELEASE);
         return l;
 }
 
@@ -118,7 +154,39 @@ static struct arena_leaf *leaf_make(ppn_t ppn)
         return l;
 }
 
-/* Leaf lock held. True if the page was not noted yet. The entry's own W is the caller's. */
+/* The barrier's step for a dirty table. */
+static unsigned protect(struct arena_leaf *l, bool freeze)
+{
+        l->queued = false;
+        if (freeze) {
+                for (unsigned w = 0; w < LEAF_WORDS; w++)
+                        l->set[w] = l->frozen[w] = l->t.writable[w];
+                push(&frozen_list, l, &l->next_frozen);
+        }
+        return leaf_protect(&l->t);
+}
+
+static __attribute__((noinline)) void dir_settle(struct arena_dir *dir)
+{
+        spin_acquire(&dir->lock);
+        if (dir->withheld) {
+                for (struct arena_leaf *l = dir->dirty; l; l = l->next_dirty)
+                        protect(l, dir->withheld == FREEZES);
+                dir->dirty = NULL;
+                __atomic_fetch_or(dir->above, PTE_W, __ATOMIC_RELEASE);
+                __atomic_store_n(&dir->withheld, NOT_WITHHELD, __ATOMIC_RELEASE);
+        }
+        spin_release(&dir->lock);
+}
+
+/* Before anything about the pages of l is read or changed but presence. */
+static inline void settle(struct arena_leaf *l)
+{
+        if (unlikely(__atomic_load_n(&l->dir->withheld, __ATOMIC_ACQUIRE)))
+                dir_settle(l->dir);
+}
+
+/* Leaf lock held, settled. True if the page was not noted yet. The entry's own W is the caller's. */
 static inline bool note(struct arena_leaf *l, unsigned i)
 {
         if (unlikely(l->t.withheld))
@@ -129,10 +197,9 @@ static inline bool note(struct arena_leaf *l, unsigned i)
         l->t.nwritable++;
         if (!l->queued) {
                 l->queued = true;
-                l->next_dirty = __atomic_load_n(&dirty_list, __ATOMIC_RELAXED);
-                while (!__atomic_compare_exchange_n(&dirty_list, &l->next_dirty, l, true, __ATOMIC_RELEASE,
-                                                    __ATOMIC_RELAXED))
-                        ;
+                push(&l->dir->dirty, l, &l->next_dirty);
+                if (!__atomic_exchange_n(&l->dir->queued, 1, __ATOMIC_RELAXED))
+                        push(&dirty_dirs, l->dir, &l->dir->next_dirty);
         }
         local[cpu_this()->id].dirty++;
         return true;
@@ -158,6 +225,7 @@ int arena_map(ppn_t ppn, paddr_t frame, bool writable)
                 if (!l)
                         return -ENOMEM;
         }
+        settle(l);
         spin_acquire(&l->lock);
         if (!l->t.table[i]) {
                 if (writable) {
@@ -194,6 +262,7 @@ void arena_unmap(ppn_t ppn)
 
         if (!l)
                 return;
+        settle(l);
         spin_acquire(&l->lock);
         WRITE_ONCE(l->t.table[ppn & 511], 0);
         forget(l, ppn & 511);
@@ -226,6 +295,7 @@ bool arena_note_dirty(ppn_t ppn)
         bool new = false;
 
         assert(l);
+        settle(l);
         spin_acquire(&l->lock);
         assert(l->t.table[ppn & 511]);
         if (note(l, ppn & 511)) {
@@ -240,6 +310,8 @@ bool arena_frozen(ppn_t ppn)
 {
         struct arena_leaf *l = leaf_find(ppn);
 
+        if (l)
+                settle(l);
         return l && __atomic_load_n(&l->frozen[ppn >> 6 & 7], __ATOMIC_ACQUIRE) >> (ppn & 63) & 1;
 }
 
@@ -247,8 +319,10 @@ void arena_captured(ppn_t ppn)
 {
         struct arena_leaf *l = leaf_find(ppn);
 
-        if (l)
-                __atomic_fetch_and(&l->frozen[ppn >> 6 & 7], ~(1ul << (ppn & 63)), __ATOMIC_RELEASE);
+        if (!l)
+                return;
+        settle(l);
+        __atomic_fetch_and(&l->frozen[ppn >> 6 & 7], ~(1ul << (ppn & 63)), __ATOMIC_RELEASE);
 }
 
 static struct arena_leaf *frozen_merge(struct arena_leaf *a, struct arena_leaf *b)
@@ -290,6 +364,8 @@ unsigned arena_frozen_take(ppn_t *ppns, unsigned max)
 {
         unsigned n = 0;
 
+        for (; withheld_dirs; withheld_dirs = withheld_dirs->next_withheld)
+                dir_settle(withheld_dirs);
         if (!frozen_sorted)
                 frozen_sort();
         while (frozen_list && n < max) {
@@ -312,6 +388,8 @@ bool arena_is_dirty(ppn_t ppn)
 {
         struct arena_leaf *l = leaf_find(ppn);
 
+        if (l)
+                settle(l);
         return l && !l->t.withheld && bit_test(l->t.writable, ppn & 511);
 }
 
@@ -349,25 +427,38 @@ uint64_t arena_dirty_count(void)
         return n;
 }
 
-uint64_t arena_protect_all(bool freeze)
+static unsigned dir_protect(struct arena_dir *dir, bool freeze)
 {
-        struct arena_leaf *l = dirty_list;
-        uint64_t cleared = 0;
+        unsigned cleared = 0;
 
-        dirty_list = NULL;
+        for (unsigned n = 0; dir->dirty && n < TABLES_MIN; n++) {
+                struct arena_leaf *l = dir->dirty;
+
+                dir->dirty = l->next_dirty;
+                cleared += protect(l, freeze);
+        }
+        if (!dir->dirty)
+                return cleared;
+        dir->withheld = freeze ? FREEZES : PROTECTS;
+        *dir->above &= ~PTE_W;
         if (freeze) {
-                assert(!frozen_list);
+                dir->next_withheld = withheld_dirs;
+                withheld_dirs = dir;
+        }
+        return cleared + 1;
+}
+
+unsigned arena_protect_all(bool freeze)
+{
+        unsigned cleared = 0;
+
+        if (freeze) {
+                assert(!frozen_list && !withheld_dirs);
                 frozen_sorted = false;
         }
-        for (; l; l = l->next_dirty) {
-                l->queued = false;
-                if (freeze) {
-                        for (unsigned w = 0; w < LEAF_WORDS; w++)
-                                l->set[w] = l->frozen[w] = l->t.writable[w];
-                        l->next_frozen = frozen_list;
-                        frozen_list = l;
-                }
-                cleared += leaf_protect(&l->t);
+        for (; dirty_dirs; dirty_dirs = dirty_dirs->next_dirty) {
+                dirty_dirs->queued = 0;
+                cleared += dir_protect(dirty_dirs, freeze);
         }
         for (unsigned i = 0; i < cpu_count; i++)
                 local[i].dirty = 0;
@@ -430,7 +521,7 @@ bool arena_evict(ppn_t ppn)
         struct arena_leaf *l = leaf_find(ppn);
         unsigned i = ppn & 511;
         uint64_t e = l ? l->t.table[i] : 0;
-        bool dirty = l && !l->t.withheld && bit_test(l->t.writable, i);
+        bool dirty = arena_is_dirty(ppn);
 
         if (!(e & PTE_P) || dirty || arena_frozen(ppn) || frame_set_has(&mapped_frames, e & PTE_PA))
                 return false;
@@ -471,25 +562,30 @@ static void check_leaf(struct arena_leaf *l)
                 count += noted;
                 if (noted != !!(e & PTE_W))
                         panic("arena: writability of %#lx is not as noted", l->t.va + ((uint64_t)i << PAGE_SHIFT));
-                if (noted && !l->t.withheld)
+                if (noted && !l->t.withheld && !l->dir->withheld)
                         frame_set_add(&dirty_frames, e & PTE_PA);
         }
         if (count != l->t.nwritable || !!(*l->t.above & PTE_W) == l->t.withheld)
                 panic("arena: leaf table of %#lx is not as noted", l->t.va);
 }
 
+static void check_dir(struct arena_dir *dir)
+{
+        if (!!(*dir->above & PTE_W) == (dir->withheld != NOT_WITHHELD))
+                panic("arena: directory %p is not as noted", (void *)dir);
+        for (unsigned i = 0; i < 512; i++)
+                if (dir->leaves[i])
+                        check_leaf(dir->leaves[i]);
+}
+
 void arena_check_begin(void)
 {
         if (frame_set_clear(&dirty_frames))
                 panic("no memory to check P4");
-        for (unsigned a = 0; a < 32; a++) {
-                for (unsigned b = 0; directory[a] && b < 512; b++) {
-                        for (unsigned c = 0; directory[a][b] && c < 512; c++) {
-                                if (directory[a][b][c])
-                                        check_leaf(directory[a][b][c]);
-                        }
-                }
-        }
+        for (unsigned a = 0; a < 32; a++)
+                for (unsigned b = 0; directory[a] && b < 512; b++)
+                        if (directory[a][b])
+                                check_dir(directory[a][b]);
 }
 
 bool arena_frame_is_dirty(paddr_t pa)

@@ -8,7 +8,9 @@
  * barrier walks these lists. Up to WITHHOLD_MIN writable leaves it clears their W bits; above that it clears W in the one entry above
  * the table (x86 takes the AND along the walk) and marks the table `withheld`: the bitmap then says what *was* writable. Before the first
  * leaf of such a table becomes writable again, all its W bits are cleared (push_down) and the upper entry gets its W back; no flush is needed,
- * since no TLB can hold a writable translation from before. fork's mmu_protect works the same way.
+ * since no TLB can hold a writable translation from before. fork's mmu_protect works the same way. An address space with more such tables than TABLES_MIN
+ * is withheld as a whole, in the entries of its PML4, and the rest of the barrier's work for it is done before its first leaf becomes writable again (settle): so
+ * the pause does not grow with what was written.
  *
  * Tables and descriptors are kept, zeroed, in a small stock for each CPU: they are zero again when the last leaf was cleared, so making
  * and destroying an address space zeroes nothing.
@@ -59,10 +61,12 @@ struct mmu {
         struct leaf *hint[HINTS]; /* [lock] by (va >> 21) % HINTS */
         struct rb_root leaves;    /* [lock] */
         struct list dirty;        /* [lock] leaf tables with writable leaves */
-        struct upper *uppers;     /* [lock] */
-        struct list dirty_link;   /* [lists_lock] in dirty_spaces while `dirty` is not empty */
-        struct list all_link;     /* [lists_lock] in all_spaces */
-        struct mmu *next;         /* in the stock */
+        bool withheld; /* [lock] W is clear in the PML4's entries: none of the leaves of `dirty` is writable in truth */
+        struct upper *tops;     /* [lock] PDPTs */
+        struct upper *uppers;   /* [lock] PDs */
+        struct list dirty_link; /* [lists_lock] in dirty_spaces while `dirty` is not empty */
+        struct list all_link;   /* [lists_lock] in all_spaces */
+        struct mmu *next;       /* in the stock */
 };
 
 static struct list dirty_spaces = LIST_INIT(dirty_spaces);
@@ -225,7 +229,7 @@ static struct leaf *leaf_next(struct leaf *l)
 
 static uint64_t *upper_entry(struct mmu *m, uint64_t *table, unsigned index)
 {
-        struct upper *u;
+        struct upper *u, **list = table == m->pml4 ? &m->tops : &m->uppers;
 
         if (table[index])
                 return direct(table[index] & PTE_PA);
@@ -233,8 +237,8 @@ static uint64_t *upper_entry(struct mmu *m, uint64_t *table, unsigned index)
         if (!u)
                 return NULL;
         u->parent = &table[index];
-        u->next = m->uppers;
-        m->uppers = u;
+        u->next = *list;
+        *list = u;
         table[index] = direct_pa(u->table) | PTE_P | PTE_W | PTE_U | PTE_A;
         return u->table;
 }
@@ -274,7 +278,26 @@ static void track(struct mmu *m, struct leaf *l)
         list_add_tail(&m->dirty, &l->dirty);
 }
 
-/* Leaf i becomes writable: noted, except that the entry itself is the caller's. */
+static void space_withhold(struct mmu *m)
+{
+        m->withheld = true;
+        for (struct upper *u = m->tops; u; u = u->next)
+                *u->parent &= ~PTE_W;
+}
+
+/* What a barrier left to do. */
+static __attribute__((noinline)) void settle(struct mmu *m)
+{
+        struct list *t;
+
+        while ((t = list_pop(&m->dirty)))
+                leaf_protect(&list_entry(t, struct leaf, dirty)->t);
+        m->withheld = false;
+        for (struct upper *u = m->tops; u; u = u->next)
+                __atomic_fetch_or(u->parent, PTE_W, __ATOMIC_RELEASE);
+}
+
+/* Leaf i becomes writable: noted, except that the entry itself is the caller's. The space is settled. */
 static inline void note_writable(struct mmu *m, struct leaf *l, unsigned i)
 {
         uint64_t mask = 1ul << (i & 63), *word = &l->t.writable[i >> 6];
@@ -421,11 +444,21 @@ static void leaf_clear(struct leaf *l)
         list_init(&l->dirty);
 }
 
+static void uppers_release(struct upper **list)
+{
+        struct upper *u;
+
+        while ((u = *list)) {
+                *list = u->next;
+                *u->parent = 0;
+                upper_release(u);
+        }
+}
+
 void mmu_destroy(struct mmu *m)
 {
         struct stock *s = stock_this();
         struct leaf *l, *next;
-        struct upper *u;
 
         assert(!m->loaded);
         spin_acquire(&lists_lock);
@@ -450,11 +483,9 @@ void mmu_destroy(struct mmu *m)
                 l->next = done;
                 done = l;
         }
-        while ((u = m->uppers)) {
-                m->uppers = u->next;
-                *u->parent = 0;
-                upper_release(u);
-        }
+        m->withheld = false;
+        uppers_release(&m->uppers);
+        uppers_release(&m->tops);
         memset(m->hint, 0, sizeof(m->hint));
         if (s->nspaces >= STOCK_SPACES) {
                 frame_free(m->cr3);
@@ -541,6 +572,8 @@ int mmu_map(struct mmu *m, uint64_t va, paddr_t pa, unsigned prot)
                         return -ENOMEM;
                 }
         }
+        if (unlikely(m->withheld && entry & PTE_W))
+                settle(m);
         old = l->t.table[i];
         if ((entry & (PTE_W | PTE_UNTRACKED)) == PTE_W)
                 note_writable(m, l, i);
@@ -587,7 +620,7 @@ paddr_t mmu_lookup(struct mmu *m, uint64_t va, unsigned *prot)
         l = leaf_find(m, va);
         if (l) {
                 e = l->t.table[va >> PAGE_SHIFT & 511];
-                if (l->t.withheld)
+                if (l->t.withheld || m->withheld)
                         e &= ~PTE_W;
         }
         spin_release(&m->lock);
@@ -780,16 +813,20 @@ bool mmu_accessed_clear(struct mmu *m, uint64_t va)
 
 /* ---- barrier ---- */
 
-static uint64_t protect_user_spaces(void)
+static unsigned protect_user_spaces(void)
 {
         struct list *s, *t;
-        uint64_t cleared = 0;
+        unsigned cleared = 0;
 
         while ((s = list_pop(&dirty_spaces))) {
                 struct mmu *m = list_entry(s, struct mmu, dirty_link);
-                while ((t = list_pop(&m->dirty))) {
-                        struct leaf *l = list_entry(t, struct leaf, dirty);
-                        cleared += leaf_protect(&l->t);
+                unsigned n = 0;
+
+                for (; n < TABLES_MIN && (t = list_pop(&m->dirty)); n++)
+                        cleared += leaf_protect(&list_entry(t, struct leaf, dirty)->t);
+                if (n == TABLES_MIN && !list_empty(&m->dirty)) {
+                        space_withhold(m);
+                        cleared++;
                 }
         }
         return cleared;
@@ -801,9 +838,9 @@ void mmu_flush_at_release(void)
         tlb_flush_local(0, TLB_ALL);
 }
 
-uint64_t mmu_protect_all(bool freeze)
+unsigned mmu_protect_all(bool freeze)
 {
-        uint64_t cleared = protect_user_spaces() + arena_protect_all(freeze);
+        unsigned cleared = protect_user_spaces() + arena_protect_all(freeze);
 
         mmu_flush_at_release();
         return cleared;
@@ -859,7 +896,7 @@ static void check_leaf(const struct mmu *m, const struct leaf *l)
                         continue;
                 if (noted != !!(e & PTE_W))
                         panic("mmu: writability of %#lx is not as noted", va);
-                if ((e & PTE_W) && !l->t.withheld && !arena_frame_is_dirty(e & PTE_PA))
+                if ((e & PTE_W) && !l->t.withheld && !m->withheld && !arena_frame_is_dirty(e & PTE_PA))
                         panic("P4: %#lx of address space %p is writable, its page is not noted dirty", va,
                               (const void *)m);
         }
@@ -876,6 +913,9 @@ void mmu_check_p4(void)
         arena_check_begin();
         list_each(m, &all_spaces, all_link)
         {
+                for (const struct upper *u = m->tops; m->withheld && u; u = u->next)
+                        if (*u->parent & PTE_W)
+                                panic("mmu: address space %p is withheld, and its PML4 is not", (const void *)m);
                 for (struct rb_node *n = rb_first(&m->leaves); n; n = rb_next(n))
                         check_leaf(m, leaf_entry(n));
         }

@@ -14,6 +14,7 @@
 #define PTE_SET_ASIDE (1ul << 10) /* arena: made absent by the test knob, the frame is still here */
 
 #define WITHHOLD_MIN 24 /* more writable leaves than this: take W away above the table */
+#define TABLES_MIN   4  /* more leaf tables with writable leaves than this, of one address space or of one GiB of the arena: take W away higher up */
 
 struct leaf_table {
         uint64_t va;
@@ -50,22 +51,23 @@ static inline bool leaf_may_withhold(const struct leaf_table *t)
         return t->nwritable > WITHHOLD_MIN && !t->nuntracked;
 }
 
-/* The barrier's step for one table: nothing in it is writable afterwards. TLBs are the caller's. Returns how many leaves were. */
-static inline uint64_t leaf_protect(struct leaf_table *t)
+/* The barrier's step for one table: nothing in it is writable afterwards. TLBs are the caller's. Returns of how many entries W was taken. */
+static inline unsigned leaf_protect(struct leaf_table *t)
 {
-        uint64_t n = t->nwritable;
+        unsigned n = t->nwritable;
 
         if (t->withheld)
                 return 0;
-        if (leaf_may_withhold(t))
+        if (leaf_may_withhold(t)) {
                 leaf_withhold(t);
-        else
-                leaf_push_down(t);
+                return 1;
+        }
+        leaf_push_down(t);
         return n;
 }
 
 /* arena.c, for mmu.c. */
-uint64_t arena_protect_all(bool freeze);
+unsigned arena_protect_all(bool freeze);
 void arena_check_begin(void);
 bool arena_frame_is_dirty(paddr_t pa);
 

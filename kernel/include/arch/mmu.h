@@ -4,7 +4,7 @@
  *
  * Tracking (persistence.md, P4): a leaf is writable only if the page behind it was noted dirty in this epoch. Each leaf table has a
  * volatile descriptor with a bitmap of writable leaves and stands on a list while any is set, so that mmu_protect_all() at
- * the barrier walks only what became writable. Leaves of device mappings (MMU_DEVICE) are not tracked.
+ * the barrier walks only what became writable, and no more of that than a few tables of each address space and each GiB of the arena. Leaves of device mappings (MMU_DEVICE) are not tracked.
  * Functions lock what they need (one spinlock per struct mmu); interrupts stay on. mmu_protect_all: interrupts off, all others parked.
  */
 #pragma once
@@ -53,10 +53,10 @@ bool arena_guard(bool on);
 uint64_t arena_dirty_count(void); /* pages noted dirty in this epoch */
 
 /*
- * Barrier step, all other CPUs parked: clears W on every tracked leaf of arena and user tables; returns leaves cleared. freeze: what was dirty becomes the
+ * Barrier step, all other CPUs parked: takes W from every tracked leaf of arena and user tables; returns of how many entries, of all levels. freeze: what was dirty becomes the
  * frozen set, of which nothing may be left from before.
  */
-uint64_t mmu_protect_all(bool freeze);
+unsigned mmu_protect_all(bool freeze);
 bool arena_frozen(ppn_t ppn);   /* of the frozen set, and not captured yet. Any context */
 void arena_captured(ppn_t ppn); /* its contents at the barrier are safe; for pages of no set it does nothing */
 /* Takes up to max pages of the frozen set, each once, in ascending order; 0: none is left. One caller (the writer), outside the barrier. */
