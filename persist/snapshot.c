@@ -489,6 +489,9 @@ void snapshot_step(uint64_t *next_ns)
                 *next_ns = now_ns() + SHORT_NS;
         else if (warm_step())
                 *next_ns = now_ns();
+        if (!wait && !failure && !attaching && !__atomic_load_n(&requested, __ATOMIC_RELAXED) &&
+            store_checkpoint_is_cheap(space_store))
+                store_checkpoint(space_store); /* an error is the next commit's, too */
         if (!wait && !failure && store_discard(space_store, !due))
                 *next_ns = now_ns(); /* what is wanted meanwhile goes first */
         if (!failure && clean_step(now_ns()) && (!*next_ns || *next_ns > clean_ns))

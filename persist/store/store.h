@@ -118,8 +118,12 @@ bool store_clean(struct store *s, uint64_t spare);
  */
 bool store_discard(struct store *s, bool idle);
 
-/* The map on disk becomes that of the last commit; done by itself when needed. */
+/*
+ * The map on disk becomes that of the last commit; done by itself when needed. Cheap: much was committed since the last one, and it would write little beside that; who does it when nobody waits
+ * spares recovery the replay.
+ */
 int store_checkpoint(struct store *s);
+bool store_checkpoint_is_cheap(const struct store *s);
 
 /* Kept snapshots: of the last commit; epoch of it in *epoch. Dropping frees what only it had. -ENOENT, -EMFILE (too many). */
 int store_keep(struct store *s, uint32_t flags, uint64_t *epoch);

@@ -220,6 +220,12 @@ int store_checkpoint(struct store *s)
         return r || s->epoch == s->super.map_epoch ? r : checkpoint(s);
 }
 
+bool store_checkpoint_is_cheap(const struct store *s)
+{
+        return !s->failed && s->life_begun && s->nrecent >= RECENT_EARLY &&
+               (s->ntouched + s->nrecent_packed) * EARLY_PAGES <= s->nrecent;
+}
+
 /* A new epoch with nothing changed in it: some steps need one that is newer than the superblocks'. */
 static int epoch_new(struct store *s)
 {

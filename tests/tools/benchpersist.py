@@ -120,6 +120,7 @@ def big():
     image = disk(formatted=False)
     with phantom("big", image, "nostore", memory="2560M") as guest:
         guest.prompt()
+        run_in(guest, "echo 100 >/proc/phantom/barrier_hz; sleep 1; echo 0 >/proc/phantom/barrier_hz")  # what was dirty since the boot is not
         hold(guest, 1024, 0)
         before = status(guest)
         run_in(guest, f"echo attach vda 0 {STORE_GIB << 21} >/proc/phantom/control")

@@ -1030,6 +1030,44 @@ static void room_for_the_checkpoint(void **state)
         }
 }
 
+/* It is when many neighbours were written as they are, and not when they lie far apart, or packed in records, which it would have to write again. */
+static void checkpoint_is_cheap(void **state)
+{
+        static const uint8_t uuid[16] = "cheap";
+        static const struct {
+                unsigned shift, npages;
+                bool cheap;
+        } tries[] = {{0, 64, true}, {8, 64, false}, {0, PACK_PAGES, false}};
+        static uint8_t page[STORE_BLOCK];
+        struct store_clock clock = {1, 2};
+        struct store *s;
+
+        (void)state;
+        simdisk_init(&disk, 8 * RECENT_EARLY, 1);
+        assert_int_equal(store_format(&disk.d, uuid, 0), 0);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        for (unsigned t = 0; t < sizeof(tries) / sizeof(tries[0]); t++) {
+                for (unsigned n = 0; n < RECENT_EARLY; n++) {
+                        assert_false(store_checkpoint_is_cheap(s));
+                        if (n % tries[t].npages == 0)
+                                assert_int_equal(store_commit_begin(s, tries[t].npages, store_next_epoch(s), &clock),
+                                                 0);
+                        memset(page, (int)(n % 255 + 1), sizeof(page));
+                        assert_int_equal(store_commit_page(s, (ppn_t)n << tries[t].shift,
+                                                           tries[t].npages > PACK_PAGES ? random_page() : page),
+                                         0);
+                        if (n % tries[t].npages == tries[t].npages - 1)
+                                assert_int_equal(store_commit_end(s), 0);
+                }
+                assert_int_equal(s->nrecent, RECENT_EARLY);
+                assert_true(store_checkpoint_is_cheap(s) == tries[t].cheap);
+                assert_int_equal(store_checkpoint(s), 0);
+        }
+        assert_int_equal(store_check(s, true, NULL, NULL), 0);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
 static struct store *again(struct store *s)
 {
         struct store_info before, after;
@@ -1802,6 +1840,7 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(last_commits_outlive_a_boot),
                                            cmocka_unit_test(forgotten_bad_blocks),
                                            cmocka_unit_test(room_for_the_checkpoint),
+                                           cmocka_unit_test(checkpoint_is_cheap),
                                            cmocka_unit_test(records_in_crumbs),
                                            cmocka_unit_test(deltas),
                                            cmocka_unit_test(back_to_the_base),
