@@ -130,8 +130,8 @@ void timer_interrupt(void)
         q->programmed = ~0ul;
         while (q->first && q->first->deadline_ns <= time_mono_ns()) {
                 struct vtimer *t = q->first;
-                take_off(q, t);
                 q->running = t;
+                take_off(q, t);
                 q->serving_ns = t->deadline_ns;
                 spin_unlock(&q->lock, f);
                 t->fn(t);
@@ -152,6 +152,16 @@ bool vtimer_overdue(uint64_t until_ns)
                 if (first && first <= until_ns)
                         return true;
         }
+        return false;
+}
+
+bool vtimer_is_pending(const struct vtimer *t)
+{
+        if (READ_ONCE(t->index))
+                return true;
+        for (unsigned i = 0; i < cpu_count; i++)
+                if (READ_ONCE(queues[i].running) == t)
+                        return true;
         return false;
 }
 

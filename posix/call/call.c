@@ -234,9 +234,7 @@ void call_prepare(struct thread *t, unsigned nr, const uint64_t arg[6])
  */
 static bool deadline_passed(const struct wait_record *w)
 {
-        if (!w->active || !w->deadline || time_mono_ns() < w->deadline)
-                return false;
-        return !vtimer_overdue(w->deadline) && !deadline_unserved(w->deadline); /* in this order: timers go from one to the other */
+        return w->active && w->deadline && time_mono_ns() >= w->deadline && !deadline_unserved(w->deadline);
 }
 
 enum why call_why(struct call *c)

@@ -118,17 +118,20 @@ static void fire(struct vtimer *t)
         work_queue(&cs->work);
 }
 
-/* A CPU's list is in the order in which they were due: timers fire so. */
+/* A CPU's list is in the order in which they were due: timers fire so. What has not fired, since its CPU is late, is searched for only when some timer is. */
 bool deadline_unserved(uint64_t until_ns)
 {
+        bool late = vtimer_overdue(until_ns), yes = false;
         uint64_t f = spin_lock(&table_lock);
-        bool yes = false;
 
         for (unsigned i = 0; i < cpu_count && !yes; i++) {
                 typeof(&cpu_state[0]) cs = &cpu_state[i];
 
                 yes = (cs->current.object && cs->current.due <= until_ns) || (cs->first && cs->first->due <= until_ns);
         }
+        for (unsigned i = 0; i < BUCKETS && late && !yes; i++)
+                for (struct armed *a = table[i]; a && !yes; a = a->next)
+                        yes = a->timer.deadline_ns <= until_ns && vtimer_is_pending(&a->timer);
         spin_unlock(&table_lock, f);
         return yes;
 }
