@@ -330,7 +330,8 @@ int store_commit_begin(struct store *s, uint64_t npages, uint64_t epoch, const s
                 return -EINVAL;
         if (!r && !s->life_begun)
                 r = life_begin(s);
-        if (!r && s->nrecent && (s->nrecent + npages > RECENT_MAX || s->nchain >= CHAIN_MAX))
+        if (!r && s->nrecent &&
+            (s->nrecent + npages > (store_checkpoint_is_cheap(s) ? RECENT_MANY : RECENT_MAX) || s->nchain >= CHAIN_MAX))
                 r = store_checkpoint(s);
         if (r)
                 return r;

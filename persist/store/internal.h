@@ -18,6 +18,7 @@
 #ifdef STORE_SMALL   /* tests: limits are met soon */
 #define CHAIN_MAX      30u
 #define RECENT_MAX     250u
+#define RECENT_MANY    100u
 #define RECENT_EARLY   40u
 #define EARLY_PAGES    2u
 #define PACK_PAGES     3u
@@ -44,8 +45,9 @@
 #define SHADOW_CHUNK   32u   /* allocated at once */
 #define EXTENTS_MAX    RECORD_EXTENTS
 #define RECENT_MAX     65536u /* pages in the recent index: above it a checkpoint is due */
-#define RECENT_EARLY   4096u  /* from so many on it comes early, */
-#define EARLY_PAGES    64u    /* if there are so many for each block that it writes */
+#define RECENT_MANY    16384u /* the same, if it is cheap: */
+#define RECENT_EARLY   4096u  /* there are so many, */
+#define EARLY_PAGES    64u    /* and so many for each block that it writes */
 #define BIG_COMMIT     1024u  /* data blocks: above it the data is flushed before the record */
 #endif
 #define WRITE_TRIES  16u   /* places that are tried for a block that cannot be written, farther and farther apart */

@@ -17,8 +17,9 @@ typedef void (*deadline_fn)(void *object);
 int deadline_reserve(struct call *c);
 void deadline_set(void *object, enum deadline_kind kind, uint64_t mono_ns);
 void deadline_drop(void *object, enum deadline_kind kind);
-bool deadline_unserved(uint64_t until_ns); /* the expiry of one that was due by then has not run yet; until_ns is past */
-void deadline_forget(void);                /* storm */
+bool deadline_unserved(
+        uint64_t until_ns); /* the expiry of one that was due by then has not run yet; until_ns is past */
+void deadline_forget(void); /* storm */
 int deadline_boot(void);    /* recovery: arms what the space holds. 0 or -ENOMEM */
 
 /*
