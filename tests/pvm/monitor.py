@@ -10,9 +10,9 @@ import sys
 import tempfile
 import time
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
-PVM, PLC, LIB, CALLER = (os.path.join(BUILD, "host", name) for name in ("pvm", "plc", "lib", "caller"))
+from hosted import BUILD, LIB, PLC, PVM, compile_to, need, started
+
+CALLER = os.path.join(BUILD, "host", "caller")
 SOURCE = r"""
 package .test;
 import .internal.*;
@@ -77,13 +77,19 @@ def expect(name, words, status, pattern):
     report(name, "" if got == status and re.fullmatch(pattern, output, re.S) else f"status {got}, {output!r}")
 
 
+def missing():
+    """What a test needs and has not, it says, and ends."""
+    with tempfile.TemporaryDirectory() as empty:
+        done = subprocess.run([sys.executable, __file__], env={**os.environ, "BUILD": empty}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    report("missing", "" if done.returncode == 1 and re.fullmatch(r"FAIL monitor\.py: \S*/pvm is missing, .*\n", done.stdout) else f"status {done.returncode}, {done.stdout!r}")
+
+
 def main():
+    need(PVM, PLC, LIB, CALLER)
+    missing()
     with tempfile.TemporaryDirectory() as folder:
-        source = os.path.join(folder, "w.ph")
-        with open(source, "w", encoding="utf-8") as f:
-            f.write(SOURCE)
-        subprocess.run([PLC, "-w", "-L", LIB, "-o", folder, source], check=True)
-        with subprocess.Popen([PVM, "run", "-L", folder, "-L", LIB, ".test.watched"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
+        compile_to(folder, SOURCE)
+        with started([PVM, "run", "-L", folder, "-L", LIB, ".test.watched"]) as program:
             pid = str(program.pid)
             path = f"/tmp/pvm-{os.geteuid()}/{pid}"
             end = time.monotonic() + 60
@@ -122,7 +128,7 @@ def main():
                     ("too large", [c, "add", "2147483648"], 1, r'pvm: uncaught in thread \d+: \.internal\.error\.argument: argument 1 of add: "2147483648".*'),
                     ("no number", [c, "add", ""], 1, r"pvm: .*argument: .*"), ("no method", [c, "dance"], 1, r"pvm: .*no method dance with 0 arguments\n.*"),
                     ("too few", [c, "add"], 1, r"pvm: .*no method add with 0 arguments\n.*"), ("constructor", [c, ".new"], 1, r"pvm: .*constructor.*"),
-                    ("thrown", [c, "divide", "0"], 1, r"pvm: uncaught in thread \d+: \.internal\.error\.divide.*\n +at \.test\.called\.divide \(\S*w\.ph:15\)\n"),
+                    ("thrown", [c, "divide", "0"], 1, r"pvm: uncaught in thread \d+: \.internal\.error\.divide.*\n +at \.test\.called\.divide \(\S*source\.ph:15\)\n"),
                     ("stack", [c, "deep", "0"], 1, r"pvm: uncaught in thread \d+: \.internal\.error\.stack.*"),
                     ("not there", [pid + "/objects/nix", "add", "1"], 1, r"pvm: nothing is called /objects/nix\n"),
                     ("a number's", [c + "/sum", "add", "1"], 1, r"pvm: /objects/c/sum is not an object\n"),
