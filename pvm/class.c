@@ -1458,6 +1458,12 @@ struct method *class_static_init(struct klass *k)
         }
 }
 
+void class_not_begun(const struct method *m)
+{
+        if (!strcmp(m->name->text, ".static"))
+                m->class->object->initialised = 0;
+}
+
 uint32_t line_of(const struct method *m, uint32_t pc)
 {
         const struct pvm_file_line *l;

@@ -2091,42 +2091,44 @@ native_done:
         /* Runs `target`, a class's .static, and then this instruction again. */
 static_init:
         nargs = 0;
-        flags = FRAME_VOID;
-        dest = 0;
-        at = pc;
-        goto invoke;
+        flags = FRAME_AGAIN;
+        goto before;
 
         /* Runs `target`, a migrate(), on the object of the GETF or SETF at pc, and then this instruction again. */
 migrate:
-        at = pc;
-        f->pc = (uint32_t)(pc - m->code) + 1; /* what it throws is thrown in the instruction; see native_done */
-        g = push(t, f, target, target->nregs, 1, &overflow);
-        if (!g)
-                goto no_frame_behind;
-        g->r[0] = R[B];
-        g->flags |= FRAME_MIGRATE | FRAME_VOID;
-        obj_trailer(R[B].r)->by = t->id;
-        f = g;
-        m = target;
-        R = f->r;
-        pc = m->code;
-        JUMP(0);
+        arg[0] = R[B];
+        nargs = 1;
+        flags = FRAME_MIGRATE;
+        goto before;
 
         /* Asks the class loader for the class that is wanted, arg[1], and then runs this instruction again. */
 load_class:
         target = bootstrap_loadClass;
         arg[0].r = root()->boot;
+        nargs = 2;
+        flags = FRAME_AGAIN;
+        goto before;
+
+        /* `target` with arg[0 .. nargs - 1], before the instruction at pc: what it throws is thrown in the instruction; see native_done. */
+before:
         at = pc;
-        f->pc = (uint32_t)(pc - m->code) + 1; /* as above */
-        g = push(t, f, target, 2 + NATIVE_LOCALS, 2, &overflow);
-        if (!g)
+        f->pc = (uint32_t)(pc - m->code) + 1;
+        g = push(t, f, target, target->code ? target->nregs : nargs + NATIVE_LOCALS, nargs, &overflow);
+        if (!g) {
+                class_not_begun(target);
                 goto no_frame_behind;
-        memcpy(g->r, arg, 2 * sizeof(*arg));
-        g->flags |= FRAME_AGAIN | FRAME_VOID;
+        }
+        memcpy(g->r, arg, nargs * sizeof(*arg));
+        g->flags |= (uint8_t)(flags | FRAME_VOID);
+        if (flags == FRAME_MIGRATE)
+                obj_trailer(arg[0].r)->by = t->id;
         f = g;
         m = target;
         R = f->r;
-        goto native_again;
+        if (!m->code)
+                goto native_again;
+        pc = m->code;
+        JUMP(0);
 
 op_THROW:
         thrown = R[A].r;

@@ -206,7 +206,8 @@ struct frame {
 #define FRAME_LAST  16u /* the thread ends with it */
 #define FRAME_MIGRATE                                                                                                  \
         32u /* a migrate() that the machine called: register 0, which its code never writes, is the object */
-#define FRAME_AGAIN 64u /* the caller's instruction runs once more behind it: it loads the class that was missing */
+#define FRAME_AGAIN                                                                                                    \
+        64u /* the caller's instruction runs once more behind it: a .static, or what loads a class that was missing */
 #define NATIVE_LOCALS                                                                                                  \
         4u /* registers of a native method's frame behind its arguments: a reference (the result of what it called), then numbers */
 
@@ -523,6 +524,7 @@ static inline struct klass *obj_class(const struct obj *o)
 }
 struct method *
 class_static_init(struct klass *k); /* that has to run before k is used; it counts as run from here on. NULL: none */
+void class_not_begun(const struct method *m);          /* if that was m: it could not, and does not count */
 uint32_t line_of(const struct method *m, uint32_t pc); /* 0: unknown */
 
 /* ---- upgrade.c ---- */
