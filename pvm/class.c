@@ -159,6 +159,8 @@ static const struct {
         [CLASS_weakref] = {CLASS_WEAK, 0, sizeof(struct weakref)},
         [CLASS_closure] = {CLASS_PLAIN, 3, sizeof(struct closure)},
         [CLASS_error] = {CLASS_PLAIN, 1, sizeof(struct error)},
+        [CLASS_bitmap] = {CLASS_PLAIN, 1, sizeof(struct bitmap)},
+        [CLASS_connection] = {CLASS_PLAIN, 2, sizeof(struct connection)},
         [CLASS_store_raw] = {CLASS_RAW, 0, sizeof(struct store)},
         [CLASS_store_refs] = {CLASS_REFS, 0, sizeof(struct store)},
         [CLASS_stack] = {CLASS_STACK, 0, sizeof(struct stack)},
@@ -647,11 +649,16 @@ int class_create(void)
 int class_recover(void)
 {
         struct root *r = root();
-        uint32_t nmethods = r->nmethods;
+        uint32_t nmethods;
 
-        if (r->nclasses < CLASS_FIXED || !table_room((void **)&classes, &classes_cap, r->nclasses) ||
+        if (r->nclasses < CLASS_FIXED)
+                return -EINVAL;
+        if (r->version != ROOT_VERSION)
+                upgrade_older_methods();
+        nmethods = r->nmethods;
+        if (!table_room((void **)&classes, &classes_cap, r->nclasses) ||
             !table_room((void **)&methods, &methods_cap, r->nmethods))
-                return r->nclasses < CLASS_FIXED ? -EINVAL : -ENOMEM;
+                return -ENOMEM;
         for (uint32_t i = 1; i < CLASS_FIXED; i++) {
                 struct class_obj *o = (struct class_obj *)r->classes->r[i];
 

@@ -156,6 +156,9 @@ static bool each_internal(struct obj *o, member_fn fn, void *arg)
                 return fn(arg, "target", reference(((struct weakref *)o)->target));
         case CLASS_closure:
                 return each_of_closure((struct closure *)o, fn, arg);
+        case CLASS_connection:
+                return fn(arg, "callback", reference(((struct connection *)o)->callback)) &&
+                       fn(arg, "timer", reference((struct obj *)((struct connection *)o)->timer));
         case CLASS_thread:
                 return fn(arg, "object", reference(((struct thread *)o)->object)) &&
                        fn(arg, "waits_for", reference(((struct thread *)o)->waits_for));

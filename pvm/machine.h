@@ -153,6 +153,18 @@ struct error {
         struct obj o;
         struct string *message;
 };
+struct bitmap {
+        struct obj o;
+        struct store *pixels; /* 0xAARRGGBB each, row by row; NULL: none */
+        uint32_t width, height;
+};
+struct connection {
+        struct obj o;
+        struct obj *callback; /* NULL: none */
+        struct thread *timer; /* that calls it when its time comes; NULL: none */
+        uint32_t method;      /* of the callback: its ordinal */
+        uint32_t kind;        /* 0: not connected */
+};
 
 enum thread_state { THREAD_NEW, THREAD_READY, THREAD_BLOCKED, THREAD_ENDED };
 struct thread {
@@ -229,7 +241,7 @@ struct root {
         uint32_t next_thread;
         uint32_t failures;
         uint64_t blocks_in_use;
-        /* From version 3 on; before the first upgrade all 0. */
+        /* Before the first upgrade all 0. */
         struct store *
                 versions; /* references: struct class_obj, of versions that were replaced; a collection drops those of which nothing runs */
         struct store *upgrades; /* bytes: struct upgrade by class index; may be shorter than classes */
@@ -237,9 +249,9 @@ struct root {
         uint32_t zero;
 };
 #define ROOT_MAGIC 0x3150414548435650ul
-/* 2: closures have captured values. 3: versions of classes; a heap gets it with its first upgrade. */
-#define ROOT_VERSION        3u
-#define ROOT_VERSION_BEFORE 2u
+/* 2: closures have captured values. 3: there may be versions of classes. 4: bitmaps and connections are more than a header. Recovery makes this version of those from the oldest on. */
+#define ROOT_VERSION        4u
+#define ROOT_VERSION_OLDEST 2u
 #define ROOT_REFS(root)                                                                                                \
         {                                                                                                              \
                 (struct obj **)&(root)->classes, (struct obj **)&(root)->directory, &(root)->boot,                     \
@@ -539,6 +551,12 @@ bool class_upgrade(struct klass *k, char *text, size_t text_len);
 struct method *upgrade_next(struct thread *t, struct obj *o, bool *wait);
 void upgrade_done(struct method *m, struct obj *o, bool ok); /* of a FRAME_MIGRATE */
 void upgrade_collected(void); /* pending says what the collection has seen: classes stop to be lazy */
+/*
+ * A heap of an older version, in two steps of its recovery. Before its classes are known: internal ones get the methods that are new. When the internal ones are: frames get the
+ * numbers that methods have now, objects that internal classes have now; false: no memory.
+ */
+void upgrade_older_methods(void);
+bool upgrade_older_objects(void);
 
 /* ---- interp.c ---- */
 enum run_end { RUN_YIELD, RUN_BLOCKED, RUN_ENDED };
@@ -567,6 +585,7 @@ void thread_wait(struct thread *t, struct obj *what,
 void thread_wait_input(struct thread *t, uint32_t source);
 void thread_wake(struct thread *t, uint32_t granted);
 struct thread *thread_wake_first(struct obj *what, uint32_t granted); /* of its queue; NULL: nobody */
+void thread_cancel(struct thread *t); /* it has not run yet, and waits for no object: it ends */
 
 /* ---- internal/ ---- */
 struct native_method {
@@ -576,6 +595,7 @@ struct native_method {
         uint16_t ordinal;
         bool is_static;
 };
-int thread_main(struct call *c); /* .start: what a thread's first frame runs */
+int thread_main(struct call *c);                          /* .start: what a thread's first frame runs */
+int connection_due(struct call *c, struct connection *k); /* connection.c: what a timer's thread does */
 extern const struct native_method native_methods[];
 extern const unsigned native_nmethods;

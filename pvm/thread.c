@@ -292,6 +292,10 @@ int thread_main(struct call *c)
         }
         if (c->phase == 3)
                 return DONE;
+        if (t->object->class == CLASS_connection && ((struct connection *)t->object)->timer == t) {
+                c->phase = 3;
+                return connection_due(c, (struct connection *)t->object);
+        }
         if (t->object->class == CLASS_closure) {
                 const struct closure *closure = (const struct closure *)t->object;
                 uint32_t error;
@@ -357,10 +361,30 @@ static void print_uncaught(const struct thread *t)
         }
 }
 
-static void ended(struct thread *t)
+static void leave(struct thread *t)
 {
         struct thread **p = &root()->threads;
 
+        for (; *p != t; p = &(*p)->next)
+                ;
+        *p = t->next;
+        t->next = NULL;
+        t->state = THREAD_ENDED;
+        t->stack = NULL;
+        t->top = NULL;
+        t->stack_bytes = 0;
+        while (thread_wake_first(&t->o, 1))
+                ;
+}
+
+void thread_cancel(struct thread *t)
+{
+        t->deadline = 0;
+        leave(t);
+}
+
+static void ended(struct thread *t)
+{
         const struct store *call = call_of(t);
         const struct string *result = call ? (struct string *)call->r[CALL_RECEIVER] : NULL;
 
@@ -375,16 +399,7 @@ static void ended(struct thread *t)
         if (call)
                 pvm_host->call_ended(t->id, !t->failed);
         telling = 0;
-        for (; *p != t; p = &(*p)->next)
-                ;
-        *p = t->next;
-        t->next = NULL;
-        t->state = THREAD_ENDED;
-        t->stack = NULL;
-        t->top = NULL;
-        t->stack_bytes = 0;
-        while (thread_wake_first(&t->o, 1))
-                ;
+        leave(t);
 }
 
 /* ---- the machine ---- */
@@ -508,7 +523,7 @@ int pvm_create(const struct pvm_limits *limits, char *why, size_t why_len)
         }
         e->message = s;
         r->no_memory = &e->o;
-        r->version = ROOT_VERSION_BEFORE;
+        r->version = ROOT_VERSION;
         r->magic = ROOT_MAGIC;
         return 0;
 }
@@ -523,13 +538,15 @@ int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len)
                 say(why, why_len, "not the heap of an object machine");
                 return -EINVAL;
         }
-        if (root()->version != ROOT_VERSION && root()->version != ROOT_VERSION_BEFORE) {
+        if (root()->version < ROOT_VERSION_OLDEST || root()->version > ROOT_VERSION) {
                 say(why, why_len, "a heap of version %u, this machine has version %u", root()->version, ROOT_VERSION);
                 return -EINVAL;
         }
         e = heap_recover();
         if (!e)
                 e = class_recover();
+        if (!e && !upgrade_older_objects())
+                e = -ENOMEM;
         if (e)
                 say(why, why_len, "%s", e == -ENOMEM ? "no memory" : class_error);
         return e;

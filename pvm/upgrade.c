@@ -14,6 +14,8 @@
  * Frames of a version that was replaced run on in its code. What they name they find in the class as it is now; what it has no more, in their own version: methods there, fields
  * among the kept ones, which the new layout has as long as such frames, or closures, were there when it was made.
  *
+ * Heaps of older versions (root.version) become ones of this at their recovery, in the same way.
+ *
  * migrate(): pvm.md has it run when a newer field is used. Here any field of the class is, so that nobody sees an object between two versions.
  */
 #include "pvm/machine.h"
@@ -114,18 +116,9 @@ static void note_used(uint32_t method)
         method_by_id(method)->class->used = true;
 }
 
-static void note_object(struct obj *o, void *arg)
+static void add_object(struct change *c, struct obj *o)
 {
-        struct change *c = arg;
-        const struct klass *k = obj_class(o);
-
-        if (k->index == CLASS_thread) {
-                for (struct frame *f = ((struct thread *)o)->top; f; f = f->prev)
-                        note_used(f->method);
-        } else if (k->index == CLASS_closure && ((struct closure *)o)->target) {
-                note_used(((struct closure *)o)->target);
-        }
-        if (k->index < CLASS_FIXED || k->array || !class_is(k, c->k) || c->failed)
+        if (c->failed)
                 return;
         if (c->n == c->cap) {
                 size_t cap = c->cap ? c->cap * 2 : 1024;
@@ -143,6 +136,21 @@ static void note_object(struct obj *o, void *arg)
                 c->cap = cap;
         }
         c->from[c->n++] = o;
+}
+
+static void note_object(struct obj *o, void *arg)
+{
+        struct change *c = arg;
+        const struct klass *k = obj_class(o);
+
+        if (k->index == CLASS_thread) {
+                for (struct frame *f = ((struct thread *)o)->top; f; f = f->prev)
+                        note_used(f->method);
+        } else if (k->index == CLASS_closure && ((struct closure *)o)->target) {
+                note_used(((struct closure *)o)->target);
+        }
+        if (k->index >= CLASS_FIXED && !k->array && class_is(k, c->k))
+                add_object(c, o);
 }
 
 static void forget_used(void)
@@ -598,7 +606,6 @@ static bool replace(struct klass *k, struct store *file)
         if (object->static_refs)
                 change.to[change.n++] = &object->static_refs->o;
         heap_forward(change.to, change.n);
-        r->version = ROOT_VERSION;
         class_world_free(w);
         return true;
 }
@@ -631,6 +638,92 @@ bool class_upgrade(struct klass *k, char *text, size_t text_len)
                 snprintf(text, text_len, "%s: version %u", name->text, version);
         else
                 snprintf(text, text_len, "%s", class_error);
+        return ok;
+}
+
+/* ---- heaps of older versions: internal classes have more methods now, and two have larger objects ---- */
+
+static struct {
+        uint32_t before, n, now; /* numbers of n methods */
+} renumbered[CLASS_FIXED];
+
+void upgrade_older_methods(void)
+{
+        for (uint32_t i = 1; i < CLASS_FIXED; i++) {
+                struct class_obj *o = (struct class_obj *)root()->classes->r[i];
+                uint32_t n = 0;
+
+                for (unsigned m = 0; m < native_nmethods; m++)
+                        n += native_methods[m].class == i;
+                renumbered[i].n = 0;
+                if (o->nmethods >= n)
+                        continue;
+                renumbered[i].before = o->method_base;
+                renumbered[i].n = o->nmethods;
+                renumbered[i].now = o->method_base = root()->nmethods;
+                o->nmethods = n;
+                root()->nmethods += n;
+        }
+}
+
+static void renumber(uint32_t *method)
+{
+        for (uint32_t i = 1; i < CLASS_FIXED; i++)
+                if (*method - renumbered[i].before < renumbered[i].n) {
+                        *method += renumbered[i].now - renumbered[i].before;
+                        return;
+                }
+}
+
+static void note_older(struct obj *o, void *arg)
+{
+        struct thread *t = (struct thread *)o;
+
+        if (o->class == CLASS_bitmap || o->class == CLASS_connection)
+                add_object(arg, o);
+        if (o->class != CLASS_thread)
+                return;
+        for (struct frame *f = t->top; f; f = f->prev)
+                renumber(&f->method);
+        for (uint32_t i = 0; t->trace && i < t->trace_len; i++)
+                renumber(&((struct trace_entry *)t->trace->b)[i].method);
+}
+
+static bool copy_older(void)
+{
+        static const struct plan header = {.size = 0};
+
+        change.to = pvm_host->mem_alloc((change.cap + 1) * sizeof(*change.to));
+        for (size_t i = 0; change.to && i < change.n; i++) {
+                change.to[i] = copy_object(change.from[i], classes[change.from[i]->class], &header, false);
+                if (!change.to[i])
+                        return false;
+        }
+        return change.to;
+}
+
+bool upgrade_older_objects(void)
+{
+        struct klass *grown[] = {classes[CLASS_bitmap], classes[CLASS_connection]};
+        uint16_t nrefs[2];
+        bool ok;
+
+        if (root()->version == ROOT_VERSION)
+                return true;
+        for (unsigned i = 0; i < 2; i++) {
+                nrefs[i] = grown[i]->nrefs;
+                grown[i]->nrefs = 0; /* their objects are a header */
+        }
+        ok = heap_mark(note_older, &change) && !change.failed && copy_older();
+        for (unsigned i = 0; i < 2; i++)
+                grown[i]->nrefs = nrefs[i];
+        if (ok) {
+                for (size_t i = 0; i < change.n; i++)
+                        heap_moved(change.from[i], change.to[i]);
+                heap_forward(change.to, change.n);
+                root()->version = ROOT_VERSION;
+        }
+        forget_change();
         return ok;
 }
 

@@ -32,7 +32,7 @@ int n_object_clone(struct call *c)
         if (is_number(o) || o->class == CLASS_string)
                 return give(c, o);
         if (o->class == CLASS_class || o->class == CLASS_thread || k->kind == CLASS_STACK || o->class == CLASS_mutex ||
-            o->class == CLASS_cond || o->class == CLASS_sema || k->kind == CLASS_WEAK)
+            o->class == CLASS_cond || o->class == CLASS_sema || o->class == CLASS_connection || k->kind == CLASS_WEAK)
                 return throw_error(c, CLASS_error_state, "%s cannot be copied", k->name->text);
         /* A pending one's copy is pending, too. */
         n = heap_alloc(o->class, o->info & OBJ_PENDING ? obj_size(o) : k->size,

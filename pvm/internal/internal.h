@@ -31,6 +31,9 @@ static inline int give_int(struct call *c, int32_t v)
 /* An argument that must be a string (or of that class): false, and the error is made. */
 bool want(struct call *c, unsigned arg, uint32_t class, int *r);
 #define STRING(c, n) ((struct string *)(c)->args[n].r)
+/* sync.c: the thread waits for the object (NULL: none), until the deadline (0: none), and goes on at phase, with c->thread->granted. */
+int block(struct call *c, struct obj *what, uint64_t deadline, uint32_t phase);
+uint64_t in_ms(int32_t ms);      /* as a deadline */
 int load_wanted(struct call *c); /* sync.c: a call of boot.loadClass for class_wanted; there is a class loader */
 /* text.c: a code point as 1 to 4 bytes; how many. */
 unsigned utf8_encode(uint32_t v, char *to);

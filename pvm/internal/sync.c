@@ -8,14 +8,14 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-static int block(struct call *c, struct obj *what, uint64_t deadline, uint32_t phase)
+int block(struct call *c, struct obj *what, uint64_t deadline, uint32_t phase)
 {
         thread_wait(c->thread, what, deadline);
         c->phase = phase;
         return BLOCK;
 }
 
-static uint64_t in_ms(int32_t ms)
+uint64_t in_ms(int32_t ms)
 {
         uint64_t at = pvm_host->monotonic_ns() + (ms > 0 ? (uint64_t)ms * 1000000 : 0);
 
