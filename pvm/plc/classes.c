@@ -145,6 +145,28 @@ struct cls *class_named(struct run *run, struct source *source, struct name *nam
         return NULL;
 }
 
+struct cls *class_called(struct run *run, struct name *last)
+{
+        static const char *const library[] = {".internal.", ".phantom.util.", ".phantom.unix."};
+        struct cls *cls = NULL;
+        for (size_t i = 0; !cls && i < sizeof(library) / sizeof(*library); i++)
+                cls = class_load(run, name_cat(library[i], last->text, ""));
+        for (struct cls *c = run->classes; !cls && c; c = c->next)
+                if (c->last == last)
+                        cls = c;
+        return cls;
+}
+
+static void no_class(struct run *run, struct source *source, struct name *name, uint32_t at)
+{
+        const char *hint = hint_class(run, name);
+        error_at(source, at, "no class '%s': not in this run%s%s", name->text,
+                 run->npaths ? " nor in the folders of -L" : "",
+                 hint                   ? hint
+                 : name->text[0] == '.' ? ""
+                                        : " (or not imported)");
+}
+
 /* ---- members, by class and name ---- */
 
 struct member {
@@ -295,9 +317,7 @@ struct type *type_resolve(struct run *run, struct source *source, struct typeref
                         } else if (name == known.name_double) {
                                 type = &type_double;
                         } else {
-                                error_at(source, ref->at, "no class '%s': not in this run%s%s", name->text,
-                                         run->npaths ? " nor in the folders of -L" : "",
-                                         name->text[0] == '.' ? "" : " (or not imported)");
+                                no_class(run, source, name, ref->at);
                                 type = &type_bad;
                         }
                 }
@@ -556,8 +576,7 @@ static struct cls *link_to(struct run *run, struct cls *cls, struct name *name, 
 {
         struct cls *other = class_named(run, cls->source, name);
         if (!other) {
-                error_at(cls->source, at, "no class '%s': not in this run%s", name->text,
-                         run->npaths ? " nor in the folders of -L" : "");
+                no_class(run, cls->source, name, at);
                 return NULL;
         }
         if (other->visiting || other == cls) {
@@ -778,8 +797,7 @@ void classes_link(struct run *run)
         for (struct source *source = run->sources; source; source = source->next)
                 for (struct import *import = source->imports; import; import = import->next)
                         if (import->last && !class_load(run, import->full))
-                                error_at(source, import->at, "no class '%s': not in this run%s", import->full->text,
-                                         run->npaths ? " nor in the folders of -L" : "");
+                                no_class(run, source, import->full, import->at);
         for (struct cls *cls = run->classes; cls; cls = cls->next)
                 link_class(run, cls);
         for (struct cls *cls = run->classes; cls; cls = cls->next)

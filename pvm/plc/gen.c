@@ -92,6 +92,7 @@ struct gen {
         unsigned nfree[5];
         struct local *locals;
         size_t nlocals, cap_locals;
+        size_t block; /* locals before that are not of the innermost block */
         struct local *ended;
         size_t nended, cap_ended;
         struct loop *loops;
@@ -777,6 +778,45 @@ static struct place place_of_local(struct gen *g, struct local *local, uint32_t 
                               .at = at};
 }
 
+static void near_fields(struct near *near, struct cls *cls)
+{
+        for (; cls; cls = cls->parent)
+                for (struct field *f = cls->fields; f; f = f->next)
+                        if (!(f->flags & PVM_PRIVATE))
+                                near_consider(near, f->name->text);
+}
+
+/* A name that is no value, but a method. */
+static const char *method_meant(struct cls *cls, struct name *name)
+{
+        for (; cls; cls = cls->parent)
+                if (method_find(cls, name))
+                        return ": it is a method, and '(' is expected behind it";
+        return NULL;
+}
+
+static void no_variable(struct gen *g, struct node *node)
+{
+        struct near near = {.name = node->name->text};
+        const char *hint = hint_value(near.name);
+        if (!hint)
+                hint = method_meant(g->cls, node->name);
+        for (size_t i = 0; i < g->nlocals; i++)
+                if (g->locals[i].name && !g->locals[i].hidden)
+                        near_consider(&near, g->locals[i].name->text);
+        near_fields(&near, g->cls);
+        error_at(g->source, node->at, "no variable or field '%s'%s", near.name, hint ? hint : near_text(&near));
+}
+
+static void no_field(struct gen *g, struct node *node, struct cls *cls)
+{
+        struct near near = {.name = node->name->text};
+        const char *hint = method_meant(cls, node->name);
+        near_fields(&near, cls);
+        error_at(g->source, node->at, "no field '%s' in %s%s", near.name, cls->name->text,
+                 hint ? hint : near_text(&near));
+}
+
 /* later: may what follows change locals? */
 static struct place place_of(struct gen *g, struct node *node, bool later)
 {
@@ -806,7 +846,7 @@ static struct place place_of(struct gen *g, struct node *node, bool later)
                         error_at(g->source, node->at, "'%s' is private in %s", node->name->text,
                                  hidden->cls->name->text);
                 else
-                        error_at(g->source, node->at, "no variable or field '%s'", node->name->text);
+                        no_variable(g, node);
                 return nowhere;
         }
         case E_FIELD: {
@@ -835,7 +875,7 @@ static struct place place_of(struct gen *g, struct node *node, bool later)
                                 error_at(g->source, node->at, "'%s' is private in %s", node->name->text,
                                          hidden->cls->name->text);
                         else
-                                error_at(g->source, node->at, "no field '%s' in %s", node->name->text, cls->name->text);
+                                no_field(g, node, cls);
                         drop(g, object);
                         return nowhere;
                 }
@@ -1767,7 +1807,12 @@ static void no_method(struct gen *g, struct choice *choice, struct cls *cls, con
         } else if (!some && choice->hidden) {
                 error_at(g->source, at, "'%s' is private in %s", what, choice->hidden->cls->name->text);
         } else if (!some) {
-                error_at(g->source, at, "no method '%s' in %s", what, cls->name->text);
+                struct near near = {.name = what};
+                for (struct cls *c = cls; c; c = c->parent)
+                        for (struct method *m = c->methods; m; m = m->next)
+                                if (!(m->flags & PVM_PRIVATE) || c == g->cls)
+                                        near_consider(&near, m->name->text);
+                error_at(g->source, at, "no method '%s' in %s%s", what, cls->name->text, near_text(&near));
         } else if (choice->some_count == 1 && some->nparameters != args->n) {
                 error_at(g->source, at, "'%s' takes %u argument%s, %u given", what, some->nparameters,
                          some->nparameters == 1 ? "" : "s", args->n);
@@ -2768,9 +2813,10 @@ static void gen_do(struct gen *g, struct node *node)
 
 static void gen_for(struct gen *g, struct node *node)
 {
-        size_t scope = g->nlocals;
+        size_t scope = g->nlocals, around = g->block;
         struct label entry = {0}, body = {0}, step = {0}, test = {0}, end = {0};
         struct loop loop;
+        g->block = scope;
         if (node->a)
                 gen_statement(g, node->a);
         loop_begin(g, &loop, &end, &step, &entry);
@@ -2789,6 +2835,7 @@ static void gen_for(struct gen *g, struct node *node)
         loop_end(g, &entry, &test);
         bind(g, &end);
         scope_end(g, scope);
+        g->block = around;
 }
 
 /* The variable of a foreach gets an element. */
@@ -3095,6 +3142,8 @@ static void gen_variable(struct gen *g, struct node *node)
         if (there && (size_t)(there - g->locals) >= g->ncaptured &&
             (size_t)(there - g->locals) < (g->method ? g->method->nparameters : 0))
                 warn_at(g->source, node->at, "'%s' hides a parameter", node->name->text);
+        else if (there && (size_t)(there - g->locals) >= g->block)
+                warn_at(g->source, node->at, "'%s' is declared in this block already", node->name->text);
         struct value v = {0};
         /* A closure that mentions the variable it is the first value of calls itself. */
         bool recursive = node->a && node->a->kind == E_CLOSURE && mentions(node->a->a, node->name);
@@ -3147,10 +3196,12 @@ static void gen_statement(struct gen *g, struct node *node)
         g->line = node->line;
         switch (node->kind) {
         case S_BLOCK: {
-                size_t scope = g->nlocals;
+                size_t scope = g->nlocals, around = g->block;
+                g->block = scope;
                 for (struct node *s = node->list; s; s = s->next)
                         gen_statement(g, s);
                 scope_end(g, scope);
+                g->block = around;
                 break;
         }
         case S_VAR:
@@ -3248,6 +3299,7 @@ static void gen_begin(struct gen *g, struct method *method, bool is_static)
         g->code.nregs = 0;
         memset(g->nfree, 0, sizeof(g->nfree));
         g->nlocals = g->nended = g->ncaptured = 0;
+        g->block = 0;
         g->loops = NULL;
         g->attempts = NULL;
         g->loop_depth = g->nhoisted = 0;

@@ -67,9 +67,10 @@ static void add_source(struct run *run, const char *path)
                 return;
         }
         struct source *source = arena_alloc(&permanent, sizeof(*source));
+        bool marked = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3); /* as some editors begin UTF-8 */
         source->path = path;
-        source->text = text;
-        source->len = (uint32_t)len;
+        source->text = text + 3 * marked;
+        source->len = (uint32_t)(len - 3 * marked);
         *run->sources_end = source;
         run->sources_end = &source->next;
 }

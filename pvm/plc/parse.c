@@ -75,9 +75,13 @@ static bool expect(struct parser *p, enum token_kind kind)
 {
         if (eat(p, kind))
                 return true;
-        char what[16];
+        char what[64];
         snprintf(what, sizeof(what), "'%s'", token_text(kind));
         /* What is missing at the end of a line is missing there, not where the next line begins. */
+        if (kind == P_SEMICOLON && is_at(p, P_COMMA))
+                snprintf(what, sizeof(what), "';' (each variable has a declaration of its own)");
+        else if (kind == P_SEMICOLON && is_at(p, P_COLON) && p->source->text[p->now.at + 1] == '=')
+                snprintf(what, sizeof(what), "'=' or ';' (':=' is nothing here)");
         bool end = (kind == P_SEMICOLON || kind == P_RPAREN || kind == P_RBRACKET) && p->before_end &&
                    memchr(p->source->text + p->before_end, '\n', p->now.at - p->before_end);
         syntax_error(p, end ? p->before_end : p->now.at, what);
@@ -1223,7 +1227,7 @@ static struct node *parse_foreach(struct parser *p, struct node *node)
         if (!expect(p, P_LPAREN))
                 return node;
         node->flag = eat(p, K_VAR);
-        if (!node->flag && is_at(p, T_IDENT) && peek(p).kind != K_IN) {
+        if (!node->flag && is_at(p, T_IDENT) && peek(p).kind != K_IN && peek(p).kind != P_COLON) {
                 node->flag = true;
                 node->type = parse_type(p);
         }
@@ -1303,7 +1307,7 @@ static struct node *parse_try(struct parser *p, struct node *node)
                         handler->type = parse_type(p);
                 handler->at = p->now.at;
                 if (!is_at(p, T_IDENT)) {
-                        unexpected(p, "a name for what is caught");
+                        unexpected(p, "a type and a name ('var e' for everything) for what is caught");
                         return node;
                 }
                 handler->name = p->now.name;
@@ -1418,7 +1422,9 @@ static struct node *parse_statement(struct parser *p)
         case K_RETURN:
                 node->kind = S_RETURN;
                 advance(p);
-                if (!is_at(p, P_SEMICOLON))
+                if (is_at(p, P_RBRACE))
+                        unexpected(p, "';', or what is returned,");
+                else if (!is_at(p, P_SEMICOLON))
                         node->a = parse_expression(p);
                 expect(p, P_SEMICOLON);
                 break;
@@ -1703,7 +1709,9 @@ static void parse_heritage(struct parser *p, struct cls *cls)
                 advance(p);
                 do {
                         uint32_t at = p->now.at;
-                        struct name *name = parse_name(p, false);
+                        if (is_at(p, P_LBRACE))
+                                unexpected(p, "the name of a class");
+                        struct name *name = p->bad ? NULL : parse_name(p, false);
                         if (!name)
                                 return;
                         if (extends && !interface) {

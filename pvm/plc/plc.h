@@ -394,9 +394,21 @@ void types_of_method(struct method *method, const char *descriptor);
 bool class_is(struct cls *cls, struct cls *other); /* same, child, or implements */
 struct type *array_of(struct type *element);
 struct type *type_resolve(struct run *run, struct source *source, struct typeref *ref);
-const char *type_text(struct type *type); /* for messages */
+const char *type_text(struct type *type);                     /* for messages */
+struct cls *class_called(struct run *run, struct name *last); /* one whose last part that is, imported or not; 0 */
 void classes_init(struct run *run);
 void classes_link(struct run *run); /* parents, types of members, overrides, interfaces */
+
+/* ---- hint.c: the end of a message about an unknown name; "" or NULL: there is none. Good until the next one ---- */
+
+struct near { /* the name that is nearest to one that means nothing */
+        const char *name, *best;
+        unsigned distance;
+};
+void near_consider(struct near *near, const char *name);
+const char *near_text(const struct near *near);
+const char *hint_value(const char *name);
+const char *hint_class(struct run *run, struct name *name);
 
 struct known {
         struct cls *object, *string, *klass, *array, *binary, *closure, *boxes[4], *error;

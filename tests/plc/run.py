@@ -4,7 +4,7 @@
     run.py [--update] [PART...]     parts: run errors language lib programs loading fuzz
 
 run/NAME.ph            is compiled, .test.NAME is run; its output is NAME.out
-errors/NAME.ph         is compiled (with the options in its first line, behind `// plc`); the messages are NAME.expected
+errors/NAME.ph         is compiled (with the options in its first line, behind `// plc`; LIB: the library's folder); the messages are NAME.expected
 pvm/plc/LANGUAGE.md    each ```phantom block is compiled and .example.NAME run; the ```output block behind it is the output, ```messages what the compiler says
 pvm/lib/tests          every class there is run; the library's own tests throw when they fail
 pvm/programs           each with arguments and, if there is one, programs/NAME.in as its input; its output is programs/NAME.out. The station gets its new sensors
@@ -100,7 +100,7 @@ def part_errors():
         name = os.path.basename(path)
         with open(path, encoding="utf-8", errors="replace") as f:
             first = f.readline()
-        options = first.split()[2:] if first.startswith("// plc") else []
+        options = [LIB if word == "LIB" else word for word in first.split()[2:]] if first.startswith("// plc") else []
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "out")
             status, _, messages = run([PLC, "-o", out, *options, name], cwd=f"{HERE}/errors")

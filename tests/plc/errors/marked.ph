@@ -1,0 +1,2 @@
+﻿package .test;  ;;
+class marked { int f() { return x; } };
