@@ -21,7 +21,7 @@ class point { int x; double y = 0.5; private string name = "a \"b\"\n\u00e4"; st
 class called
 {
     int sum; long much; mutex gate = new mutex();
-    int add( var n : int ) { sum += n; return sum; }
+    int add( var n : int ) [20] { sum += n; return sum; }
     long more( var n : long ) { much += n; return much; }
     double half( var d : double ) { return d / 2.0; }
     string greet( var a : string, var b : string ) { return "<" + a + "|" + b + ">"; }
@@ -48,7 +48,7 @@ class watched
         boot.getRoot().put( "n", null );
         var c : called = new called();
         c.gate.lock();
-        boot.getRoot().put( "c", c );
+        boot.getRoot().put( "c", c ); var k : connection = new connection(); k.setCallback( c, 20 ); boot.getRoot().put( "k", k );
         var m : mutex = new mutex();
         m.lock();
         boot.getRoot().put( "m", m );
@@ -99,13 +99,14 @@ def main():
                 time.sleep(0.01)
             expect("threads", ["ps", pid], 0, r"1 ready \.test\.watched in run line 42\n")
             expect("all", ["ps"], 0, rf"PID THREAD STATE WHAT\n(.*\n)?{pid} 1 ready \.test\.watched in run line 42\n.*")
-            expect("names", ["ls", pid + "/objects"], 0, r"a%2fb%25\t.*\nc\t\.test\.called\nf\t\.internal\.closure\nm\t\.internal\.mutex\nn\tnull\np\t\.test\.point\nt\t\.test\.three\n")
+            expect("names", ["ls", pid + "/objects"], 0, r"a%2fb%25\t.*\nc\t\.test\.called\nf\t\.internal\.closure\nk\t\.internal\.connection\nm\t\.internal\.mutex\nn\tnull\np\t\.test\.point\nt\t\.test\.three\n")
             expect("fields", ["ls", pid + "/objects/p/"], 0, r'x\t-5\ny\t0\.5\nname\t"a \\"b\\"\\nä"\n')
             expect("inherited", ["inspect", pid + "/objects/t"], 0, r'\.test\.three \{ x: 3, y: 0\.5, name: "a.*", z: -9 \}\n')
             expect("static", ["inspect", pid + "/classes/.test.point/made"], 0, r"7\n")
             expect("elements", ["inspect", pid + "/objects/a%2fb%25"], 0, r".* of 40 \{ 0: 0, 1: 1, .*, 15: 225, \.\.\. \}\n")
             expect("element", ["inspect", pid + "/objects/a%2fb%25/39"], 0, r"1521\n")
             expect("owner", ["inspect", pid + "/objects/m/owner/object"], 0, r"\.test\.watched.*\n")
+            expect("connection", ["inspect", pid + "/objects/k"], 0, r"\.internal\.connection \{ callback: \.test\.called, timer: null \}\n")
             expect("closure", ["inspect", pid + "/objects/f"], 0, r"\.internal\.closure \{ class: \.\.\., 0: \.test\.watched, 1: \.test\.called \}\n")
             expect("its class", ["inspect", pid + "/objects/f/class"], 0, r"\.test\.watched\n")
             expect("captured", ["inspect", pid + "/objects/f/1/sum"], 0, r"0\n")
