@@ -616,6 +616,7 @@ static bool make_object(struct klass *k, struct store *file)
                 return false;
         table->len = k->index + 1;
         table->r[k->index] = &o->o;
+        heap_wrote(&table->r[k->index]);
         r->classes = table;
         r->nclasses = table->len;
         r->nmethods += k->nmethods;

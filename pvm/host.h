@@ -90,6 +90,8 @@ extern volatile uint32_t pvm_poll;
 struct pvm_limits {
         uint64_t heap_bytes;  /* whole blocks in use */
         uint64_t stack_bytes; /* of one thread */
+        uint64_t
+                young_bytes; /* how much may have died when young objects are collected: a snapshot takes these pages in vain; 0: 2 MiB */
 };
 
 /*
@@ -138,8 +140,10 @@ extern bool pvm_hostile;
 bool pvm_heap_check(char *why, size_t why_len);
 
 struct pvm_stats {
-        uint64_t collections, blocks, allocated; /* bytes since the beginning, by runs */
-        uint64_t live;                           /* bytes marked by the last collection */
+        uint64_t collections, young; /* full ones, and of young objects */
+        uint64_t full_ns, young_ns;  /* what they have taken */
+        uint64_t blocks, allocated;  /* in use; bytes since the beginning, by runs */
+        uint64_t live;               /* bytes marked by the last full collection */
         uint64_t compiled, compiled_words, code_bytes,
                 compile_ns; /* methods, of how many words of bytecode, to how much code */
 };

@@ -26,7 +26,8 @@ static uint32_t pvm_hot; /* as pvm_compile wants it */
 #define Q_OPS(Q)                                                                                                       \
         Q(Q_LDK)                                                                                                       \
         Q(Q_NEW)                                                                                                       \
-        Q(Q_GETF_32) Q(Q_GETF_64) Q(Q_SETF_32) Q(Q_SETF_64) Q(Q_GETS) Q(Q_SETS) Q(Q_CALLV) Q(Q_CALLC) Q(Q_CALLS)
+        Q(Q_GETF_32)                                                                                                   \
+        Q(Q_GETF_64) Q(Q_SETF_32) Q(Q_SETF_64) Q(Q_SETF_R) Q(Q_GETS) Q(Q_SETS) Q(Q_CALLV) Q(Q_CALLC) Q(Q_CALLS)
 #define Q_NUMBER(name) name,
 enum { Q_BEFORE = 191, Q_OPS(Q_NUMBER) Q_END };
 #undef Q_NUMBER
@@ -657,6 +658,8 @@ static uint32_t store_element(struct obj *o, int32_t index, char type, slot v)
                 s->i[index] = v.i;
         else
                 s->l[index] = v.l;
+        if (kind == ARRAY_R)
+                heap_wrote(&s->r[index]);
         return 0;
 }
 
@@ -954,7 +957,7 @@ static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
         uint32_t w = *pc, at = (uint32_t)(pc - m->code);
         const struct field *d = pool_field(m, file_code(m)[at + 1], false);
         struct obj *o = R[B].r;
-        bool set = (file_code(m)[at] & 0xff) == PVM_SETF, wide;
+        bool set = (file_code(m)[at] & 0xff) == PVM_SETF, wide, is_ref;
         int32_t *p;
 
         if (!d)
@@ -967,14 +970,16 @@ static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
         if (set && o->info & OBJ_IMMUTABLE && !migrates(o))
                 ERROR(CLASS_error_state, "field %s: the object must not be changed", d->name->text);
         wide = d->machine != 'I' && d->machine != 'F';
+        is_ref = d->machine == 'R';
         p = (int32_t *)((char *)o + d->offset);
         if (d->offset / 4 <= 255 && !d->class->lazy) {
                 uint32_t *code = (uint32_t *)pc;
 
                 code[1] = o->class;
-                code[0] = (set    ? wide ? Q_SETF_64 : Q_SETF_32
-                           : wide ? Q_GETF_64
-                                  : Q_GETF_32) |
+                code[0] = (!set     ? wide ? Q_GETF_64 : Q_GETF_32
+                           : is_ref ? Q_SETF_R
+                           : wide   ? Q_SETF_64
+                                    : Q_SETF_32) |
                           (w & 0xffff00) | d->offset / 4 << 24;
         }
         if (set) {
@@ -982,6 +987,8 @@ static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
                         *(slot *)p = R[A];
                 else
                         *p = R[A].i;
+                if (is_ref)
+                        heap_wrote(o);
         } else {
                 if (wide)
                         R[A] = *(slot *)p;
@@ -1272,7 +1279,7 @@ static void maybe_drop(void)
         op_JLE_##T : BRANCH(R[A].FIELD <= R[B].FIELD);
 #define SETL(reg, v) (R[reg].l = (int64_t)(v))
 #define SETD(reg, v) (R[reg].d = (v))
-#define CASE_ARRAY(T, KIND, SETTER, MEMBER)                                                                            \
+#define CASE_ARRAY(T, KIND, SETTER, MEMBER, WROTE)                                                                     \
         op_ALD_##T:                                                                                                    \
         {                                                                                                              \
                 struct obj *o = R[B].r;                                                                                \
@@ -1297,9 +1304,11 @@ static void maybe_drop(void)
                 if (__builtin_expect(at >= s->len, 0))                                                                 \
                         goto array_store;                                                                              \
                 s->MEMBER[at] = R[A].MEMBER;                                                                           \
+                WROTE(&s->MEMBER[at]);                                                                                 \
                 NEXT(1);                                                                                               \
         }
 #define SETR(reg, v) (R[reg].r = (v))
+#define NO_REFERENCE(at)
 
 enum run_end interp_run(struct thread *t)
 {
@@ -1670,6 +1679,15 @@ op_Q_SETF_64 : {
         *(slot *)((int32_t *)o + C) = R[A];
         NEXT(2);
 }
+op_Q_SETF_R : {
+        struct obj *o = R[B].r;
+
+        if (__builtin_expect(!o || o->class != pc[1] || o->info & OBJ_IMMUTABLE, 0))
+                goto op_SETF;
+        *(slot *)((int32_t *)o + C) = R[A];
+        heap_wrote(o);
+        NEXT(2);
+}
 op_GETF:
 op_SETF : {
         struct obj *o = waits_for_migrate(m, R, pc);
@@ -1703,9 +1721,14 @@ op_SETS : {
 op_Q_GETS:
         R[A] = *((const struct field *)m->constants[w >> 16].bits)->address;
         NEXT(1);
-op_Q_SETS:
-        *((const struct field *)m->constants[w >> 16].bits)->address = R[A];
+op_Q_SETS : {
+        const struct field *d = (const struct field *)m->constants[w >> 16].bits;
+
+        *d->address = R[A];
+        if (d->machine == 'R')
+                heap_wrote(d->address);
         NEXT(1);
+}
 op_NEWARR:
         error = do_array(m, R, pc);
         if (error)
@@ -1724,11 +1747,11 @@ op_LEN:
         SETI(A, ((struct array *)R[B].r)->store->len);
         NEXT(1);
 
-        CASE_ARRAY(I, ARRAY_I, SETI, i)
-        CASE_ARRAY(L, ARRAY_L, SETL, l)
-        CASE_ARRAY(F, ARRAY_F, SETF, f)
-        CASE_ARRAY(D, ARRAY_D, SETD, d)
-        CASE_ARRAY(R, ARRAY_R, SETR, r)
+        CASE_ARRAY(I, ARRAY_I, SETI, i, NO_REFERENCE)
+        CASE_ARRAY(L, ARRAY_L, SETL, l, NO_REFERENCE)
+        CASE_ARRAY(F, ARRAY_F, SETF, f, NO_REFERENCE)
+        CASE_ARRAY(D, ARRAY_D, SETD, d, NO_REFERENCE)
+        CASE_ARRAY(R, ARRAY_R, SETR, r, heap_wrote)
 
 array_load:
         error = do_load(R, w);

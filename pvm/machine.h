@@ -220,6 +220,8 @@ struct frame {
         32u /* a migrate() that the machine called: register 0, which its code never writes, is the object */
 #define FRAME_AGAIN                                                                                                    \
         64u /* the caller's instruction runs once more behind it: a .static, or what loads a class that was missing */
+#define FRAME_SCANNED                                                                                                  \
+        128u /* frames below it have not run since a young collection has looked at them (collect.c, C4) */
 #define NATIVE_LOCALS                                                                                                  \
         4u /* registers of a native method's frame behind its arguments: a reference (the result of what it called), then numbers */
 
@@ -404,12 +406,23 @@ struct call {
         /* BLOCK: what for is written into the thread by the function */
 };
 
-/* ---- heap.c ---- */
+/* ---- heap.c, collect.c ---- */
 extern struct pvm_limits pvm_limits;
 extern struct root_volatile {
         char *cur, *end;   /* where small objects go: zeroed */
         char *mcur, *mend; /* where those go that do not fit in the holes */
+        uint64_t cards;    /* the card of what is at an address is at that >> CARD_SHIFT, and this */
 } heap;
+#define CARD_SHIFT 9
+/*
+ * A reference was stored into the heap, at `at`: the object, or, if that is a store of references, the element. Who stores one into an object says so before the next
+ * safepoint (collect.c, C1), but not of objects that were allocated since the last one, nor of frames, nor of threads of root()->threads.
+ */
+static inline void heap_wrote(const void *at)
+{
+        *(uint8_t *)(heap.cards + ((uint64_t)at >> CARD_SHIFT)) = 1;
+}
+void heap_wrote_elements(const struct store *s, uint32_t from, uint32_t n); /* n of them, any number */
 #define OBJ_LARGE 16384u
 int heap_create(void);
 int heap_recover(void);
@@ -429,8 +442,10 @@ static inline void *heap_alloc(uint32_t class, size_t size, uint32_t flags)
         return o;
 }
 size_t obj_size(const struct obj *o);
-void heap_collect(void); /* at a safepoint */
-extern bool heap_wants_collection;
+/* At a safepoint. heap_collect: all that is unreachable is free then; heap_collect_wanted: if it is wanted, and what is. */
+void heap_collect(void);
+void heap_collect_wanted(void);
+extern enum heap_wants { WANTS_NOTHING, WANTS_YOUNG, WANTS_FULL } heap_wants;
 /* The address of a reference in an object's or a root's own memory, for who walks the heap. */
 typedef void (*ref_visit)(struct obj **ref, void *arg);
 void obj_each_ref(struct obj *o, ref_visit visit, void *arg);

@@ -101,6 +101,7 @@ bool array_grow(struct array *a, uint32_t index)
                 return false;
         memcpy(new->b, old->b, (size_t)old->len * array_element_bytes(kind));
         a->store = new;
+        heap_wrote(a);
         return true;
 }
 
@@ -660,6 +661,7 @@ bool directory_put(struct directory *d, struct string *key, struct obj *value)
 
         if (directory_find(d, key, &at)) {
                 d->values->r[at] = value;
+                heap_wrote(&d->values->r[at]);
                 return true;
         }
         if (len == cap) {
@@ -670,6 +672,7 @@ bool directory_put(struct directory *d, struct string *key, struct obj *value)
                         return false;
                 d->keys = keys;
                 d->values = values;
+                heap_wrote(d);
         } else {
                 memmove(d->keys->r + at + 1, d->keys->r + at, (len - at) * 8ul);
                 memmove(d->values->r + at + 1, d->values->r + at, (len - at) * 8ul);
@@ -678,5 +681,7 @@ bool directory_put(struct directory *d, struct string *key, struct obj *value)
         }
         d->keys->r[at] = &key->o;
         d->values->r[at] = value;
+        heap_wrote_elements(d->keys, at, len + 1 - at);
+        heap_wrote_elements(d->values, at, len + 1 - at);
         return true;
 }

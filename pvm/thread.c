@@ -72,6 +72,7 @@ void thread_wait(struct thread *t, struct obj *what, uint64_t deadline)
         if (!what || what == root()->boot)
                 return;
         first = queue_of(what, &last);
+        heap_wrote(what);
         if (!last) {
                 t->next_waiter = *first;
                 *first = t;
@@ -102,6 +103,7 @@ static void unqueue(struct thread *t)
                 before = *p;
         if (!*p)
                 return;
+        heap_wrote(t->waits_for);
         *p = t->next_waiter;
         if (last && *last == t)
                 *last = before;
@@ -255,6 +257,7 @@ static int call_from_outside(struct call *c, struct store *s)
                 return call_begin(c, s);
         result.r = c->frame->r[c->frame->nregs - NATIVE_LOCALS].r;
         s->r[CALL_RECEIVER] = result.r;
+        heap_wrote(&s->r[CALL_RECEIVER]);
         if (c->phase == PHASE_TEXT || !result.r || result.r->class == CLASS_string)
                 return DONE;
         if (untyped_choose(obj_class(result.r), atom("toString", 8), 0, 1, &result, &m))
@@ -368,6 +371,7 @@ static void leave(struct thread *t)
         for (; *p != t; p = &(*p)->next)
                 ;
         *p = t->next;
+        heap_wrote(t); /* it is a thread of root()->threads no more */
         t->next = NULL;
         t->state = THREAD_ENDED;
         t->stack = NULL;
@@ -455,8 +459,8 @@ unsigned pvm_run(void)
 
         while (r->threads) {
                 pvm_poll = pvm_hostile;
-                if (heap_wants_collection || pvm_hostile)
-                        heap_collect();
+                if (heap_wants != WANTS_NOTHING || pvm_hostile)
+                        heap_collect_wanted();
                 pvm_host->safepoint();
                 if (stopped)
                         break;
@@ -479,6 +483,8 @@ unsigned pvm_run(void)
                         ended(t);
         }
         until = r->failures;
+        for (t = r->threads; t; t = t->next)
+                heap_wrote(t);
         r->threads = r->current = NULL;
         r->failures = 0;
         stopped = false;

@@ -79,8 +79,9 @@ static void stat_put(FILE *f)
         struct pvm_stats s;
 
         pvm_stats(&s);
-        fprintf(f, "collections %lu\nblocks %lu\nallocated_bytes %lu\nlive_bytes %lu\n", s.collections, s.blocks,
-                s.allocated, s.live);
+        fprintf(f, "collections %lu\ncollections_us %lu\nyoung_collections %lu\nyoung_collections_us %lu\n",
+                s.collections, s.full_ns / 1000, s.young, s.young_ns / 1000);
+        fprintf(f, "blocks %lu\nallocated_bytes %lu\nlive_bytes %lu\n", s.blocks, s.allocated, s.live);
 }
 
 static bool obey(const char *what, const char *path, FILE *f, char *why, size_t why_len)

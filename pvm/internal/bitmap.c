@@ -117,6 +117,7 @@ int n_bitmap_loadFromString(struct call *c)
         if (!s)
                 return p.r;
         b->pixels = s;
+        heap_wrote(b);
         b->width = width;
         b->height = height;
         return DONE;

@@ -73,6 +73,7 @@ int n_connection_setCallback(struct call *c)
         if (o && untyped_choose(obj_class(o), NULL, (uint32_t)c->args[2].i, 2, c->args, &m))
                 return throw_error(c, CLASS_error_link, "%s", class_error);
         k->callback = o;
+        heap_wrote(k);
         k->method = (uint32_t)c->args[2].i;
         return give_int(c, before);
 }
@@ -99,6 +100,7 @@ int n_connection_invoke(struct call *c)
         thread_wait(t, NULL, in_ms(ms.i));
         disarm(k);
         k->timer = t;
+        heap_wrote(k);
         return give_int(c, 0);
 }
 

@@ -275,6 +275,8 @@ int n_class_setStatic(struct call *c)
         if (f->machine != 'R' && (!v.r || !unbox(v.r, f->machine, &v)))
                 return throw_error(c, CLASS_error_cast, "static field %s is a number of another type", f->name->text);
         *f->address = v;
+        if (f->machine == 'R')
+                heap_wrote(f->address);
         return DONE;
 }
 
@@ -401,6 +403,8 @@ int n_array_set(struct call *c)
                 a->store->i[at] = v.i;
         else
                 a->store->l[at] = v.l;
+        if (kind == ARRAY_R)
+                heap_wrote(&a->store->r[at]);
         return DONE;
 }
 
@@ -455,6 +459,8 @@ int n_array_copy(struct call *c)
         if (len && (uint32_t)(at + len) > to->store->len && !array_grow(to, (uint32_t)(at + len - 1)))
                 return OUT_OF_MEMORY(c);
         memmove(to->store->b + (size_t)at * each, from->store->b + (size_t)at_from * each, (size_t)len * each);
+        if (array_kind(&to->o) == ARRAY_R)
+                heap_wrote_elements(to->store, (uint32_t)at, (uint32_t)len);
         return DONE;
 }
 
@@ -476,6 +482,7 @@ int n_binary_newSize(struct call *c)
         if (!s)
                 return OUT_OF_MEMORY(c);
         b->store = s;
+        heap_wrote(b);
         return DONE;
 }
 
@@ -560,6 +567,7 @@ int n_binary_resize(struct call *c)
         if (old)
                 memcpy(s->b, b->store->b, old < len ? old : len);
         b->store = s;
+        heap_wrote(b);
         return DONE;
 }
 
@@ -603,6 +611,8 @@ int n_directory_remove(struct call *c)
         memmove(d->keys->r + at, d->keys->r + at + 1, (len - at) * 8ul);
         memmove(d->values->r + at, d->values->r + at + 1, (len - at) * 8ul);
         d->keys->r[len] = d->values->r[len] = NULL;
+        heap_wrote_elements(d->keys, at, len - at);
+        heap_wrote_elements(d->values, at, len - at);
         return DONE;
 }
 
@@ -643,6 +653,7 @@ int n_directory_keys(struct call *c)
 int n_weakref_newOf(struct call *c)
 {
         ((struct weakref *)OBJECT(c))->target = c->args[1].r;
+        heap_wrote(OBJECT(c));
         return DONE;
 }
 
@@ -663,6 +674,7 @@ int n_closure_newOf(struct call *c)
                 return r;
         k->object = c->args[1].r;
         k->method = STRING(c, 2);
+        heap_wrote(k);
         return DONE;
 }
 
@@ -868,6 +880,7 @@ int n_math_ceil(struct call *c)
 int n_error_newMessage(struct call *c)
 {
         ((struct error *)OBJECT(c))->message = STRING(c, 1);
+        heap_wrote(OBJECT(c));
         return DONE;
 }
 

@@ -24,6 +24,12 @@ uint64_t in_ms(int32_t ms)
 
 /* ---- mutex ---- */
 
+static void own(struct mutex *m, struct thread *t)
+{
+        m->owner = t;
+        heap_wrote(m);
+}
+
 int n_mutex_lock(struct call *c)
 {
         struct mutex *m = (struct mutex *)OBJECT(c);
@@ -34,7 +40,7 @@ int n_mutex_lock(struct call *c)
                 return throw_error(c, CLASS_error_state, "the mutex is this thread's already");
         if (m->owner)
                 return block(c, &m->o, 0, 1);
-        m->owner = c->thread;
+        own(m, c->thread);
         return DONE;
 }
 
@@ -44,13 +50,13 @@ int n_mutex_trylock(struct call *c)
 
         if (m->owner)
                 return give_int(c, 0);
-        m->owner = c->thread;
+        own(m, c->thread);
         return give_int(c, 1);
 }
 
 static void hand_over(struct mutex *m)
 {
-        m->owner = thread_wake_first(&m->o, 1);
+        own(m, thread_wake_first(&m->o, 1));
 }
 
 int n_mutex_unlock(struct call *c)
@@ -85,7 +91,7 @@ static int cond_wait(struct call *c, uint64_t deadline)
                 c->frame->r[c->frame->nregs - 1].l = c->thread->granted;
                 if (m->owner)
                         return block(c, &m->o, 0, 2);
-                m->owner = c->thread;
+                own(m, c->thread);
                 break;
         default:
                 break;
@@ -191,6 +197,7 @@ int n_thread_newOf(struct call *c)
         t->user = c->thread->user;
         t->os = c->thread->os;
         t->id = root()->next_thread++;
+        heap_wrote(t);
         return DONE;
 }
 
@@ -263,7 +270,7 @@ int n_world_getMyThread(struct call *c)
 int n_world_collect(struct call *c)
 {
         (void)c;
-        heap_wants_collection = true;
+        heap_wants = WANTS_FULL;
         pvm_poll = 1;
         return DONE;
 }

@@ -1025,5 +1025,6 @@ int n_object_fromXML(struct call *c)
         if (!each_object(&r, fill_one))
                 return r.status;
         memcpy(o + 1, r.filled + 1, k->size - sizeof(*o));
+        heap_wrote(o);
         return DONE;
 }

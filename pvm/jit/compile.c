@@ -52,6 +52,7 @@ struct fact {
         uint8_t array;  /* kind */
         bool there;     /* not null */
         bool writable;
+        bool young; /* allocated since the last safepoint: a reference in it needs no card */
 };
 
 /* Code that is rarely run, put behind the rest. */
@@ -1410,6 +1411,15 @@ static bool is_self(const struct comp *c, const struct field *f)
         return c->self && class_is(c->m->class, f->class);
 }
 
+/* heap_wrote(): what is at this address has got a reference. Changes at, rdx. */
+static void mark_card(struct comp *c, unsigned at)
+{
+        x_shift(&c->x, 5, true, at, CARD_SHIFT);
+        x_rm(&c->x, X_LOAD, true, RDX, R15, near(&heap.cards));
+        x_rmx(&c->x, 0xc6, false, 0, RDX, at, 0, 0);
+        x_byte(&c->x, 1);
+}
+
 static void field_access(struct comp *c, const struct ins *i)
 {
         const struct field *f = field_of(i, false);
@@ -1442,6 +1452,10 @@ static void field_access(struct comp *c, const struct ins *i)
                      : c->type[i->a] == 'D' ? X_STSD
                                             : X_STORE,
                      c->type[i->a] == 'L' || c->type[i->a] == 'R', v, o, (int32_t)f->offset);
+                if (c->type[i->a] == 'R' && !fact->young) {
+                        move(c, 'R', RCX, o);
+                        mark_card(c, RCX);
+                }
         } else {
                 v = want(c, i->a);
                 x_rm(&c->x,
@@ -1464,6 +1478,8 @@ static void statics(struct comp *c, const struct ins *i)
         if (i->op == PVM_SETS) {
                 v = get(c, i->a, is_float(t) ? X0 : RAX);
                 x_rm(&c->x, t == 'F' ? X_STSS : t == 'D' ? X_STSD : X_STORE, !is_float(t), v, RCX, 0);
+                if (t == 'R')
+                        mark_card(c, RCX);
                 return;
         }
         v = want(c, i->a);
@@ -1507,6 +1523,10 @@ static void element(struct comp *c, const struct ins *i)
                       : t == 'D' ? X_STSD
                                  : X_STORE,
                       wide && t != 'D', v, RCX, at, wide ? 3 : 2, __builtin_offsetof(struct store, i));
+                if (t == 'R') {
+                        x_rmx(&c->x, X_LEA, true, RCX, RCX, at, 3, __builtin_offsetof(struct store, i));
+                        mark_card(c, RCX);
+                }
         } else {
                 v = want(c, i->a);
                 x_rmx(&c->x,
@@ -1547,7 +1567,7 @@ static void make_object(struct comp *c, const struct ins *i)
         x_rm(&c->x, X_STORE, true, RDX, RAX, 0);
         set(c, i->a, RAX);
         back(c, step);
-        c->fact[i->a] = (struct fact){.class = k->index, .there = true, .writable = true};
+        c->fact[i->a] = (struct fact){.class = k->index, .there = true, .writable = true, .young = true};
 }
 
 static uint32_t box_class(char type)

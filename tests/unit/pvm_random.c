@@ -548,7 +548,7 @@ static void program(void)
 
 /* ---- running ---- */
 
-static const struct pvm_limits limits = {.heap_bytes = 64ul << 20, .stack_bytes = 1ul << 18};
+static struct pvm_limits limits = {.heap_bytes = 64ul << 20, .stack_bytes = 1ul << 18};
 
 static void run(enum pvm_compile compile, uint32_t drop, bool hostile)
 {
@@ -596,8 +596,12 @@ static void test_random(void **state)
                 enum pvm_compile compile;
                 uint32_t drop;
                 bool hostile;
+                uint64_t young_bytes;
         } modes[] = {
+                {"interpreted, with collections", PVM_COMPILE_NEVER, 0, true},
+                {"interpreted, with young collections", PVM_COMPILE_NEVER, 0, false, 1},
                 {"compiled", PVM_COMPILE_ALWAYS, 0, false},
+                {"compiled, with young collections", PVM_COMPILE_ALWAYS, 0, false, 1},
                 {"compiled at the second call", PVM_COMPILE_HOT, 0, false},
                 {"compiled at the second call, code is dropped", PVM_COMPILE_HOT, 10, true},
                 {"compiled, with collections", PVM_COMPILE_ALWAYS, 0, true},
@@ -616,6 +620,7 @@ static void test_random(void **state)
                 if (i == 0 && getenv("PVM_RANDOM_SHOW"))
                         printf("%s\n%s", text, output);
                 for (unsigned k = 0; k < sizeof(modes) / sizeof(modes[0]); k++) {
+                        limits.young_bytes = modes[k].young_bytes;
                         run(modes[k].compile, modes[k].drop, modes[k].hostile);
                         if (!strcmp(output, expected))
                                 continue;

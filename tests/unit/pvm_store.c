@@ -1,7 +1,7 @@
 /*
  * pvm_store.c - programs on a store, killed again and again: a snapshot is committed at every safepoint, and after some of them the process ends as if by SIGKILL.
  * The next one goes on from the last commit. What all of them print together is what one undisturbed run prints, but for what came between the last commit and the
- * end: that is printed again. Some lives are interpreted, some compiled.
+ * end: that is printed again. Some lives are interpreted, some compiled; young objects are collected at most safepoints; some machines are hostile.
  */
 #include <glob.h>
 #include <signal.h>
@@ -40,6 +40,8 @@ static void safepoint(void)
         heap_store_snapshot(host.monotonic_ns(), true);
         if (!--commits_left)
                 raise(SIGKILL);
+        if (commits_left % 3)
+                heap_wants = WANTS_YOUNG;
         pvm_poll = 1;
 }
 
@@ -56,6 +58,7 @@ static void child(void)
                 _exit(4);
         hosted_pvm_folder(folder);
         pvm_compile = commits_left % 2 ? PVM_COMPILE_ALWAYS : PVM_COMPILE_NEVER;
+        pvm_hostile = commits_left % 4 > 1;
         hosted_pvm_console = console;
         host = *program_host(pvm_host);
         host.safepoint = safepoint;
