@@ -383,8 +383,13 @@ static void leave(struct thread *t)
 
 void thread_cancel(struct thread *t)
 {
+        const struct thread *other = root()->threads;
+
+        while (other && other != t)
+                other = other->next;
         t->deadline = 0;
-        leave(t);
+        if (other)
+                leave(t);
 }
 
 static void ended(struct thread *t)

@@ -33,6 +33,7 @@ class called
     called me() { return this; }
     string toString() { return "called " + sum; }
 };
+class alarm { sema rung = new sema(); void ring( var s : int ) [20] { rung.release(); } void run( var boot : bootstrap ) [8] { var k : connection = boot.getRoot().get( "alarm" ); if( !k ) { k = new connection(); k.connect( "tmr:" ); boot.getRoot().put( "alarm", k ); k.setCallback( this, 20 ); k.invoke( 3600000, 0 ); boot.consolePrint( "set\n" ); } else { k.setCallback( this, 20 ); k.invoke( 1, 0 ); } rung.acquire(); boot.consolePrint( "rung\n" ); } };
 class three extends point { long z = -9; void three() { super( 3 ); } };
 class later { };
 class sleeper { void run() { ( new world() ).getMyThread().join(); } };
@@ -84,6 +85,17 @@ def missing():
     report("missing", "" if done.returncode == 1 and re.fullmatch(r"FAIL monitor\.py: \S*/pvm is missing, .*\n", done.stdout) else f"status {done.returncode}, {done.stdout!r}")
 
 
+def timer(folder):
+    """A program that is stopped ends with its timers; what it leaves in its heap is none that the next one could not set again."""
+    words = [PVM, "run", "--store", os.path.join(folder, "store"), "-L", folder, "-L", LIB, ".test.alarm"]
+    with started(words) as program:
+        first = program.stdout.readline()
+        stopped = pvm("stop", str(program.pid))
+        program.wait(60)
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    report("timer", "" if (first, stopped, done.returncode, done.stdout) == ("set\n", (0, ""), 0, "rung\n") else f"{first!r}, {stopped}, status {done.returncode}, {done.stdout!r}")
+
+
 def main():
     need(PVM, PLC, LIB, CALLER)
     missing()
@@ -97,8 +109,8 @@ def main():
                 time.sleep(0.01)
             while pvm("inspect", pid + "/objects/m")[0] and time.monotonic() < end:
                 time.sleep(0.01)
-            expect("threads", ["ps", pid], 0, r"1 ready \.test\.watched in run line 42\n")
-            expect("all", ["ps"], 0, rf"PID THREAD STATE WHAT\n(.*\n)?{pid} 1 ready \.test\.watched in run line 42\n.*")
+            expect("threads", ["ps", pid], 0, r"1 ready \.test\.watched in run line 43\n")
+            expect("all", ["ps"], 0, rf"PID THREAD STATE WHAT\n(.*\n)?{pid} 1 ready \.test\.watched in run line 43\n.*")
             expect("names", ["ls", pid + "/objects"], 0, r"a%2fb%25\t.*\nc\t\.test\.called\nf\t\.internal\.closure\nk\t\.internal\.connection\nm\t\.internal\.mutex\nn\tnull\np\t\.test\.point\nt\t\.test\.three\n")
             expect("fields", ["ls", pid + "/objects/p/"], 0, r'x\t-5\ny\t0\.5\nname\t"a \\"b\\"\\nä"\n')
             expect("inherited", ["inspect", pid + "/objects/t"], 0, r'\.test\.three \{ x: 3, y: 0\.5, name: "a.*", z: -9 \}\n')
@@ -180,6 +192,7 @@ def main():
             output, _ = waits.communicate(timeout=60)
             report("call: the program ends", "" if output == "pvm: the program has ended\n" and waits.returncode == 1 else output)
             expect("gone", ["stop", pid], 1, rf"pvm: program {pid}: no such program\n")
+        timer(folder)
     sys.exit(1 if failed else 0)
 
 
