@@ -50,6 +50,7 @@ check-pvm: host $(BUILD)/host/caller
 	@tests/pvm/ordinals check
 	@tests/pvm/parse_json.py
 	@tests/pvm/parse_xml.py
+	@tests/pvm/parse_ppm.py
 	@tests/pvm/monitor.py
 	@tests/pvm/mount.py
 	@tests/pvm/versions.py

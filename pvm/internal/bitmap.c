@@ -107,6 +107,8 @@ int n_bitmap_loadFromString(struct call *c)
                 return throw_error(c, CLASS_error_argument, "PPM, byte 0: P6 or P3 expected");
         text = p.bytes[1] == '3';
         p.at = 2;
+        if ((p.len == 2 || (!is_space(p.bytes[2]) && p.bytes[2] != '#')) && !wrong(&p, "a space expected"))
+                return p.r;
         if (!number(&p, 1, SIDE_MAX, "the width expected, 1 to 16384", &width) ||
             !number(&p, 1, SIDE_MAX, "the height expected, 1 to 16384", &height) ||
             !number(&p, 1, 65535, "the most that a part of a pixel has expected, 1 to 65535", &most) ||
