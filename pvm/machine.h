@@ -600,9 +600,8 @@ void thread_wait(struct thread *t, struct obj *what,
 void thread_wait_input(struct thread *t, uint32_t source);
 void thread_wake(struct thread *t, uint32_t granted);
 struct thread *thread_wake_first(struct obj *what, uint32_t granted); /* of its queue; NULL: nobody */
-void thread_cancel(
-        struct thread *
-                t); /* it has not run yet, and waits for no object: it ends, if it did not with a program before this one */
+/* It has not run yet, and waits for no object: it ends, if it did not with a program before this one. */
+void thread_cancel(struct thread *t);
 
 /* ---- internal/ ---- */
 struct native_method {
