@@ -12,6 +12,7 @@
 #include "pvm/host/host.h"
 #include "pvm/host/monitor.h"
 #include "pvm/host/mount.h"
+#include "pvm/host/store.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +141,7 @@ static int run(int argc, char **argv)
                 fprintf(stderr, "%lu full collections in %lu us, %lu young ones in %lu us\n", s.collections,
                         s.full_ns / 1000, s.young, s.young_ns / 1000);
                 fprintf(stderr, "%lu blocks, %lu bytes allocated, %lu live\n", s.blocks, s.allocated, s.live);
+                fprintf(stderr, "%lu snapshots of %lu pages\n", heap_store_commits(), heap_store_pages());
                 fprintf(stderr, "%lu methods compiled, %lu words to %lu bytes in %lu us\n", s.compiled,
                         s.compiled_words, s.code_bytes, s.compile_ns / 1000);
         }

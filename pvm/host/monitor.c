@@ -6,6 +6,7 @@
 #include "pvm/client/phantom.h"
 #include "pvm/format.h"
 #include "pvm/host.h"
+#include "pvm/host/store.h"
 #include "pvm/inspect.h"
 #include <errno.h>
 #include <stdio.h>
@@ -81,6 +82,7 @@ static void stat_put(FILE *f)
         pvm_stats(&s);
         fprintf(f, "collections %lu\ncollections_us %lu\nyoung_collections %lu\nyoung_collections_us %lu\n",
                 s.collections, s.full_ns / 1000, s.young, s.young_ns / 1000);
+        fprintf(f, "snapshots %lu\nsnapshot_pages %lu\n", heap_store_commits(), heap_store_pages());
         fprintf(f, "blocks %lu\nallocated_bytes %lu\nlive_bytes %lu\n", s.blocks, s.allocated, s.live);
 }
 

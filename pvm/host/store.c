@@ -40,7 +40,7 @@ static uint32_t *dirty;
 static volatile uint32_t ndirty;
 static XXH128_hash_t *hashes; /* of pages, as they were committed last */
 static uint64_t provided, provided_max;
-static uint64_t commits;
+static uint64_t commits, captured; /* captured: pages */
 
 /* The snapshot that is being committed. */
 static struct {
@@ -158,6 +158,7 @@ static void copy_dirty(void)
                         if (XXH128_isEqual(hash, hashes[page]))
                                 continue;
                         hashes[page] = hash;
+                        captured++;
                         memcpy(writer.pages + writer.n * PAGE, p, PAGE);
                         writer.ppn[writer.n++] = page + 1; /* 0 is no page */
                 }
@@ -192,6 +193,11 @@ void heap_store_snapshot(uint64_t clock_ns, bool wait)
 uint64_t heap_store_commits(void)
 {
         return commits;
+}
+
+uint64_t heap_store_pages(void)
+{
+        return captured;
 }
 
 /* ---- opening ---- */

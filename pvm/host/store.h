@@ -17,5 +17,6 @@ int heap_store_provide(void *start, size_t len); /* 0, -ENOMEM */
 void heap_store_snapshot(uint64_t clock_ns, bool wait);
 void heap_store_close(void);
 uint64_t heap_store_commits(void);
+uint64_t heap_store_pages(void); /* of 4 KiB, that snapshots have captured so far */
 /* For tests that end only processes, not the machine: nothing is flushed. Set before opening. */
 extern bool heap_store_survives;
