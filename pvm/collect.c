@@ -21,8 +21,11 @@
 #include "pvm/jit/jit.h"
 #include "kernel/lib/string.h"
 
-#define YOUNG_BYTES (2ul << 20) /* if nobody says (pvm_limits) */
-#define YOUNG_TIMES 4u          /* so many times more, at most, if most of it survives */
+#define YOUNG_BYTES                                                                                                    \
+        (3ul << 19)    /* if nobody says (pvm_limits); with what is lost at the ends of runs that is 2 MiB of pages */
+#define YOUNG_TIMES 4u /* so many times more, at most, if most of it survives */
+/* So much becomes old before a full collection, at least. */
+#define FULL_LEAST (8ul << 20)
 /* Frames between two that get FRAME_SCANNED. */
 #define SCAN_FRAMES 64u
 
@@ -30,6 +33,7 @@ uint64_t collect_at;
 enum heap_wants heap_wants;
 struct pvm_stats heap_stats;
 static bool known;
+static bool grows; /* the last full collection has found more that lives than the one before, and little that is dead */
 static uint64_t promoted, full_at; /* bytes that became old since the last full collection; when the next one is due */
 static uint64_t young_bytes;       /* handed out between two young collections */
 
@@ -405,26 +409,42 @@ static void set_given(bool used)
                 lines_set(given.run[i].block, given.run[i].from, given.run[i].to, used);
 }
 
-static void fill_lines(uint32_t b, const uint64_t *used, unsigned from, unsigned to)
+/* A hostile machine: what is not marked in the block is rubbish. */
+static void fill_dead(uint32_t b)
 {
-        for (unsigned i = from; i < to; i++)
-                if (!(used[i / 64] >> i % 64 & 1))
-                        memset(block_address(b) + i * LINE, 0xdb, LINE);
+        char *at = block_address(b), *end = at + PVM_BLOCK_BYTES;
+
+        while (at < end) {
+                char *next = at;
+
+                while (next < end && !is_old((struct obj *)next))
+                        next += 8;
+                memset(at, 0xdb, (size_t)(next - at));
+                at = next < end ? next + obj_size((struct obj *)next) : end;
+        }
 }
 
-/* Blocks in which nothing is marked are free. */
+/* The block's lines, or its object, are what is marked: it is free if nothing is. */
+static void sweep_block(uint32_t b)
+{
+        const uint64_t *used = lines[b];
+
+        if (kinds[b] == BLOCK_SMALL && used[0] | used[1] | used[2] | used[3])
+                find_holes(b);
+        else if (kinds[b] == BLOCK_SMALL || (kinds[b] == BLOCK_LARGE && !is_old(large_object(b))))
+                block_free(b);
+}
+
 static void sweep_given(void)
 {
         for (size_t r = 0; r < given.n; r++) {
-                const struct run *run = &given.run[r];
-                const uint64_t *used = lines[run->block];
+                uint32_t b = given.run[r].block;
 
-                if (pvm_hostile)
-                        fill_lines(run->block, used, run->from, run->to);
-                if (kinds[run->block] == BLOCK_SMALL
-                            ? !(used[0] | used[1] | used[2] | used[3])
-                            : kinds[run->block] == BLOCK_LARGE && !is_old(large_object(run->block)))
-                        block_free(run->block);
+                if (r + 1 < given.n && given.run[r + 1].block == b)
+                        continue;
+                if (pvm_hostile && kinds[b] == BLOCK_SMALL)
+                        fill_dead(b);
+                sweep_block(b);
         }
 }
 
@@ -466,7 +486,7 @@ static void collect_young(void)
         sweep_given();
         set_young_bytes(given.bytes, mark.live);
         promoted += mark.live;
-        heap_collected(true);
+        heap_collected(true, heap_stats.live + promoted);
         collect_at = young_bytes;
         if (pvm_hostile)
                 check_behind_young();
@@ -484,6 +504,7 @@ static void mark_all(void (*fn)(struct obj *o, void *arg), void *arg)
         memset(side.marks, 0, cards * sizeof(*side.marks));
         memset(side.cards, 0, cards);
         known = false;
+        heap_no_holes();
         mark_roots();
         mark_reachable(fn, arg);
 }
@@ -505,28 +526,40 @@ static void drop_versions(void)
                 s->len = n;
 }
 
-/* The maps become what is marked; a block in which nothing is, is free. */
+/* The maps become what is marked. */
 static void sweep_all(void)
 {
         for (uint32_t b = FIRST_BLOCK; b < root()->frontier; b++) {
                 const uint64_t *new = mark.map + b *(LINES / 64);
-                bool small = kinds[b] == BLOCK_SMALL;
 
-                if (pvm_hostile && small)
-                        fill_lines(b, new, 0, LINES);
-                if (small && memcmp(lines[b], new, sizeof(lines[b])) != 0)
+                if (kinds[b] == BLOCK_SMALL && pvm_hostile)
+                        fill_dead(b);
+                if (kinds[b] == BLOCK_SMALL && memcmp(lines[b], new, sizeof(lines[b])) != 0)
                         memcpy(lines[b], new, sizeof(lines[b]));
-                if (small ? !(new[0] | new[1] | new[2] | new[3]) : kinds[b] == BLOCK_LARGE && !is_old(large_object(b)))
-                        block_free(b);
+                sweep_block(b);
         }
 }
 
-/* Half of what lives, but something, and not past the limit. */
-static uint64_t collect_after(uint64_t live)
+/*
+ * How much may become old until the next one: a quarter of what lives, or, while there is ever more of that and little to be found, half; but something, and not more than half of what the
+ * limit leaves.
+ */
+static void set_full_at(uint64_t live)
 {
-        uint64_t after = live / 2 > 32ul << 20 ? live / 2 : 32ul << 20, most = pvm_limits.heap_bytes / 4;
+        uint64_t least = grows ? 2 * FULL_LEAST : FULL_LEAST, part = grows ? live / 2 : live / 4,
+                 limit = pvm_limits.heap_bytes, most = live < limit * 7 / 8 ? (limit - live) / 2 : limit / 16;
 
-        return after < most ? after : most;
+        full_at = part > least ? part : least;
+        if (full_at > most)
+                full_at = most;
+}
+
+/* Is it time for a full one? Sooner, if the heap is too large for what lives in it. */
+static bool full_is_due(void)
+{
+        bool large = !grows && root()->blocks_in_use * PVM_BLOCK_BYTES / 3 > heap_stats.live / 2;
+
+        return promoted >= full_at || (large && promoted >= full_at / 2 && promoted >= FULL_LEAST);
 }
 
 void heap_collect(void)
@@ -545,14 +578,15 @@ void heap_collect(void)
                 upgrade_collected();
                 clear_dead_weak();
                 sweep_all();
-                heap_collected(false);
+                heap_collected(false, mark.live);
+                grows = mark.live > heap_stats.live + promoted / 2;
                 heap_stats.live = mark.live;
                 known = true;
         } else {
                 pvm_host->log("pvm: a collection was given up: no memory for marks\n");
         }
         promoted = 0;
-        full_at = collect_after(mark.live);
+        set_full_at(mark.live);
         collect_at = known ? young_bytes : given.bytes + full_at;
         heap_stats.collections++;
         heap_stats.full_ns += pvm_host->monotonic_ns() - began;
@@ -572,7 +606,7 @@ void heap_collect_wanted(void)
         if (pvm_hostile && what == WANTS_NOTHING)
                 what = (enum heap_wants[]){WANTS_NOTHING, WANTS_YOUNG, WANTS_YOUNG,
                                            WANTS_FULL}[turns++ * 0x9e3779b9u >> 30];
-        if (what == WANTS_YOUNG && (!known || given.incomplete || promoted >= full_at))
+        if (what == WANTS_YOUNG && (!known || given.incomplete || full_is_due()))
                 what = WANTS_FULL;
         heap_wants = WANTS_NOTHING;
         if (what == WANTS_YOUNG)
@@ -587,7 +621,8 @@ void collect_begin(bool all_young)
         heap_wants = WANTS_NOTHING;
         known = all_young;
         promoted = 0;
-        full_at = collect_after(0);
+        grows = true;
+        set_full_at(0);
         set_young_bytes(1, 0);
         collect_at = known ? young_bytes : full_at;
 }

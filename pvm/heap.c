@@ -6,19 +6,22 @@
  *   blocks 65 .. 2112       line maps: 32 bytes a block, a bit a line: in use
  *   FIRST_BLOCK ..          blocks
  *
- * Small objects go into runs of free lines, one behind the other; those of more than MEDIUM bytes into whole new blocks, so that holes are not passed over for
- * their sake; those of more than OBJ_LARGE take blocks of their own. A run is in use in the line map from when it is taken, so after a recovery
- * what is behind the last object of a run is lost until the next full collection, and nothing else.
+ * Objects are made in runs, one behind the other: short ones, of up to a line, in gaps between old objects, to the byte; longer ones in free lines, in a run of their own; those of more than
+ * OBJ_LARGE take blocks of their own. All lines of a run are in use in the line map from when it is handed out, so after a recovery what is behind the last object of a run is lost until the
+ * next full collection, and nothing else.
  *
- * Where runs come from: first from the blocks that the last young collection has swept, so that what is written again is what was written just now, in the caches and in the pages
- * that the next snapshot has to take anyway; then from the holes that the last full collection has found; then from free blocks.
+ * Where runs come from: first from the blocks that the last young collection has swept, so that what is written again is what was written just now, in the caches and in the pages that the
+ * next snapshot has to take anyway; then from what the last full collection has left free in other blocks; then from free blocks. If much is free in blocks in use (holes_first), free blocks
+ * wait, those that were swept, too.
+ *
+ * Since nothing moves, what keeps the heap small is that any gap is used again, and who shares blocks with whom (group_of).
  */
 #include "pvm/heap.h"
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
 
-#define MEDIUM 512u
-#define CHUNK  32u /* blocks provided at once */
+#define CHUNK 32u /* blocks provided at once */
+#define GAP   24u /* shorter gaps are not worth a run */
 
 struct root_volatile heap;
 struct side side;
@@ -27,11 +30,18 @@ struct pvm_limits pvm_limits;
 static uint32_t provided; /* blocks below it are there */
 static struct {
         uint32_t *block;
-        size_t n, cap, at;
-        unsigned line;
-} swept;                               /* by the last young collection; `line` of the block `at` is next */
-static uint32_t scan_block, scan_line; /* where the search for holes goes on in the others */
-static uint32_t free_block_hint;       /* no block below it is free */
+        size_t n, cap;
+} swept; /* blocks that the last young collection has swept, and where something was given back since */
+/* Where the search for holes goes on, in `swept` and in all blocks: of objects of up to a line, up to 2, 4, 8... */
+#define SIZES 10u
+static struct place {
+        uint32_t at;
+        unsigned offset;
+        unsigned none; /* but in_swept: for so many bytes there is nothing */
+} in_swept[SIZES], in_group[SIZES], in_all[SIZES];
+static bool holes_first;         /* there are so many of them that free blocks wait */
+static size_t long_run;          /* in `given`: that of mcur */
+static uint32_t free_block_hint; /* no block below it is free */
 
 void heap_wrote_elements(const struct store *s, uint32_t from, uint32_t n)
 {
@@ -85,31 +95,42 @@ static void give_run(uint32_t b, unsigned from, unsigned to, uint64_t bytes)
         }
 }
 
+static void side_free(struct side *s)
+{
+        if (s->marks)
+                pvm_host->mem_free(s->marks, s->blocks * CARDS * sizeof(*s->marks));
+        if (s->cards)
+                pvm_host->mem_free(s->cards, s->blocks * CARDS);
+        if (s->holes)
+                pvm_host->mem_free(s->holes, s->blocks);
+        if (s->group)
+                pvm_host->mem_free(s->group, s->blocks);
+        memset(s, 0, sizeof(*s));
+}
+
 static bool side_room(uint32_t blocks)
 {
-        uint32_t more = side.blocks * 2 > blocks ? side.blocks * 2 : blocks;
-        uint64_t *marks;
-        uint8_t *cards;
+        uint32_t more = side.blocks * 2 > blocks ? side.blocks * 2 : blocks, before = side.blocks;
+        struct side new = {
+                .marks = pvm_host->mem_alloc(more * CARDS * sizeof(*new.marks)),
+                .cards = pvm_host->mem_alloc(more * CARDS),
+                .holes = pvm_host->mem_alloc(more),
+                .group = pvm_host->mem_alloc(more),
+                .blocks = more,
+        };
+        bool ok = new.marks &&new.cards &&new.holes &&new.group;
 
-        if (blocks <= side.blocks)
-                return true;
-        marks = pvm_host->mem_alloc(more * CARDS * sizeof(*marks));
-        cards = pvm_host->mem_alloc(more * CARDS);
-        if (!marks || !cards) {
-                if (marks)
-                        pvm_host->mem_free(marks, more * CARDS * sizeof(*marks));
-                if (cards)
-                        pvm_host->mem_free(cards, more * CARDS);
+        if (ok && before) {
+                memcpy(new.marks, side.marks, before * CARDS * sizeof(*new.marks));
+                memcpy(new.cards, side.cards, before * CARDS);
+                memcpy(new.holes, side.holes, before);
+                memcpy(new.group, side.group, before);
+        }
+        side_free(ok ? &side : &new);
+        if (!ok)
                 return false;
-        }
-        if (side.blocks) {
-                memcpy(marks, side.marks, side.blocks * CARDS * sizeof(*marks));
-                memcpy(cards, side.cards, side.blocks * CARDS);
-                pvm_host->mem_free(side.marks, side.blocks * CARDS * sizeof(*marks));
-                pvm_host->mem_free(side.cards, side.blocks * CARDS);
-        }
-        side = (struct side){marks, cards, more};
-        heap.cards = (uint64_t)cards - (uint64_t)block_address(FIRST_BLOCK) / CARD;
+        side = new;
+        heap.cards = (uint64_t)side.cards - (uint64_t)block_address(FIRST_BLOCK) / CARD;
         return true;
 }
 
@@ -118,7 +139,7 @@ static bool provide(uint32_t end)
         if (end <= provided)
                 return true;
         end = (end + CHUNK - 1) / CHUNK * CHUNK;
-        if (end > PVM_BLOCKS_MAX || !side_room(end - FIRST_BLOCK))
+        if (end > PVM_BLOCKS_MAX || (end - FIRST_BLOCK > side.blocks && !side_room(end - FIRST_BLOCK)))
                 return false;
         /* Pages of the tables first, then the blocks. */
         uint64_t k0 = (uint64_t)&kinds[provided] & ~4095ul, k1 = ((uint64_t)&kinds[end] + 4095) & ~4095ul;
@@ -188,18 +209,31 @@ static void *alloc_large(uint32_t class, size_t size, uint32_t flags)
         return &l->o;
 }
 
-/* The next free lines of the block, from *line on. */
-static bool hole_in(uint32_t b, unsigned *line, char **cur, char **end)
+/* The first line from `line` on that is in use, or is not; LINES: none. */
+static unsigned next_line(uint32_t b, unsigned line, bool used)
 {
-        unsigned from = *line, to;
+        while (line < LINES) {
+                uint64_t bits = (used ? lines[b][line / 64] : ~lines[b][line / 64]) >> line % 64;
 
-        while (from < LINES && line_used(b, from))
-                from = lines[b][from / 64] == ~0ul ? (from / 64 + 1) * 64 : from + 1;
-        if (from >= LINES)
+                if (bits)
+                        return line + (unsigned)__builtin_ctzl(bits);
+                line = line / 64 * 64 + 64;
+        }
+        return LINES;
+}
+
+/* The next n free lines, or more, of the block, from the place on. */
+static bool hole_in(uint32_t b, struct place *p, unsigned n, char **cur, char **end)
+{
+        unsigned from, to = p->offset / LINE;
+
+        do {
+                from = next_line(b, to, false);
+                to = next_line(b, from, true);
+        } while (from < LINES && to - from < n);
+        p->offset = to * LINE;
+        if (from == LINES)
                 return false;
-        for (to = from + 1; to < LINES && !line_used(b, to); to++)
-                ;
-        *line = to;
         *cur = block_address(b) + from * LINE;
         *end = block_address(b) + to * LINE;
         give_run(b, from, to, (to - from) * LINE);
@@ -207,46 +241,166 @@ static bool hole_in(uint32_t b, unsigned *line, char **cur, char **end)
         return true;
 }
 
-static void give_block(uint32_t b, bool fresh, char **cur, char **end)
+/* Where the next old object of the block is, from the offset on, a multiple of 8. */
+static unsigned next_old(uint32_t b, unsigned offset)
+{
+        const uint64_t *marks = side.marks + (b - FIRST_BLOCK) * (uint64_t)CARDS;
+
+        while (offset < PVM_BLOCK_BYTES) {
+                uint64_t bits = marks[offset / CARD] >> offset % CARD / 8;
+
+                if (bits)
+                        return offset + (unsigned)__builtin_ctzl(bits) * 8;
+                offset = offset / CARD * CARD + CARD;
+        }
+        return PVM_BLOCK_BYTES;
+}
+
+/*
+ * The first part of [at, end), between two old objects, that can be had: the lines that these reach into are in use for their sake alone, of the others those that are not
+ * in use. Returns its end, *at is its beginning.
+ */
+static unsigned part_of_gap(uint32_t b, unsigned *at, unsigned end)
+{
+        unsigned first = (*at + LINE - 1) / LINE, last = end / LINE, used;
+
+        if (*at % LINE == 0) {
+                first = next_line(b, first, false);
+                *at = first < last ? first * LINE : last * LINE;
+        }
+        used = next_line(b, first, true);
+        return used < last ? used * LINE : end;
+}
+
+/* The next n bytes, or more, that lie between old objects, from the place on. */
+static bool gap_in(uint32_t b, struct place *p, unsigned n, char **cur, char **end)
+{
+        unsigned at = p->offset;
+
+        while (at < PVM_BLOCK_BYTES) {
+                unsigned old = next_old(b, at), part_end;
+
+                if (old == at) {
+                        at += (unsigned)obj_size((struct obj *)(block_address(b) + at));
+                        continue;
+                }
+                part_end = part_of_gap(b, &at, old);
+                if (part_end - at >= n) {
+                        *cur = block_address(b) + at;
+                        *end = block_address(b) + part_end;
+                        p->offset = part_end;
+                        give_run(b, (at + LINE - 1) / LINE, part_end / LINE, part_end - at);
+                        memset(*cur, 0, part_end - at);
+                        return true;
+                }
+                at = part_end;
+        }
+        p->offset = at;
+        return false;
+}
+
+void find_holes(uint32_t b)
+{
+        unsigned longest = 0;
+
+        for (unsigned from = next_line(b, 0, false), to; from < LINES; from = next_line(b, to, false)) {
+                to = next_line(b, from, true);
+                longest = to - from > longest ? to - from : longest;
+        }
+        side.holes[b - FIRST_BLOCK] = (uint8_t)(longest + 1 < UINT8_MAX ? longest + 1 : UINT8_MAX);
+}
+
+static void give_block(uint32_t b, unsigned group, bool fresh, char **cur, char **end)
 {
         *cur = block_address(b);
         *end = *cur + PVM_BLOCK_BYTES;
+        side.holes[b - FIRST_BLOCK] = 0;
+        side.group[b - FIRST_BLOCK] = (uint8_t)group;
         give_run(b, 0, LINES, PVM_BLOCK_BYTES);
         if (!fresh)
                 memset(*cur, 0, PVM_BLOCK_BYTES);
 }
 
-static bool next_block(char **cur, char **end)
+/* What shares blocks: objects of up to a line, up to 8 lines, and longer ones. Holes that short ones leave are no use to long ones, and those of long ones are soon gone if short ones get in. */
+static unsigned group_of(unsigned log)
 {
-        bool fresh;
-        uint32_t b = take_blocks(1, BLOCK_SMALL, &fresh);
-
-        if (b)
-                give_block(b, fresh, cur, end);
-        return b;
+        return !log ? 1 : log <= 3 ? 2 : 3;
 }
 
-static bool next_run(char **cur, char **end)
+/* All gaps in the block, one after the other: nobody else has anything to look for there then (holes is 0). */
+static bool short_in(uint32_t b, struct place *p, unsigned size, char **cur, char **end)
 {
-        struct root *r = root();
+        uint8_t *holes = &side.holes[b - FIRST_BLOCK];
 
-        for (; swept.at < swept.n; swept.at++, swept.line = 0) {
-                uint32_t b = swept.block[swept.at];
+        if (!*holes && !p->offset)
+                return false;
+        *holes = 0;
+        return gap_in(b, p, size > GAP ? size : GAP, cur, end);
+}
 
-                if (kinds[b] == BLOCK_SMALL && hole_in(b, &swept.line, cur, end))
+static bool run_in(uint32_t b, struct place *p, unsigned size, char **cur, char **end)
+{
+        unsigned n = (size + LINE - 1) / LINE;
+        bool found;
+
+        if (size <= LINE)
+                return short_in(b, p, size, cur, end);
+        found = side.holes[b - FIRST_BLOCK] > n && hole_in(b, p, n, cur, end);
+        if (found)
+                find_holes(b);
+        return found;
+}
+
+/*
+ * In blocks of this group, 0: of any. Short ones go through all blocks once between two full collections, long ones round and round till there is nothing for them.
+ */
+static bool run_in_all(struct place *p, unsigned size, unsigned group, char **cur, char **end)
+{
+        uint32_t n = root()->frontier - FIRST_BLOCK;
+
+        if (size > LINE && size >= p->none)
+                return false;
+        for (; n--; p->at++, p->offset = 0) {
+                if (p->at >= root()->frontier && size <= LINE)
+                        return false;
+                if (p->at >= root()->frontier)
+                        p->at = FIRST_BLOCK;
+                if (kinds[p->at] == BLOCK_SMALL && (!group || side.group[p->at - FIRST_BLOCK] == group) &&
+                    run_in(p->at, p, size, cur, end))
                         return true;
-                if (kinds[b] != BLOCK_FREE || (r->blocks_in_use + 1) * PVM_BLOCK_BYTES > pvm_limits.heap_bytes)
+        }
+        if (size > LINE)
+                p->none = size;
+        return false;
+}
+
+/* A run for `size` bytes. */
+static bool next_run(unsigned log, unsigned size, char **cur, char **end)
+{
+        struct place *p = &in_swept[log];
+        struct root *r = root();
+        unsigned group = group_of(log);
+        bool fresh;
+        uint32_t b;
+
+        for (; p->at < swept.n; p->at++, p->offset = 0) {
+                b = swept.block[p->at];
+                if (kinds[b] == BLOCK_SMALL && side.group[b - FIRST_BLOCK] == group && run_in(b, p, size, cur, end))
+                        return true;
+                if (kinds[b] != BLOCK_FREE || holes_first ||
+                    (r->blocks_in_use + 1) * PVM_BLOCK_BYTES > pvm_limits.heap_bytes)
                         continue;
                 r->blocks_in_use++;
                 kinds[b] = BLOCK_SMALL;
-                swept.line = LINES;
-                give_block(b, false, cur, end);
+                give_block(b, group, false, cur, end);
                 return true;
         }
-        for (; scan_block < r->frontier; scan_block++, scan_line = 0)
-                if (kinds[scan_block] == BLOCK_SMALL && hole_in(scan_block, &scan_line, cur, end))
-                        return true;
-        return next_block(cur, end);
+        if (run_in_all(&in_group[log], size, group, cur, end))
+                return true;
+        b = take_blocks(1, BLOCK_SMALL, &fresh);
+        if (b)
+                give_block(b, group, fresh, cur, end);
+        return b || run_in_all(&in_all[log], size, 0, cur, end);
 }
 
 static void *place(char **cur, uint32_t class, size_t size, uint32_t flags)
@@ -259,19 +413,43 @@ static void *place(char **cur, uint32_t class, size_t size, uint32_t flags)
         return o;
 }
 
+/* What is left of the run of long objects, if nobody has looked for gaps in its block: lines that others may have. */
+static void give_back(void)
+{
+        struct run *run = &given.run[long_run];
+        unsigned used = (unsigned)(((uint64_t)heap.mcur % PVM_BLOCK_BYTES + LINE - 1) / LINE);
+
+        if (heap.mend - heap.mcur < (ptrdiff_t)LINE || given.incomplete ||
+            (!side.holes[run->block - FIRST_BLOCK] && run->to - run->from < (int)LINES) ||
+            !room_for((void **)&swept.block, &swept.cap, swept.n, sizeof(*swept.block)))
+                return;
+        given.bytes -= (run->to - used) * LINE;
+        heap_stats.allocated -= (run->to - used) * LINE;
+        lines_set(run->block, used, run->to, false);
+        run->to = (uint16_t)used;
+        find_holes(run->block);
+        swept.block[swept.n++] = run->block;
+}
+
 void *heap_alloc_slow(uint32_t class, size_t size, uint32_t flags)
 {
+        unsigned log = 32 - (unsigned)__builtin_clz((unsigned)((size - 1) / LINE) | 1);
+
         if (size > OBJ_LARGE)
                 return alloc_large(class, size, flags);
-        if (size > MEDIUM) {
-                if (size > (size_t)(heap.mend - heap.mcur) && !next_block(&heap.mcur, &heap.mend))
+        if (size <= LINE) {
+                if (!next_run(0, (unsigned)size, &heap.cur, &heap.end))
                         return NULL;
-                return place(&heap.mcur, class, size, flags);
+                return place(&heap.cur, class, size, flags);
         }
-        while (size > (size_t)(heap.end - heap.cur))
-                if (!next_run(&heap.cur, &heap.end))
+        if (size > (size_t)(heap.mend - heap.mcur)) {
+                give_back();
+                heap.mcur = heap.mend = NULL;
+                if (!next_run(log, (unsigned)size, &heap.mcur, &heap.mend))
                         return NULL;
-        return place(&heap.cur, class, size, flags);
+                long_run = given.n - 1;
+        }
+        return place(&heap.mcur, class, size, flags);
 }
 
 void block_free(uint32_t b)
@@ -284,10 +462,17 @@ void block_free(uint32_t b)
         } while (b < root()->frontier && kinds[b] == BLOCK_LARGE_NEXT);
 }
 
-void heap_collected(bool young)
+static void next_block(struct place *p)
 {
-        swept.n = swept.at = 0;
-        swept.line = 0;
+        p->at += p->offset > 0;
+        p->offset = 0;
+}
+
+void heap_collected(bool young, uint64_t live)
+{
+        holes_first = root()->blocks_in_use * PVM_BLOCK_BYTES > live / 4 * 5;
+        swept.n = 0;
+        memset(in_swept, 0, sizeof(in_swept));
         for (size_t i = 0; young && i < given.n; i++) {
                 uint32_t b = given.run[i].block;
 
@@ -297,21 +482,32 @@ void heap_collected(bool young)
                         break;
                 swept.block[swept.n++] = b;
         }
-        if (!young) {
-                scan_block = FIRST_BLOCK;
-                scan_line = 0;
-        }
+        for (unsigned i = 0; i < SIZES; i++)
+                if (!young) {
+                        in_group[i] = in_all[i] = (struct place){FIRST_BLOCK, 0, PVM_BLOCK_BYTES};
+                } else { /* the rest of a block is among those swept */
+                        next_block(&in_group[i]);
+                        next_block(&in_all[i]);
+                }
         given.n = 0;
         given.bytes = 0;
         given.incomplete = false;
         heap.cur = heap.end = heap.mcur = heap.mend = NULL;
 }
 
+void heap_no_holes(void)
+{
+        swept.n = 0;
+        memset(in_swept, 0, sizeof(in_swept));
+        for (unsigned i = 0; i < SIZES; i++)
+                in_group[i] = in_all[i] = (struct place){root()->frontier, 0, 0};
+        if (side.blocks)
+                memset(side.holes, 0, side.blocks);
+}
+
 static void volatile_state(void)
 {
-        swept.n = swept.at = 0;
-        scan_block = root()->frontier;
-        scan_line = 0;
+        heap_no_holes();
         free_block_hint = FIRST_BLOCK;
         given.n = 0;
         given.bytes = 0;
@@ -368,13 +564,9 @@ void heap_forget(void)
                 pvm_host->mem_free(given.run, given.cap * sizeof(*given.run));
         if (swept.cap)
                 pvm_host->mem_free(swept.block, swept.cap * sizeof(*swept.block));
-        if (side.blocks) {
-                pvm_host->mem_free(side.marks, side.blocks * CARDS * sizeof(*side.marks));
-                pvm_host->mem_free(side.cards, side.blocks * CARDS);
-        }
+        side_free(&side);
         memset(&given, 0, sizeof(given));
         memset(&swept, 0, sizeof(swept));
-        memset(&side, 0, sizeof(side));
         memset(&heap, 0, sizeof(heap));
         provided = 0;
         collect_forget();

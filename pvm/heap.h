@@ -8,7 +8,7 @@
 #include "pvm/machine.h"
 
 #define FIRST_BLOCK 2113u
-#define LINE        128u
+#define LINE        OBJ_SHORT
 #define LINES       (PVM_BLOCK_BYTES / LINE)
 #define CARD        (1u << CARD_SHIFT)
 #define CARDS       (PVM_BLOCK_BYTES / CARD)
@@ -30,6 +30,9 @@ struct large {
 extern struct side {
         uint64_t *marks; /* a bit for each 8 bytes: an old object begins here */
         uint8_t *cards;  /* 1: since the last collection a reference was stored here (heap_wrote) */
+        /* By block, if it is a small one: 1 and how many free lines there are in a row, at most, when it was swept; 0: all gaps were handed out since. */
+        uint8_t *holes;
+        uint8_t *group;  /* by block: whose objects it was handed out for last (heap.c); 0: nobody knows */
         uint32_t blocks; /* there is room for these, counted from FIRST_BLOCK on */
 } side;
 
@@ -104,7 +107,9 @@ static inline uint64_t card_of(const void *p)
 /* Room for one more in an array of *cap elements of which n are used; volatile memory. */
 bool room_for(void **array, size_t *cap, size_t n, size_t each);
 /* A collection is over: blocks have been freed, and runs can be had again. young: in the blocks of `given`, which come first; else in all blocks. */
-void heap_collected(bool young);
+void heap_collected(bool young, uint64_t live);
+void find_holes(uint32_t b); /* in a block whose lines were swept */
+void heap_no_holes(void);    /* marks are not what they were: no gaps between old objects are handed out any more */
 void block_free(uint32_t b); /* with the rest of a large object */
 
 /* ---- collect.c ---- */

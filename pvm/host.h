@@ -91,7 +91,7 @@ struct pvm_limits {
         uint64_t heap_bytes;  /* whole blocks in use */
         uint64_t stack_bytes; /* of one thread */
         uint64_t
-                young_bytes; /* how much may have died when young objects are collected: a snapshot takes these pages in vain; 0: 2 MiB */
+                young_bytes; /* how much may have died when young objects are collected: a snapshot takes these pages in vain; 0: 1.5 MiB */
 };
 
 /*
@@ -133,7 +133,7 @@ extern uint32_t pvm_hot_calls;
 /* For tests: at one of so many turns all compiled code is dropped. 0: never. */
 extern uint32_t pvm_drop_code;
 
-/* For tests: every chance to get to a safepoint is taken; there everything is collected, and what is free then is filled with rubbish. */
+/* For tests: every chance to get to a safepoint is taken; at most of them there is a young or a full collection, what is free then is filled with rubbish, and cards are checked. */
 extern bool pvm_hostile;
 
 /* Checks the heap from its roots: every reference names an object of a known class inside of its lines. False: `why`. */

@@ -409,8 +409,8 @@ struct call {
 /* ---- heap.c, collect.c ---- */
 extern struct pvm_limits pvm_limits;
 extern struct root_volatile {
-        char *cur, *end;   /* where small objects go: zeroed */
-        char *mcur, *mend; /* where those go that do not fit in the holes */
+        char *cur, *end;   /* where short objects go: zeroed */
+        char *mcur, *mend; /* where longer ones go */
         uint64_t cards;    /* the card of what is at an address is at that >> CARD_SHIFT, and this */
 } heap;
 #define CARD_SHIFT 9
@@ -423,7 +423,8 @@ static inline void heap_wrote(const void *at)
         *(uint8_t *)(heap.cards + ((uint64_t)at >> CARD_SHIFT)) = 1;
 }
 void heap_wrote_elements(const struct store *s, uint32_t from, uint32_t n); /* n of them, any number */
-#define OBJ_LARGE 16384u
+#define OBJ_SHORT 128u                                                      /* longer ones have runs of their own */
+#define OBJ_LARGE 24576u
 int heap_create(void);
 int heap_recover(void);
 void heap_forget(void);
@@ -434,7 +435,7 @@ static inline void *heap_alloc(uint32_t class, size_t size, uint32_t flags)
         struct obj *o = (struct obj *)heap.cur;
 
         size = (size + 7) & ~7ul;
-        if (__builtin_expect(size > (size_t)(heap.end - heap.cur), 0))
+        if (__builtin_expect(size > (size_t)(heap.end - heap.cur) || size > OBJ_SHORT, 0))
                 return heap_alloc_slow(class, size, flags);
         heap.cur += size;
         o->class = class;

@@ -673,6 +673,12 @@ enum shape {
         LEAVE, /* the interpreter does it */
 };
 
+/* Of a NEW that has run. */
+static const struct klass *made_class(const struct ins *i)
+{
+        return (const struct klass *)i->m->constants[i->file[0] >> 16].bits;
+}
+
 static enum shape shape_of(const struct ins *i)
 {
         switch (i->op) {
@@ -695,7 +701,7 @@ static enum shape shape_of(const struct ins *i)
         case PVM_CALLS:
                 return callable(i) ? CALLS : LEAVE;
         case PVM_NEW:
-                return (*i->w & 0xff) == i->op ? LEAVE : PLAIN;
+                return (*i->w & 0xff) == i->op ? LEAVE : made_class(i)->size > OBJ_SHORT ? STEP : PLAIN;
         case PVM_GETF:
         case PVM_SETF:
                 return field_known(i) ? PLAIN : LEAVE;
@@ -1555,9 +1561,8 @@ static void length(struct comp *c, const struct ins *i)
 
 static void make_object(struct comp *c, const struct ins *i)
 {
-        const struct klass *k = (const struct klass *)i->m->constants[i->file[0] >> 16].bits;
+        const struct klass *k = made_class(i);
         uint32_t size = (k->size + 7) & ~7u, step;
-
         x_rm(&c->x, X_LOAD, true, RAX, R15, near(&heap.cur));
         x_rm(&c->x, X_LEA, true, RCX, RAX, (int32_t)size);
         x_rm(&c->x, X_CMP, true, RCX, R15, near(&heap.end));
