@@ -347,3 +347,28 @@ class nbody {
         boot.consolePrint(bodies[0].x);
     }
 };
+class node {
+    var left : .bn.node;
+    var right : .bn.node;
+    void node(var d : int) {
+        if (d > 0) { left = new .bn.node(d - 1); right = new .bn.node(d - 1); }
+    }
+    int count() {
+        if (left == null) return 1;
+        return 1 + left.count() + right.count();
+    }
+};
+class forest {
+    void run(var boot : .internal.bootstrap) [8] {
+        var large : .bn.node = new .bn.node(20);
+        var depth : int;
+        var i : int;
+        for (depth = 4; depth <= 16; depth = depth + 4) {
+            var n : int = 1 << (22 - depth);
+            var sum : int = 0;
+            for (i = 0; i < n; i = i + 1) sum = sum + (new .bn.node(depth)).count();
+            boot.consolePrint(sum + "\n");
+        }
+        boot.consolePrint(large.count() + "\n");
+    }
+};

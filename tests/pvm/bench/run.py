@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """run.py - the object machine beside others: processor time of each row, the median of RUNS (5) interleaved runs on one processor.
 
-Columns: interpreted and Lua 5.4; compiled and LuaJIT; gcc -O1 for the rows of numbers. What is not installed is left out. ROWS="a b": these rows alone.
+Columns: interpreted and Lua 5.4; compiled and LuaJIT; gcc -O1 for the rows of numbers; behind them binary trees beside HotSpot. What is not installed is left out. ROWS="a b": these rows alone.
 build/host/plc and build/host/pvm are there."""
 import math
 import os
@@ -24,6 +24,21 @@ def seconds(words):
     subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def beside_hotspot(folder):
+    """Binary trees in a heap of twice what lives. HotSpot's time has its compiler's threads in it, as ours has our compiler."""
+    if not shutil.which("javac"):
+        return
+    subprocess.run(["javac", "-d", folder, f"{HERE}/Forest.java"], check=True)
+    commands = {"pvm": [f"{BUILD}/pvm", "run", "--heap", "100", "-L", folder, ".bn.forest"],
+                "HotSpot": ["java", "-XX:+UseSerialGC", "-Xmx100m", "-cp", folder, "Forest"]}
+    times = {name: [] for name in commands}
+    for _ in range(RUNS):
+        for name, words in commands.items():
+            times[name].append(seconds(words))
+    line = {name: statistics.median(t) for name, t in times.items()}
+    print(f"forest, heap of twice what lives: {line['pvm']:.3f}, HotSpot with the serial collector {line['HotSpot']:.3f}: {line['HotSpot'] / line['pvm']:.2f} times as fast")
 
 
 def main():
@@ -65,6 +80,7 @@ def main():
                 return f"{line[pairs[pair]] / line[pair.strip()]:6.2f}x" if pairs[pair] in line else " " * 7
             print(f"{row:12}{cell('interpreted', 8)}{cell('lua', 8)}{ratio('interpreted')}{cell('compiled', 10)}{cell('luajit', 8)}{ratio('compiled')}"
                   f"{cell('gcc', 9)}{ratio('compiled ')}{cell('compiled, store', 8)}", flush=True)
+        beside_hotspot(folder)
     for pair, values in ratios.items():
         if values:
             print(f"{pair.strip()} beside {pairs[pair]}: {math.exp(sum(map(math.log, values)) / len(values)):.2f} times as fast (geometric mean), "
