@@ -55,6 +55,7 @@ check-pvm: host $(BUILD)/host/caller
 	@tests/pvm/mount.py
 	@tests/pvm/versions.py
 	@tests/pvm/loader.py
+	@tests/pvm/heap.py
 .PHONY: check-pvm
 
 include pvm/plc/build.mk
@@ -75,6 +76,6 @@ $(BUILD)/pvm/pvm $(BUILD)/pvm/plc:
 $(PLC_SRCS:%.c=$(BUILD)/pvm/obj/%.o): $(wildcard pvm/plc/*.h)
 SYSTEM_PROGRAMS += $(BUILD)/pvm/pvm $(BUILD)/pvm/plc $(BUILD)/host/lib.stamp $(wildcard pvm/programs/*)
 
-bench-pvm: host ## the object machine beside Lua 5.4, LuaJIT and gcc (lua5.4, luajit; RUNS=5 ROWS=)
+bench-pvm: host ## the object machine beside Lua 5.4, LuaJIT, gcc and HotSpot (lua5.4, luajit, javac; RUNS=5 ROWS=)
 	@tests/pvm/bench/run.py
 .PHONY: bench-pvm
