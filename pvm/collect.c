@@ -454,6 +454,9 @@ static void set_young_bytes(uint64_t bytes, uint64_t survived)
         uint64_t may_die = pvm_limits.young_bytes ? pvm_limits.young_bytes : YOUNG_BYTES,
                  most = pvm_limits.heap_bytes / 8, dead = bytes > survived ? bytes - survived : 0;
 
+        /* Where little survives a collection costs little, and what is made again and again should fit in the caches. */
+        if (survived < bytes / 16 && may_die > YOUNG_BYTES)
+                may_die = YOUNG_BYTES;
         young_bytes = dead > bytes / YOUNG_TIMES ? may_die * bytes / dead : may_die * YOUNG_TIMES;
         if (young_bytes > most)
                 young_bytes = most;
