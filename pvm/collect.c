@@ -12,6 +12,7 @@
  *       (heap_wrote), unless no safepoint lies between that and the object's allocation.
  *   C2  All that a collection has marked refers to marked objects alone; so behind it no card is dirty.
  *   C3  If it is not known what is old (`known`), the next collection is a full one: behind a recovery, behind one that was given up, behind what moves objects.
+ *       Then nobody hands out gaps between old objects, either (heap_no_holes): what has no mark would be taken for dead.
  *   C4  Frames below one that has FRAME_SCANNED have not run since a young collection looked at them. It goes when its frame returns, with the frame.
  *
  * A young object's references count from the moment when it is marked, whoever stored them. A collection writes to no object but dead weak references, frames of deep stacks (C4, young ones
