@@ -603,13 +603,14 @@ void heap_collect(void)
 
 void heap_collect_wanted(void)
 {
-        static uint32_t turns;
+        static const enum heap_wants hostile[] = {WANTS_NOTHING, WANTS_NOTHING, WANTS_YOUNG, WANTS_FULL};
+        static uint32_t dice;
         enum heap_wants what = heap_wants;
 
-        /* A hostile machine collects most of the time, now like this, now like that. */
+        /* A hostile machine collects at half of its safepoints, now like this, now like that. */
+        dice = dice * 1664525 + 1013904223;
         if (pvm_hostile && what == WANTS_NOTHING)
-                what = (enum heap_wants[]){WANTS_NOTHING, WANTS_YOUNG, WANTS_YOUNG,
-                                           WANTS_FULL}[turns++ * 0x9e3779b9u >> 30];
+                what = hostile[dice >> 30];
         if (what == WANTS_YOUNG && (!known || given.incomplete || full_is_due()))
                 what = WANTS_FULL;
         heap_wants = WANTS_NOTHING;

@@ -133,7 +133,7 @@ extern uint32_t pvm_hot_calls;
 /* For tests: at one of so many turns all compiled code is dropped. 0: never. */
 extern uint32_t pvm_drop_code;
 
-/* For tests: every chance to get to a safepoint is taken; at most of them there is a young or a full collection, what is free then is filled with rubbish, and cards are checked. */
+/* For tests: every chance to get to a safepoint is taken; at half of them there is a young or a full collection, what is free then is filled with rubbish, and cards are checked. */
 extern bool pvm_hostile;
 
 /* Checks the heap from its roots: every reference names an object of a known class inside of its lines. False: `why`. */
