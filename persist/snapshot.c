@@ -438,12 +438,17 @@ static void set_due(uint64_t took_ns)
         due = now_ns() + wait_ns;
 }
 
+static bool nobody_waits(void)
+{
+        return !__atomic_load_n(&requested, __ATOMIC_RELAXED) && !store_wait_ns(space_store) && !attaching;
+}
+
 /* The cleaner works a little every CLEAN_NS, when nobody waits for a commit. True: there is more to do, at clean_ns. */
 static bool clean_step(uint64_t now)
 {
         struct store_info info;
 
-        if (__atomic_load_n(&requested, __ATOMIC_RELAXED) || store_wait_ns(space_store) || attaching)
+        if (!nobody_waits())
                 return cleaning;
         if (cleaning && now < clean_ns)
                 return true;
@@ -489,8 +494,7 @@ void snapshot_step(uint64_t *next_ns)
                 *next_ns = now_ns() + SHORT_NS;
         else if (warm_step())
                 *next_ns = now_ns();
-        if (!wait && !failure && !attaching && !__atomic_load_n(&requested, __ATOMIC_RELAXED) &&
-            store_checkpoint_is_cheap(space_store))
+        if (!failure && nobody_waits() && store_checkpoint_is_cheap(space_store))
                 store_checkpoint(space_store); /* an error is the next commit's, too */
         if (!wait && !failure && store_discard(space_store, !due))
                 *next_ns = now_ns(); /* what is wanted meanwhile goes first */

@@ -29,9 +29,8 @@ struct vtimer {
 void vtimer_arm(struct vtimer *t, uint64_t deadline_ns); /* re-arms if armed (from any CPU) */
 void vtimer_disarm(struct vtimer *t);                    /* fn may be running, or about to */
 void vtimer_cancel(struct vtimer *t);                    /* after return fn is not running */
-bool vtimer_overdue(
-        uint64_t
-                until_ns); /* until_ns is past: on some CPU a timer that was due by then has not fired, or its fn has not returned */
+/* until_ns is past: on some CPU a timer that was due by then has not fired, or its fn has not returned. */
+bool vtimer_overdue(uint64_t until_ns);
 bool vtimer_is_pending(const struct vtimer *t); /* armed, or its fn has not returned */
 void vtimer_nap(uint64_t ns); /* this CPU stops until an interrupt comes, for ns at the most; interrupts are on */
 

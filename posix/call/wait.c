@@ -120,10 +120,12 @@ long call_sleep(struct call *c, enum interrupt i, uint64_t deadline_ns)
 {
         struct thread *t = c->thread;
         struct sched_thread *st = sched_of(t->slot);
-        uint64_t now = time_mono_ns();
 
-        if (deadline_ns)
+        if (deadline_ns) {
+                uint64_t now = time_mono_ns();
+
                 sched_set_deadline(st, deadline_ns > now ? deadline_ns : now + NAP_NS);
+        }
         if (!sched_sleep(st, SCHED_WAITING, i == INTERRUPTIBLE, i != UNINTERRUPTIBLE)) {
                 sched_set_deadline(st, 0);
                 if (t->wait.kind != GRANT)

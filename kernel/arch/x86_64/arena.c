@@ -58,8 +58,8 @@ static struct arena_dir **directory[32];
 static struct spinlock tree_lock;
 static struct arena_dir *dirty_dirs;    /* [a] */
 static struct arena_dir *withheld_dirs; /* with pages of the frozen set; the writer's */
-static struct arena_leaf
-        *frozen_list; /* [a] tables with pages of the frozen set; the writer's once no directory is withheld */
+/* [a] Tables with pages of the frozen set; the writer's once no directory is withheld. */
+static struct arena_leaf *frozen_list;
 static bool frozen_sorted;
 
 static struct {
@@ -213,6 +213,12 @@ static inline void forget(struct arena_leaf *l, unsigned i)
         }
 }
 
+/* Settled. */
+static inline void captured(struct arena_leaf *l, unsigned i)
+{
+        __atomic_fetch_and(&l->frozen[i >> 6], ~(1ul << (i & 63)), __ATOMIC_RELEASE);
+}
+
 int arena_map(ppn_t ppn, paddr_t frame, bool writable)
 {
         struct arena_leaf *l = leaf_find(ppn);
@@ -225,7 +231,8 @@ int arena_map(ppn_t ppn, paddr_t frame, bool writable)
                 if (!l)
                         return -ENOMEM;
         }
-        settle(l);
+        if (writable)
+                settle(l);
         spin_acquire(&l->lock);
         if (!l->t.table[i]) {
                 if (writable) {
@@ -266,7 +273,7 @@ void arena_unmap(ppn_t ppn)
         spin_acquire(&l->lock);
         WRITE_ONCE(l->t.table[ppn & 511], 0);
         forget(l, ppn & 511);
-        arena_captured(ppn);
+        captured(l, ppn & 511);
         spin_release(&l->lock);
         flush_later(ppn);
 }
@@ -322,7 +329,7 @@ void arena_captured(ppn_t ppn)
         if (!l)
                 return;
         settle(l);
-        __atomic_fetch_and(&l->frozen[ppn >> 6 & 7], ~(1ul << (ppn & 63)), __ATOMIC_RELEASE);
+        captured(l, ppn & 511);
 }
 
 static struct arena_leaf *frozen_merge(struct arena_leaf *a, struct arena_leaf *b)

@@ -322,7 +322,7 @@ static inline void note_read_only(struct leaf *l, unsigned i)
         }
 }
 
-/* A device's leaf comes or goes. The barrier must leave it writable, so its table is never withheld as a whole. */
+/* A device's leaf comes or goes. Its table is never withheld by itself; if its space is, the next write there faults, and maps it again. */
 static void note_untracked(struct leaf *l, bool comes)
 {
         if (!comes) {

@@ -14,8 +14,8 @@
 #define PTE_SET_ASIDE (1ul << 10) /* arena: made absent by the test knob, the frame is still here */
 
 #define WITHHOLD_MIN 24 /* more writable leaves than this: take W away above the table */
-#define TABLES_MIN                                                                                                     \
-        4 /* more leaf tables with writable leaves than this, of one address space or of one GiB of the arena: take W away higher up */
+/* More leaf tables with writable leaves than this, of one address space or of one GiB of the arena: take W away higher up. */
+#define TABLES_MIN 4
 
 struct leaf_table {
         uint64_t va;
