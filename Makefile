@@ -305,7 +305,7 @@ crash-qemu: $(CHECK_NEEDS) ## real power cuts: LAB_BOOTS=20 boots from cut disks
 
 crash: $(CHECK_NEEDS) ## 1,000 boots, a million simulated states, the suites from cut to cut; hours, can be interrupted and goes on
 	@tests/crash/crashlab.py long 1000
-	@$(MAKE) --no-print-directory crash-sim CRASH_STATES=1000000
+	@$(MAKE) --no-print-directory crash-sim STATES=1000000
 
 fuzz: $(CHECK_NEEDS) ## random system calls and malformed programs, 10 minutes each (FUZZ_SECONDS=, FUZZ_SEED=)
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tests/tools/suites.py run fuzz $(CONFIG)
