@@ -124,7 +124,8 @@ extern bool space_may_be_absent; /* [V] set for good when a page was made absent
 /* page.c */
 extern bool space_is_low; /* [V] memory is short: space_room takes a closer look */
 void pages_refill(struct cpu_heap *h);
-void pages_spill(struct cpu_heap *h);                             /* the own list is longer than CPU_SPILL */
+uint64_t pages_trim(uint64_t npages); /* the writer, outside barriers: free pages give frames back; how many */
+void pages_spill(struct cpu_heap *h); /* the own list is longer than CPU_SPILL */
 void run_free_now(struct cpu_heap *h, ppn_t ppn, unsigned order); /* takes LOCK_SPACE */
 ppn_t run_alloc(unsigned order);                                  /* refs 1, kind PAGE_RUN; contents undefined */
 void page_dirtied(ppn_t ppn); /* accounts one more dirty page to the running section */
@@ -224,10 +225,8 @@ void reclaim_settle(void);
 bool reclaim_disk_full(void);
 void reclaim_failed(void); /* before commits stop */
 bool reclaim_must_wait(void);
-extern bool space_at_once;            /* space_fetch_at_once */
-void reclaim_gate(struct section *s); /* may abandon the section that is about to begin */
-void reclaim_room(
-        void); /* space_room: no frames. Returns if nothing can be done, else abandons the section, until the writer has made room */
+extern bool space_at_once;                    /* space_fetch_at_once */
+void reclaim_gate(struct section *s);         /* may abandon the section that is about to begin */
 uint64_t reclaim_dirty_max(uint64_t nblocks); /* pages of an epoch, with a store of that size */
 uint64_t reclaim_copies(void);                /* that must be set aside for the sections of all CPUs */
 bool reclaim_wanted(void);

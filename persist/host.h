@@ -84,6 +84,8 @@ struct persist_host {
         /* Volatile memory; contents undefined; NULL: none. May be called from sections. */
         void *(*mem_alloc)(size_t len);
         void (*mem_free)(void *p, size_t len);
+        void (*set_aside)(
+                size_t len); /* so much is for the writer's mem_alloc alone; frame_get and frames_free leave it out */
         void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
         void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), __noreturn__));
 };

@@ -331,16 +331,44 @@ out:
                 reclaim_note();
 }
 
-/* In a section: as at its begin, the allocator's own lists may change here, though nothing else has. */
-static void trim_in_section(struct section *s, uint64_t npages)
+/* own: what is more than the credit in this list, too; NULL: in none. */
+static uint64_t trim(uint64_t npages, struct cpu_heap *own)
 {
+        struct root_page *r = root();
+        uint64_t done = 0;
+        unsigned n;
+
+        while (done < npages) {
+                space_lock();
+                while (own && own->nfree >= CPU_CREDIT + CHAIN_PAGES)
+                        own_spill(own);
+                n = withdraw_some(r);
+                space_unlock();
+                if (!n)
+                        break;
+                done += n;
+        }
+        return done;
+}
+
+uint64_t pages_trim(uint64_t npages)
+{
+        return trim(npages, NULL);
+}
+
+/* As at a section's begin, the allocator's own lists may change here, though nothing else has. */
+uint64_t space_trim(uint64_t npages)
+{
+        struct section *s = section_this();
         bool changed = s->changed;
+        uint64_t done;
 
         section_guard(false);
         s->changed = true;
-        space_trim(npages);
+        done = trim(npages, s->heap);
         s->changed = changed;
         section_guard(!changed);
+        return done;
 }
 
 bool space_room(uint64_t npages)
@@ -353,35 +381,15 @@ bool space_room(uint64_t npages)
                 return !reclaim_disk_full();
         low_update();
         if (frames_available() < need) {
-                reclaim_room();
+                space_make_room();
                 return false;
         }
         if (reclaim_disk_full())
                 return false;
         frames = persist_host->frames_free();
         if (frames < need) /* runs and page tables take frames from the host, not free pages */
-                trim_in_section(section_this(), need - frames);
+                space_trim(need - frames);
         return true;
-}
-
-uint64_t space_trim(uint64_t npages)
-{
-        struct cpu_heap *h = section_this()->heap;
-        struct root_page *r = root();
-        uint64_t done = 0;
-        unsigned n;
-
-        while (done < npages) {
-                space_lock();
-                while (h->nfree >= CPU_CREDIT + CHAIN_PAGES)
-                        own_spill(h);
-                n = withdraw_some(r);
-                space_unlock();
-                if (!n)
-                        break;
-                done += n;
-        }
-        return done;
 }
 
 /* ---- single pages ---- */

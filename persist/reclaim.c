@@ -8,8 +8,11 @@
  *            ends (space_room) while the disk still has room for one that changes as much as it may
  *   room     space_room() found no frame; the writer commits, so that pages are clean, and evicts
  *
+ * The writer's own memory, for what the next commit and checkpoint may need, is set aside: nobody gets it for pages. Without it a commit might fail just when memory is to be made.
+ *
  * Eviction is done by the writer at a barrier, between commits, so that every clean page is on the disk as it is in memory. A sweep takes user mappings away that were not used
- * since the last one; frames that stay mapped, were used, or are pinned stay. A clock goes over the pages of the space.
+ * since the last one; frames that stay mapped, were used, or are pinned stay. A clock goes over the pages of the space. Before that, pages that are free give back their frames: a process that
+ * has ended may have left more of them than all others have pages, and those who wait for absent pages do not come to ask.
  */
 #include "persist/engine.h"
 #include "persist/store/store.h"
@@ -23,8 +26,10 @@ static uint32_t room_wanted;   /* [a] sections wait for room */
 static uint32_t room_hopeless; /* [a] the last try for room gained nothing */
 static bool disk_full;         /* [a] no room for an epoch that changes, or adds, as much as it may */
 static uint64_t rescue_floor;  /* [a] commits have stopped: so many frames are not for growth */
-static uint64_t disk_blocks;
-static uint64_t settled; /* dead blocks that were left when the store last settled */
+static uint64_t
+        disk_growth; /* [a] for so many pages more there was room behind the last commit; dead blocks are room */
+static uint64_t disk_blocks; /* [a] */
+static uint64_t settled;     /* dead blocks that were left when the store last settled */
 static ppn_t hand = DATA_PPN;
 static uint64_t nevicted;
 
@@ -90,14 +95,34 @@ void reclaim_disk(void)
         bool full;
 
         store_info(space_store, &info);
-        disk_blocks = info.nblocks;
+        __atomic_store_n(&disk_blocks, info.nblocks, __ATOMIC_RELAXED);
         most = epoch_most(disk_blocks);
         full = !store_room(space_store, most, most);
+        persist_host->set_aside(store_memory(space_store, most));
+        __atomic_store_n(&disk_growth, full ? 0 : store_growth(space_store, most) - most + info.pending,
+                         __ATOMIC_RELAXED);
         if (full != disk_full)
                 persist_host->log(full ? "persist: the disk is full: %lu of %lu blocks are free, and set aside\n"
                                        : "persist: the disk has room again: %lu of %lu blocks\n",
                                   info.free, info.nblocks);
         __atomic_store_n(&disk_full, full, __ATOMIC_RELAXED);
+}
+
+uint64_t space_growth(void)
+{
+        struct space_stats st;
+
+        if (space_store && !snapshot_error())
+                return __atomic_load_n(&disk_growth, __ATOMIC_RELAXED);
+        space_stats(&st);
+        return persist_host->frames_free() + st.pages[PAGE_FREE];
+}
+
+uint64_t space_limit(void)
+{
+        uint64_t memory = persist_host->frames_total(), disk = __atomic_load_n(&disk_blocks, __ATOMIC_RELAXED);
+
+        return disk > memory ? disk : memory;
 }
 
 bool reclaim_must_wait(void)
@@ -144,7 +169,7 @@ void reclaim_gate(struct section *s)
                 wait_for_writer(s);
 }
 
-void reclaim_room(void)
+void space_make_room(void)
 {
         struct section *s = section_this();
 
@@ -188,14 +213,18 @@ bool reclaim_wanted(void)
 
 bool reclaim(void)
 {
-        uint64_t free_before = persist_host->frames_free(), want = low_mark() + EVICT_BATCH, gained = 0;
+        uint64_t free_before = persist_host->frames_free(), want = low_mark() + EVICT_BATCH, gained = 0, evicted;
         uint64_t rounds = 4 * (1 + root()->frontier / EVICT_SPAN);
 
         if (free_before >= want && !room_wanted)
                 return false;
-        for (; rounds && persist_host->frames_free() < want && gained < EVICT_BATCH; rounds--)
-                gained += snapshot_at_barrier(evict_some, EVICT_BATCH - gained);
-        nevicted += gained;
+        if (free_before < want)
+                gained = pages_trim(want - free_before);
+        for (; rounds && persist_host->frames_free() < want && gained < EVICT_BATCH; rounds--) {
+                evicted = snapshot_at_barrier(evict_some, EVICT_BATCH - gained);
+                nevicted += evicted;
+                gained += evicted;
+        }
         __atomic_store_n(&room_hopeless, !gained && room_wanted, __ATOMIC_RELEASE);
         __atomic_store_n(&room_wanted, 0, __ATOMIC_RELEASE);
         reclaim_look();
@@ -209,9 +238,10 @@ uint64_t reclaim_evicted(void)
 
 void reclaim_forget(void)
 {
+        persist_host->set_aside(0);
         space_gate = room_wanted = room_hopeless = 0;
         disk_full = false;
-        disk_blocks = settled = rescue_floor = 0;
+        disk_blocks = disk_growth = settled = rescue_floor = 0;
         hand = DATA_PPN;
         nevicted = 0;
 }

@@ -380,7 +380,7 @@ static void commit(void)
 {
         int r;
 
-        while (!capture_reserve(reclaim_copies()) && reclaim())
+        while ((!capture_reserve(reclaim_copies()) || !persist_host->frames_free()) && reclaim())
                 ;
         if (capture_spare() <
             reclaim_copies()) { /* only before the first commit: later what is set aside comes back by itself */

@@ -85,8 +85,18 @@ void space_forget(void); /* all volatile state of persist/, as at power-off; out
 /* Is there room for npages more? Counts what other CPUs' sections may still take. Before the change, in a section. */
 bool space_room(uint64_t npages);
 /*
+ * For who asks how large things may get; neither promises anything. space_growth: how many pages more there may be: on the disk, as of the last commit, if there is one, else in memory.
+ * space_limit: how many there can ever be. Any context.
+ */
+uint64_t space_growth(void);
+uint64_t space_limit(void);
+/*
+ * In a section, something was refused memory. With a store, and before the first change, the section is abandoned until the writer has made room; returns if nothing can be done.
+ */
+void space_make_room(void);
+/*
  * Memory is short: gives frames of free pages back to the host, npages or as many as there are; returns how many. With interrupts on
- * (one flush a batch). Also called by the allocator itself.
+ * (one flush a batch). In a section, before its first change, too. Also called by the allocator itself.
  */
 uint64_t space_trim(uint64_t npages);
 

@@ -63,7 +63,7 @@ static int host_page_provide(ppn_t ppn)
 
 static void *host_frame_get(void)
 {
-        paddr_t pa = frame_alloc();
+        paddr_t pa = frame_alloc_common();
 
         return pa ? direct(pa) : NULL;
 }
@@ -290,6 +290,11 @@ static void *host_mem_alloc(size_t len)
         return len > LARGE ? vmalloc(len) : kmalloc(len);
 }
 
+static void host_set_aside(size_t len)
+{
+        frames_set_aside((len + PAGE_SIZE - 1) / PAGE_SIZE, writer_worker());
+}
+
 static void host_mem_free(void *p, size_t len)
 {
         (void)len;
@@ -359,6 +364,7 @@ static const struct persist_host kernel_host = {
         .scratch = host_scratch,
         .mem_alloc = host_mem_alloc,
         .mem_free = host_mem_free,
+        .set_aside = host_set_aside,
         .log = host_log,
         .panic = host_panic,
 };

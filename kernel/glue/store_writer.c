@@ -67,6 +67,11 @@ int writer_start(void)
         return 0;
 }
 
+const struct worker *writer_worker(void)
+{
+        return writer;
+}
+
 void writer_yield(void)
 {
         if (worker_this()) /* else at boot, with nobody to give way to */

@@ -6,5 +6,7 @@
 
 /* At boot: from here on commits are made, if the space has a store, or once it gets one. 0 or -ENOMEM. */
 int writer_start(void);
-void writer_yield(void); /* the writer itself, while it works */
-void writer_wake(void);  /* any context */
+struct worker;
+const struct worker *writer_worker(void); /* NULL: not yet */
+void writer_yield(void);                  /* the writer itself, while it works */
+void writer_wake(void);                   /* any context */

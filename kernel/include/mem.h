@@ -13,7 +13,14 @@ paddr_t frame_alloc_contig(size_t nframes,
 void frame_free(paddr_t pa);
 void frame_free_contig(paddr_t pa, size_t nframes);
 uint64_t frames_total(void);
-uint64_t frames_free(void);
+uint64_t frames_free(void); /* without those that are set aside */
+/*
+ * The last n frames that are free, but for a few in the CPUs' caches, are for one worker: the writer needs memory to write down what then can be evicted. What it shares out, frames for pages
+ * of the space, is not of these: frame_alloc_common.
+ */
+struct worker;
+void frames_set_aside(uint64_t n, const struct worker *whom);
+paddr_t frame_alloc_common(void);
 static inline void *direct(paddr_t pa)
 {
         return (void *)(DIRECT_BASE + pa);

@@ -11,6 +11,7 @@
 #include "kernel/include/boot.h"
 #include "kernel/include/log.h"
 #include "kernel/include/mem.h"
+#include "kernel/include/worker.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/string.h"
 
@@ -26,6 +27,8 @@ paddr_t ap_trampoline;
 
 static uint64_t nframes;      /* numbers below it have a state byte */
 static uint64_t total, nfree; /* nfree: in the buddy lists */
+static uint64_t aside;        /* [a] the last ones, which only aside_for gets */
+static const struct worker *aside_for;
 static struct list free_blocks[ORDERS];
 static struct spinlock frames_lock;
 
@@ -212,10 +215,21 @@ void frames_init(void)
         early_end = early_at; /* early_frame() is over */
 }
 
-static void cache_fill(struct frame_cache *c)
+/* May so many be had? */
+static bool may_take(uint64_t n, bool all)
+{
+        return all || READ_ONCE(nfree) >= READ_ONCE(aside) + n;
+}
+
+static bool may_take_all(void)
+{
+        return aside_for && worker_this() == aside_for;
+}
+
+static void cache_fill(struct frame_cache *c, bool all)
 {
         uint64_t f = spin_lock(&frames_lock);
-        while (c->n < CACHE_BATCH) {
+        while (c->n < CACHE_BATCH && may_take(1, all)) {
                 uint64_t pfn = block_take(0, 0);
                 if (!pfn)
                         break;
@@ -258,20 +272,36 @@ static inline void check_alloc(paddr_t pa)
 #endif
 }
 
-paddr_t frame_alloc(void)
+static inline __attribute__((always_inline)) paddr_t alloc(bool may_all)
 {
         uint64_t f = irq_save();
         struct frame_cache *c = &caches[cpu_this()->id];
         paddr_t pa = 0;
 
         if (unlikely(!c->n))
-                cache_fill(c);
+                cache_fill(c, may_all && may_take_all());
         if (likely(c->n))
                 pa = c->slot[--c->n];
         irq_restore(f);
         if (likely(pa))
                 check_alloc(pa);
         return pa;
+}
+
+paddr_t frame_alloc(void)
+{
+        return alloc(true);
+}
+
+paddr_t frame_alloc_common(void)
+{
+        return alloc(false);
+}
+
+void frames_set_aside(uint64_t n, const struct worker *whom)
+{
+        WRITE_ONCE(aside, n);
+        WRITE_ONCE(aside_for, whom);
 }
 
 void frame_free(paddr_t pa)
@@ -294,7 +324,7 @@ paddr_t frame_alloc_contig(size_t n, paddr_t below)
         if (!n || order >= ORDERS)
                 return 0;
         f = spin_lock(&frames_lock);
-        pfn = block_take(order, below);
+        pfn = may_take(1ul << order, may_take_all()) ? block_take(order, below) : 0;
         if (pfn && n < 1ul << order)
                 range_put(pfn + n, pfn + (1ul << order));
         spin_unlock(&frames_lock, f);
@@ -318,5 +348,5 @@ uint64_t frames_free(void)
         uint64_t n = READ_ONCE(nfree);
         for (unsigned i = 0; i < MAX_CPUS; i++)
                 n += READ_ONCE(caches[i].n);
-        return n;
+        return n > READ_ONCE(aside) ? n - READ_ONCE(aside) : 0;
 }

@@ -38,8 +38,9 @@ enum { FRAME = 1, PRESENT = 2, DIRTY = 4, FROZEN = 8 };
 
 static int file = -1;
 static char *alias;
-static uint8_t *state;                   /* [a] */
-static uint64_t frames_max, frames_used; /* [a] */
+static uint8_t *state;                     /* [a] */
+static uint64_t frames_max = UINT32_MAX;   /* who has no space has no limit */
+static uint64_t frames_used, frames_aside; /* [a] */
 static ppn_t *dirty_list; /* pages noted in this epoch; a page withdrawn meanwhile may stand here in vain */
 static uint64_t ndirty;   /* [a] */
 static ppn_t *frozen_list;
@@ -265,7 +266,8 @@ static void host_check_tracking(void)
 
 static uint64_t host_frames_free(void)
 {
-        uint64_t used = __atomic_load_n(&frames_used, __ATOMIC_RELAXED);
+        uint64_t used =
+                __atomic_load_n(&frames_used, __ATOMIC_RELAXED) + __atomic_load_n(&frames_aside, __ATOMIC_RELAXED);
 
         return used < frames_max ? frames_max - used : 0;
 }
@@ -429,6 +431,11 @@ static void *host_mem_alloc(size_t len)
         return malloc(len);
 }
 
+static void host_set_aside(size_t len)
+{
+        __atomic_store_n(&frames_aside, (len + PAGE - 1) / PAGE, __ATOMIC_RELAXED);
+}
+
 static void host_mem_free(void *p, size_t len)
 {
         (void)len;
@@ -492,6 +499,7 @@ static const struct persist_host hosted = {
         .scratch = host_scratch,
         .mem_alloc = host_mem_alloc,
         .mem_free = host_mem_free,
+        .set_aside = host_set_aside,
         .log = host_log,
         .panic = host_panic,
 };

@@ -321,6 +321,15 @@ uint64_t store_next_epoch(const struct store *s)
         return s->next_epoch;
 }
 
+/* So many pages in the recent index, with those of the commit, and a checkpoint is due first; fewer where memory is little. */
+static uint64_t recent_most(const struct store *s)
+{
+        uint64_t most = store_checkpoint_is_cheap(s) ? RECENT_MANY : RECENT_MAX,
+                 some = persist_host->frames_total() / 2;
+
+        return some < most ? some : most;
+}
+
 int store_commit_begin(struct store *s, uint64_t npages, uint64_t epoch, const struct store_clock *clock)
 {
         int r = s->failed;
@@ -330,8 +339,7 @@ int store_commit_begin(struct store *s, uint64_t npages, uint64_t epoch, const s
                 return -EINVAL;
         if (!r && !s->life_begun)
                 r = life_begin(s);
-        if (!r && s->nrecent &&
-            (s->nrecent + npages > (store_checkpoint_is_cheap(s) ? RECENT_MANY : RECENT_MAX) || s->nchain >= CHAIN_MAX))
+        if (!r && s->nrecent && (s->nrecent + npages > recent_most(s) || s->nchain >= CHAIN_MAX))
                 r = store_checkpoint(s);
         if (r)
                 return r;

@@ -350,6 +350,7 @@ int recent_set(struct store *s, const struct recent *r);
 int recent_room(struct store *s, uint64_t n); /* for so many in all, at once; 0 or -ENOMEM */
 /* nrecent of them, by page: the page's number in the upper half, in the lower its place in recent[]; the caller frees the array. 0 or -ENOMEM. */
 int recent_sorted(struct store *s, uint64_t **sorted);
+uint64_t map_memory(const struct store *s, uint64_t npages); /* bytes: as store_memory, what this file needs */
 void recent_clear(struct store *s);
 
 /* commit.c */

@@ -79,6 +79,14 @@ static int node_get(struct store *s, struct disk_map m, unsigned level, bool mak
         return r == -EIO && make ? node_replace(s, m, level, node) : r;
 }
 
+/* A 128th of a small machine's memory. */
+static uint64_t map_cache(void)
+{
+        uint64_t some = persist_host->frames_total() / 128;
+
+        return some < MAP_CACHE ? some : MAP_CACHE;
+}
+
 static int node_write(struct store *s, struct map_node *n, unsigned level, uint64_t epoch, struct disk_map *m);
 
 /* All leaves below n leave the memory, written if they were changed. */
@@ -133,7 +141,7 @@ static int leaf_find(struct store *s, uint64_t ppn, bool make, struct map_node *
                 child = n->child[i];
                 if (child)
                         continue;
-                if (level == 1 && s->nnodes >= MAP_CACHE) {
+                if (level == 1 && s->nnodes >= map_cache()) {
                         r = leaves_drop(s, s->root, MAP_LEVELS - 1);
                         if (r)
                                 return r;
@@ -418,6 +426,25 @@ int recent_set(struct store *s, const struct recent *r)
         *at = *r;
         at->ppn = r->ppn + 1;
         return 0;
+}
+
+uint64_t map_memory(const struct store *s, uint64_t npages)
+{
+        uint64_t nrecent = s->nrecent + npages, ntouched = s->ntouched + npages + MAP_LEVELS, most = map_cache();
+        uint64_t nodes = s->nnodes < most ? most - s->nnodes : 0, size = s->recent_size, sum;
+
+        if (nodes > ntouched)
+                nodes = ntouched;
+        sum = nrecent * sizeof(uint64_t) + (nodes + MAP_LEVELS) * node_size(1);
+        while (size < 2 * (nrecent + 1))
+                size = size ? 2 * size : 1024;
+        if (size != s->recent_size)
+                sum += size * sizeof(*s->recent);
+        for (size = s->touched_size; size < 2 * (ntouched + 1);)
+                size = size ? 2 * size : 256;
+        if (size != s->touched_size)
+                sum += size * sizeof(*s->touched);
+        return sum;
 }
 
 int recent_sorted(struct store *s, uint64_t **sorted)

@@ -99,6 +99,10 @@ int store_commit_end(struct store *s);
 
 /* Is there room for a commit of npages changed pages, and nnew new ones besides, and for the checkpoint that may follow? */
 bool store_room(const struct store *s, uint64_t npages, uint64_t nnew);
+/* How many bytes of memory a commit of npages pages, and the checkpoint that may follow, can take at most. */
+uint64_t store_memory(const struct store *s, uint64_t npages);
+/* The largest nnew with which store_room says yes; 0, too, if there is none. */
+uint64_t store_growth(const struct store *s, uint64_t npages);
 
 /*
  * Frees what dead blocks only wait for newer superblocks and commits, with a checkpoint and, if need be, up to three epochs in which nothing changes. Worth it when room is short:

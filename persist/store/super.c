@@ -305,13 +305,33 @@ unsigned store_kept(const struct store *s, struct store_kept *list, unsigned max
  * blocks for pages that are packed in records, for map nodes, each beside the old one (of those that leave the memory meanwhile some are written twice), and for lists. Pages that the
  * commit changes may each be in a node of its own.
  */
-bool store_room(const struct store *s, uint64_t npages, uint64_t nnew)
+static uint64_t needed(const struct store *s, uint64_t npages)
 {
         uint64_t nodes = s->ntouched + npages + MAP_LEVELS, records = npages / 32 + 8;
         uint64_t dead = s->old.n + s->young.n + s->nrecent_packed + npages + nodes + records;
         uint64_t lists = dead / LIST_ENTRIES + s->nkept + 8;
 
-        return s->free > nnew + npages + records + s->nrecent_packed + nodes + nodes / 4 + lists + 64;
+        return npages + records + s->nrecent_packed + nodes + nodes / 4 + lists + 64;
+}
+
+/* Queues double when they are full, and all that is in one may move on to the next one. */
+uint64_t store_memory(const struct store *s, uint64_t npages)
+{
+        uint64_t dead = s->young.n + s->old.n + s->meta.n + needed(s, npages);
+
+        return map_memory(s, npages) + 4 * dead * sizeof(struct disk_death) + 64 * STORE_BLOCK;
+}
+
+bool store_room(const struct store *s, uint64_t npages, uint64_t nnew)
+{
+        return s->free > needed(s, npages) + nnew;
+}
+
+uint64_t store_growth(const struct store *s, uint64_t npages)
+{
+        uint64_t need = needed(s, npages);
+
+        return s->free > need ? s->free - need - 1 : 0;
 }
 
 int store_settle(struct store *s)

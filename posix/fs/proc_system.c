@@ -16,7 +16,7 @@ static uint8_t boot_id[16];
 static void show_meminfo(struct proc_text *t, void *arg)
 {
         struct space_stats s;
-        uint64_t total = frames_total() * 4, free;
+        uint64_t free;
         struct {
                 const char *name;
                 uint64_t kb;
@@ -38,7 +38,8 @@ static void show_meminfo(struct proc_text *t, void *arg)
         (void)arg;
         space_stats(&s);
         free = (frames_free() + s.pages[PAGE_FREE]) * 4;
-        rows[0].kb = rows[30].kb = total;
+        rows[0].kb = frames_total() * 4;
+        rows[30].kb = space_limit() * 4;
         rows[1].kb = rows[2].kb = free;
         rows[4].kb = rows[6].kb = rows[10].kb = rows[20].kb = s.pages[PAGE_FILE] * 4;
         rows[7].kb = rows[9].kb = rows[18].kb = rows[31].kb = s.pages[PAGE_ANON] * 4;

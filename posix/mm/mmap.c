@@ -7,7 +7,6 @@
  */
 #include "posix/mm/mm_internal.h"
 #include "kernel/include/log.h"
-#include "kernel/include/mem.h"
 #include <linux/personality.h>
 
 #define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
@@ -37,7 +36,7 @@ int mm_may_map(struct mm *m, uint64_t len, uint32_t prot, uint32_t flags)
                         return -ENOMEM;
         }
         /* Linux's heuristic overcommit: only what can never be is refused. */
-        if (counts_as_data(prot, flags) && !(flags & MAP_NORESERVE) && len >> PAGE_SHIFT > frames_total())
+        if (counts_as_data(prot, flags) && !(flags & MAP_NORESERVE) && len >> PAGE_SHIFT > space_limit())
                 return -ENOMEM;
         return 0;
 }

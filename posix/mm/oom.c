@@ -1,5 +1,5 @@
 /*
- * oom.c - memory is gone and a fault cannot be answered. Calls that grow memory get ENOMEM instead and never come here.
+ * oom.c - memory is gone, nothing can be evicted, and a fault cannot be answered. Calls that grow memory get ENOMEM instead and never come here.
  *
  * The process with the most resident pages, weighted by oom_score_adj as in Linux, is killed; faults wait for it to give its memory back and then are tried
  * again. What the dying need is in the allocator's reserve (P10). While one is dying no second one is chosen, unless it takes too long.
@@ -53,6 +53,7 @@ long oom_act(struct call *c)
         struct process *self = c->thread->proc;
         struct choice best = {NULL, 0, false};
 
+        space_make_room();
         process_each(consider, &best);
         if (best.dying && time_mono_ns() - last_kill_ns < PATIENCE_NS)
                 best.worst = NULL;

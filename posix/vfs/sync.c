@@ -6,7 +6,6 @@
  * once, too. The file's type is asked for what is not in the space: block devices.
  */
 #include "posix/vfs/vfs_internal.h"
-#include "kernel/include/mem.h"
 #include "kernel/include/rng.h"
 #include "kernel/lib/string.h"
 #include <linux/fs.h>
@@ -160,7 +159,7 @@ void statfs_fill(struct inode *i, struct statfs *s)
                 break;
         }
         space_stats(&stats);
-        s->f_bfree = (long)(frames_free() + stats.pages[PAGE_FREE]);
+        s->f_bfree = (long)space_growth();
         s->f_bavail = s->f_bfree;
         s->f_blocks = (long)(stats.pages[PAGE_FILE] + stats.pages[PAGE_DIR]) + s->f_bfree;
         s->f_files = (long)fs_state()->next_ino + s->f_bfree * 8;

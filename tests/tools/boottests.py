@@ -789,6 +789,37 @@ def working_set():
     os.unlink(disk)
 
 
+LARGE = hashlib.md5(b"x" * (200 << 20)).hexdigest()
+
+
+@test
+def larger_than_memory():
+    """With a store, its disk is how much there may be: df says so, a program gets more memory than the machine has, in one piece, and what it writes to it comes back."""
+    disk = store_disk("larger", 1024)
+
+    def left(guest):
+        return int(guest.command("df -m / | awk 'NR == 2 { print $4 }'")[1])
+
+    with Guest("larger", phantom("panic=exit"), disks=[disk], smp=2, memory="128M") as guest:
+        guest.prompt(total=300)
+        guest.command("sync")
+        before = left(guest)
+        expect(700 < before < 1024, f"{before} MiB are left")
+        guest.command("dd if=/dev/urandom of=/root/random bs=1M count=60 2>/dev/null; sync", total=300)
+        after = left(guest)
+        expect(58 <= before - after < 70, f"{before} MiB were left, and now {after}")
+        for _ in range(2):
+            _, output = guest.command("tr '\\0' x </dev/zero | dd bs=200M count=1 iflag=fullblock 2>/dev/null | tee /root/x | md5sum; sync", total=300)
+            expect(output.startswith(LARGE), output)
+            _, output = guest.command("md5sum </root/x; rm /root/x; sync", total=300)
+            expect(output.startswith(LARGE), output)
+        guest.command("rm /root/random; sync; sleep 1; sync")
+        expect(left(guest) > before / 2, f"{before} MiB were left, and now {left(guest)}")
+        status, _ = guest.command("dd if=/dev/zero of=/dev/null bs=1100M count=1 2>/dev/null")
+        expect(status, "a buffer larger than the disk")
+    os.unlink(disk)
+
+
 TICK = ('package .demo; class tick { int n; int twice( var i : int ) { return 2 * i; } void run( var boot : .internal.bootstrap ) [8] {'
         ' boot.getRoot().put( "tick", this ); while( 1 ) { n++; boot.consolePrint( "n" + n + "\\n" ); boot.sleep( 20 ); } } };')
 CHAT = ('package .demo; import .phantom.unix.*; class chat { void run( var boot : .internal.bootstrap ) [8] { var cat : process = new process( boot, "cat".split( " " ) );'

@@ -373,6 +373,24 @@ static void frames_come_back_on_demand(void **state)
                 space_trim(round ? UINT64_MAX : 0);
                 space_check_pages();
         }
+        /* The writer takes them outside sections, but for those in the CPUs' own lists. */
+        for (unsigned i = 0; i < 1000; i++) {
+                change();
+                page[i] = space_page_alloc(PAGE_ANON);
+                section_end();
+        }
+        for (unsigned i = 0; i < 1000;) {
+                change();
+                for (unsigned j = 0; j < 40; j++)
+                        space_page_unref(page[i++]);
+                section_end();
+        }
+        before = hosted_frames_used();
+        assert_true(pages_trim(200) >= 200);
+        assert_true(hosted_frames_used() <= before - 200);
+        while (pages_trim(200))
+                ;
+        space_check_pages();
         change();
         assert_ptr_equal(space_alloc_bytes(16 * 4096), run);
         section_end();
