@@ -230,7 +230,9 @@ def resume():
     many, _ = resumed("resume-threads", 64, threads)
     row(f"the same with {threads:,} more threads", many, 20e6 + 1000 * threads, "instructions", f"{(many - small) / threads:,.0f} each")
     large, used = resumed("resume-large", 1024, 0)
-    row("1 GiB of state against 64 MiB", large / small, 1.2, "", f"{large:,} instructions, {used:,} pages in use")
+    row("the same, 1 GiB", large, 20e6, "instructions", f"{used:,} pages in use")
+    larger, used = resumed("resume-larger", 4096, 0)
+    row("4 GiB against 1 GiB", larger / large, 1.2, "", f"{larger:,} instructions, {used:,} pages in use, twice what there is of memory")
 
 
 def transactions(guest, where):
