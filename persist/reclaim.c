@@ -17,9 +17,10 @@
 #include "persist/engine.h"
 #include "persist/store/store.h"
 
-#define EVICT_SPAN  65536u /* pages the clock looks at in one barrier */
-#define EVICT_BATCH 1024u
-#define DIRTY_MAX   16384u /* 64 MiB; at most a quarter of the memory, and a 64th of the disk */
+#define EVICT_SPAN    65536u /* pages the clock looks at in one barrier */
+#define EVICT_BATCH   1024u
+#define REQUEST_BYTES (64ul * PAGE_BYTES) /* of memory, for requests to the disk */
+#define DIRTY_MAX     16384u              /* 64 MiB; at most a quarter of the memory, and a 64th of the disk */
 
 uint32_t space_gate;
 static uint32_t room_wanted;   /* [a] sections wait for room */
@@ -98,7 +99,7 @@ void reclaim_disk(void)
         __atomic_store_n(&disk_blocks, info.nblocks, __ATOMIC_RELAXED);
         most = epoch_most(disk_blocks);
         full = !store_room(space_store, most, most);
-        persist_host->set_aside(store_memory(space_store, most));
+        persist_host->set_aside(store_memory(space_store, most) + REQUEST_BYTES);
         __atomic_store_n(&disk_growth, full ? 0 : store_growth(space_store, most) - most + info.pending,
                          __ATOMIC_RELAXED);
         if (full != disk_full)

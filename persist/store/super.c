@@ -319,7 +319,7 @@ uint64_t store_memory(const struct store *s, uint64_t npages)
 {
         uint64_t dead = s->young.n + s->old.n + s->meta.n + needed(s, npages);
 
-        return map_memory(s, npages) + 4 * dead * sizeof(struct disk_death) + 64 * STORE_BLOCK;
+        return map_memory(s, npages) + 4 * dead * sizeof(struct disk_death) + 4 * STORE_BLOCK;
 }
 
 bool store_room(const struct store *s, uint64_t npages, uint64_t nnew)

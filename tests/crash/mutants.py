@@ -73,6 +73,7 @@ STORE = [
     ("bad-blocks-in-a-row", "blocks.c", "(s->cursor - s->first_data + (1ul << 2 * tries))", "(s->cursor - s->first_data)", "store/forgotten_bad_blocks"),
     ("room-without-packed", "super.c", "+ s->nrecent_packed + nodes", "+ nodes", "store/room_for_the_checkpoint"),
     ("room-without-nodes", "super.c", "nodes = s->ntouched + npages", "nodes = npages", "store/room_for_the_checkpoint"),
+    ("memory-of-the-nodes", "map.c", "(nodes + MAP_LEVELS) * node_size(1)", "0", "store/memory_is_known"),
     ("settled-in-one-super", "super.c", "r = super_again(s);\n        for (", ";\n        for (", "snapshot/small_disk_is_used"),
     # checksums
     ("super-unchecked", "recover.c", "if (self_sum(b, &b->sum, sizeof(*b)) != b->sum) {", "if (0) {"),

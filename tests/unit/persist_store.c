@@ -1068,6 +1068,69 @@ static void checkpoint_is_cheap(void **state)
         simdisk_free(&disk);
 }
 
+static uint64_t in_use, most_in_use;
+static const struct persist_host *real_host;
+
+static void *counting_alloc(size_t len)
+{
+        in_use += len;
+        if (in_use > most_in_use)
+                most_in_use = in_use;
+        return real_host->mem_alloc(len);
+}
+
+static void counting_free(void *p, size_t len)
+{
+        in_use -= len;
+        real_host->mem_free(p, len);
+}
+
+/* What a commit takes of memory, the checkpoint before or after it, and settling, is what store_memory has said, at most: pages side by side, far apart, and dead in great number. */
+static void memory_is_known(void **state)
+{
+        enum { PER_COMMIT = 700, COMMITS = 100 };
+        static const uint8_t uuid[16] = "memory";
+        struct store_clock clock = {1, 2};
+        struct persist_host host = *persist_host;
+        uint64_t grown = 0;
+        struct store *s;
+
+        (void)state;
+        rng = 6;
+        real_host = persist_host;
+        host.mem_alloc = counting_alloc;
+        host.mem_free = counting_free;
+        persist_host = &host;
+        simdisk_init(&disk, 30000, 1);
+        assert_int_equal(store_format(&disk.d, uuid, 0), 0);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        for (unsigned c = 0; c < COMMITS; c++) {
+                uint64_t before = in_use, bound = store_memory(s, PER_COMMIT);
+                unsigned shift = c / 10 % 2 * 8;
+
+                most_in_use = in_use;
+                assert_int_equal(store_commit_begin(s, PER_COMMIT, store_next_epoch(s), &clock), 0);
+                for (unsigned i = 0; i < PER_COMMIT; i++) {
+                        ppn_t ppn = (ppn_t)(c % 4 * PER_COMMIT + i) << shift;
+
+                        assert_int_equal(
+                                c % 5 == 4 ? store_commit_none(s, ppn) : store_commit_page(s, ppn, random_page()), 0);
+                }
+                assert_int_equal(store_commit_end(s), 0);
+                if (c % 10 == 9)
+                        assert_int_equal(c % 20 == 9 ? store_checkpoint(s) : store_settle(s), 0);
+                assert_in_range(most_in_use - before, 0, bound);
+                if (most_in_use - before > grown)
+                        grown = most_in_use - before;
+        }
+        assert_true(grown > PER_COMMIT * sizeof(struct recent));
+        assert_int_equal(store_check(s, true, NULL, NULL), 0);
+        store_close(s);
+        simdisk_free(&disk);
+        assert_int_equal(in_use, 0);
+        persist_host = real_host;
+}
+
 static struct store *again(struct store *s)
 {
         struct store_info before, after;
@@ -1841,6 +1904,7 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(forgotten_bad_blocks),
                                            cmocka_unit_test(room_for_the_checkpoint),
                                            cmocka_unit_test(checkpoint_is_cheap),
+                                           cmocka_unit_test(memory_is_known),
                                            cmocka_unit_test(records_in_crumbs),
                                            cmocka_unit_test(deltas),
                                            cmocka_unit_test(back_to_the_base),
