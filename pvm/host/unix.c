@@ -234,20 +234,17 @@ static void on_child(int sig)
         (void)sig;
 }
 
-/* Who has ended. */
+/* Who has ended, of these: an image of the machine (image.c) is waited for where it was made. */
 static void reap(void)
 {
         int status;
-        pid_t pid;
 
-        while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-                for (struct process *p = processes; p < processes + PROCESSES; p++) {
-                        if (p->pid != pid)
-                                continue;
-                        p->status = WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
-                        if (p->forgotten)
-                                p->pid = 0;
-                }
+        for (struct process *p = processes; p < processes + PROCESSES; p++) {
+                if (!p->pid || p->status >= 0 || waitpid(p->pid, &status, WNOHANG) != p->pid)
+                        continue;
+                p->status = WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+                if (p->forgotten)
+                        p->pid = 0;
         }
 }
 
