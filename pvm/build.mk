@@ -35,7 +35,7 @@ host: $(PVM_PROGRAMS) $(BUILD)/host/libphantom.a ## programs for this machine: b
 
 # Unit tests: the whole machine in each, with the assembler of the tests.
 PVM_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/pvm_*.c))
-$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c pvm/host/monitor.c pvm/host/store.c pvm/host/unix.c pvm/client/phantom.c $(PVM_STORE_SRCS) tests/pvm/asm.c tests/pvm/program.c)\
+$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c pvm/host/image.c pvm/host/monitor.c pvm/host/store.c pvm/host/unix.c pvm/client/phantom.c $(PVM_STORE_SRCS) tests/pvm/asm.c tests/pvm/program.c)\
         $(eval UNIT_LIBS_$t := -llz4 -lxxhash)\
         $(eval UNIT_FLAGS_$t := -fno-strict-aliasing -ffp-contract=off))
 unit-pvm: $(foreach t,$(PVM_TESTS),unit-address-$t) ## unit tests of pvm/ alone
@@ -55,6 +55,7 @@ check-pvm: host $(BUILD)/host/caller
 	@tests/pvm/mount.py
 	@tests/pvm/versions.py
 	@tests/pvm/loader.py
+	@tests/pvm/images.py
 	@tests/pvm/heap.py
 .PHONY: check-pvm
 

@@ -5,7 +5,8 @@
  *
  *   young  what is marked is old, and stays. Roots are those of the heap, the frames, and the old objects that have got a reference since the last collection. What they lead to and
  *          is not marked gets its mark; then the lines of the runs that were handed out since the last collection are free but for what is marked in them now.
- *   full   all marks are cleared and made again from the roots; so are the line maps, of which only those that have changed are written.
+ *   full   all marks are cleared and made again from the roots; so are the line maps, of which only those that have changed are written. Where the host can, that is done beside the
+ *          program, on an image of the heap (image.c); if memory is short, or if it is not known what is old, all waits for it.
  *
  * Invariants:
  *   C1  A reference that an old object has to a young one is on a dirty card, or the object is a thread of root()->threads: whoever stores a reference into an object says so
@@ -255,7 +256,7 @@ static void mark_reachable(void (*fn)(struct obj *o, void *arg), void *arg)
                         note_pending(o);
         }
         mark.n = 0;
-        mark.live = live;
+        mark.live += live;
 }
 
 static void clear_dead_weak(void)
@@ -272,6 +273,30 @@ static void mark_begin(bool all, uint64_t *map)
         mark.n = mark.nweak = mark.ncard = 0;
         mark.live = 0;
         mark.failed = false;
+}
+
+/* ---- of an image (image.c) ---- */
+
+void collect_mark_image(uint64_t *marks, uint64_t *map)
+{
+        side.marks = marks;
+        mark_begin(true, map);
+        mark_roots();
+        mark_reachable(NULL, NULL);
+}
+
+void collect_mark_from(struct obj *o)
+{
+        mark_ref(&o, NULL);
+        mark_reachable(NULL, NULL);
+}
+
+bool collect_marked(uint64_t *live, struct weakref ***weak, size_t *nweak)
+{
+        *live = mark.live;
+        *weak = mark.weak;
+        *nweak = mark.nweak;
+        return !mark.failed;
 }
 
 static void give_back_lists(void)
@@ -436,6 +461,31 @@ static void sweep_block(uint32_t b)
                 block_free(b);
 }
 
+void sweep_block_to(uint32_t b, const uint64_t *map)
+{
+        if (kinds[b] == BLOCK_SMALL && pvm_hostile)
+                fill_dead(b);
+        if (kinds[b] == BLOCK_SMALL && memcmp(lines[b], map, sizeof(lines[b])) != 0)
+                memcpy(lines[b], map, sizeof(lines[b]));
+        sweep_block(b);
+}
+
+void sweep_block_to_marks(uint32_t b)
+{
+        const uint64_t *marks = side.marks + (b - FIRST_BLOCK) * (uint64_t)CARDS;
+        uint64_t map[LINES / 64] = {0};
+
+        for (unsigned card = 0; card < CARDS; card++)
+                for (uint64_t bits = marks[card]; bits; bits &= bits - 1) {
+                        unsigned at = card * CARD + (unsigned)__builtin_ctzl(bits) * 8;
+                        uint64_t size = obj_size((struct obj *)(block_address(b) + at));
+
+                        for (uint64_t line = at / LINE; line <= (at + size - 1) / LINE; line++)
+                                map[line / 64] |= 1ul << line % 64;
+                }
+        sweep_block_to(b, map);
+}
+
 static void sweep_given(void)
 {
         for (size_t r = 0; r < given.n; r++) {
@@ -443,6 +493,7 @@ static void sweep_given(void)
 
                 if (r + 1 < given.n && given.run[r + 1].block == b)
                         continue;
+                image_handed_out(b);
                 if (pvm_hostile && kinds[b] == BLOCK_SMALL)
                         fill_dead(b);
                 sweep_block(b);
@@ -533,15 +584,8 @@ static void drop_versions(void)
 /* The maps become what is marked. */
 static void sweep_all(void)
 {
-        for (uint32_t b = FIRST_BLOCK; b < root()->frontier; b++) {
-                const uint64_t *new = mark.map + b *(LINES / 64);
-
-                if (kinds[b] == BLOCK_SMALL && pvm_hostile)
-                        fill_dead(b);
-                if (kinds[b] == BLOCK_SMALL && memcmp(lines[b], new, sizeof(lines[b])) != 0)
-                        memcpy(lines[b], new, sizeof(lines[b]));
-                sweep_block(b);
-        }
+        for (uint32_t b = FIRST_BLOCK; b < root()->frontier; b++)
+                sweep_block_to(b, mark.map + b * (LINES / 64));
 }
 
 /*
@@ -566,13 +610,59 @@ static bool full_is_due(void)
         return promoted >= full_at || (large && promoted >= full_at / 2 && promoted >= FULL_LEAST);
 }
 
+static void stood_still(uint64_t since)
+{
+        uint64_t ns = pvm_host->monotonic_ns() - since;
+
+        if (ns > heap_stats.longest_ns)
+                heap_stats.longest_ns = ns;
+}
+
+/* There are `live` bytes that live, of which promoted are left that became old since it was known what lives. */
+static void full_is_over(uint64_t live, uint64_t before)
+{
+        grows = live > heap_stats.live + before / 2;
+        heap_stats.live = live;
+        promoted -= before;
+        set_full_at(live);
+        heap_stats.collections++;
+}
+
+/* Right behind a young collection. */
+static void take_verdict(void)
+{
+        uint64_t began = pvm_host->monotonic_ns(), live, before;
+
+        image_verdict(&live, &before);
+        drop_versions();
+        upgrade_collected();
+        image_sweep_first();
+        heap_collected(false, live + promoted - before);
+        image_sweep();
+        full_is_over(live, before);
+        if (pvm_hostile)
+                check_behind_young();
+        heap_stats.images++;
+        heap_stats.full_ns += pvm_host->monotonic_ns() - began;
+}
+
+static bool begin_image(void)
+{
+        uint64_t began = pvm_host->monotonic_ns();
+        bool ok = image_begin(promoted);
+
+        heap_stats.full_ns += pvm_host->monotonic_ns() - began;
+        return ok;
+}
+
 void heap_collect(void)
 {
         uint64_t began = pvm_host->monotonic_ns();
         size_t size = (root()->frontier - FIRST_BLOCK) * sizeof(*lines);
-        uint64_t *map = pvm_host->mem_alloc(size);
+        uint64_t *map = pvm_host->mem_alloc(size), live = heap_stats.live;
 
         heap_wants = WANTS_NOTHING;
+        image_abandon();
         mark_begin(true, map ? map - FIRST_BLOCK * (LINES / 64) : NULL);
         mark.failed = !map;
         if (!mark.failed)
@@ -583,41 +673,71 @@ void heap_collect(void)
                 clear_dead_weak();
                 sweep_all();
                 heap_collected(false, mark.live);
-                grows = mark.live > heap_stats.live + promoted / 2;
-                heap_stats.live = mark.live;
+                live = mark.live;
                 known = true;
         } else {
                 pvm_host->log("pvm: a collection was given up: no memory for marks\n");
         }
-        promoted = 0;
-        set_full_at(mark.live);
+        full_is_over(live, promoted);
         collect_at = known ? young_bytes : given.bytes + full_at;
-        heap_stats.collections++;
         heap_stats.full_ns += pvm_host->monotonic_ns() - began;
         if (map)
                 pvm_host->mem_free(map, size);
         give_back_lists();
+        stood_still(began);
 }
 
 /* ---- when ---- */
 
+/*
+ * A hostile machine collects at half of its safepoints, now like this, now like that. While there is an image, full collections that would abandon it are rare; at some safepoints it is
+ * waited for.
+ */
+static enum heap_wants hostile_wants(uint32_t dice)
+{
+        static const enum heap_wants what[] = {WANTS_NOTHING, WANTS_NOTHING, WANTS_YOUNG, WANTS_FULL};
+
+        if (!image_marking || dice >> 20 == 0xfff)
+                return what[dice >> 30];
+        while ((dice >> 24) % 16 == 1 && image_state() == IMAGE_MARKING)
+                ;
+        return dice >> 31 ? WANTS_YOUNG : WANTS_NOTHING;
+}
+
 void heap_collect_wanted(void)
 {
-        static const enum heap_wants hostile[] = {WANTS_NOTHING, WANTS_NOTHING, WANTS_YOUNG, WANTS_FULL};
         static uint32_t dice;
+        uint64_t began = pvm_host->monotonic_ns();
         enum heap_wants what = heap_wants;
+        enum image_state image;
+        bool full;
 
-        /* A hostile machine collects at half of its safepoints, now like this, now like that. */
         dice = dice * 1664525 + 1013904223;
         if (pvm_hostile && what == WANTS_NOTHING)
-                what = hostile[dice >> 30];
-        if (what == WANTS_YOUNG && (!known || given.incomplete || full_is_due()))
+                what = hostile_wants(dice);
+        image = image_state();
+        if (what == WANTS_NOTHING && image == IMAGE_DECIDED)
+                what = WANTS_YOUNG;
+        full = (full_is_due() || (pvm_hostile && what == WANTS_YOUNG && (dice >> 20) % 512 == 0)) && !image_marking;
+        if (image == IMAGE_FAILED ||
+            (what == WANTS_YOUNG && (!known || given.incomplete || (full && !image_possible()))))
                 what = WANTS_FULL;
         heap_wants = WANTS_NOTHING;
+        if (what == WANTS_NOTHING)
+                return;
         if (what == WANTS_YOUNG)
                 collect_young();
         if (what == WANTS_FULL)
                 heap_collect();
+        else if (!known)
+                return; /* it was given up */
+        else if (image == IMAGE_DECIDED)
+                take_verdict();
+        else if (full && !begin_image())
+                heap_collect();
+        else
+                image_sweep();
+        stood_still(began);
 }
 
 void collect_begin(bool all_young)
@@ -634,6 +754,7 @@ void collect_begin(bool all_young)
 
 void collect_forget(void)
 {
+        image_forget();
         give_back_lists();
 }
 
@@ -651,6 +772,7 @@ void pvm_stats(struct pvm_stats *s)
 
 bool heap_mark(void (*fn)(struct obj *o, void *arg), void *arg)
 {
+        image_abandon();
         mark_begin(true, NULL);
         mark.moved_words = (root()->frontier - FIRST_BLOCK) * (uint64_t)CARDS;
         mark.moved = pvm_host->mem_alloc(mark.moved_words * sizeof(*mark.moved));

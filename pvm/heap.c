@@ -495,6 +495,12 @@ void heap_collected(bool young, uint64_t live)
         heap.cur = heap.end = heap.mcur = heap.mend = NULL;
 }
 
+void heap_swept(uint32_t b)
+{
+        if (room_for((void **)&swept.block, &swept.cap, swept.n, sizeof(*swept.block)))
+                swept.block[swept.n++] = b;
+}
+
 void heap_no_holes(void)
 {
         swept.n = 0;

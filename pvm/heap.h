@@ -109,6 +109,7 @@ bool room_for(void **array, size_t *cap, size_t n, size_t each);
 /* A collection is over: blocks have been freed, and runs can be had again. young: in the blocks of `given`, which come first; else in all blocks. */
 void heap_collected(bool young, uint64_t live);
 void find_holes(uint32_t b); /* in a block whose lines were swept */
+void heap_swept(uint32_t b); /* since heap_collected: there may be something in it, which is to be handed out soon */
 void heap_no_holes(void);    /* marks are not what they were: no gaps between old objects are handed out any more */
 void block_free(uint32_t b); /* with the rest of a large object */
 
@@ -117,6 +118,28 @@ extern struct pvm_stats heap_stats;
 extern uint64_t collect_at;         /* when so many bytes are given, it is time for a collection */
 void collect_begin(bool all_young); /* the objects that there are; else nobody knows */
 void collect_forget(void);
+/* The block's lines become those of the map, which is what is marked in it, or of what is marked. It is free if nothing is. Behind a collection. */
+void sweep_block_to(uint32_t b, const uint64_t *map);
+void sweep_block_to_marks(uint32_t b);
+/* In an image: marks everything that is reachable, in these tables; then what is reachable from one more object; what has come of it (false: no memory), with all weak references. */
+void collect_mark_image(uint64_t *marks, uint64_t *map);
+void collect_mark_from(struct obj *o);
+bool collect_marked(uint64_t *live, struct weakref ***weak, size_t *nweak);
+
+/* ---- image.c ---- */
+bool image_possible(void);
+bool image_begin(uint64_t promoted); /* right behind a young collection. False: not now */
+enum image_state { IMAGE_NONE, IMAGE_MARKING, IMAGE_DECIDED, IMAGE_FAILED } image_state(void);
+void image_handed_out(uint32_t b); /* some of the block was, since the last collection */
+/*
+ * Right behind a young collection, when it has decided: marks and weak references are what the verdict says. live: bytes that were marked; promoted: what image_begin was given. Then
+ * image_sweep_first sweeps what can be swept at once, and image_sweep, behind heap_collected, here and behind the next young collections, the rest.
+ */
+void image_verdict(uint64_t *live, uint64_t *promoted);
+void image_sweep_first(void);
+void image_sweep(void);
+void image_abandon(void); /* at a safepoint: whatever there is */
+void image_forget(void);  /* the heap is not looked at any more */
 
 /* ---- check.c ---- */
 /* In a hostile machine; they panic. Before a young collection: is what C1 says true? Behind it: has it found all that is reachable? */

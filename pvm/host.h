@@ -78,6 +78,16 @@ struct pvm_host {
         void *(*code_memory)(size_t len);
         int (*code_write)(void *at, const void *from, size_t len);
         void (*code_free)(void *start, size_t len);
+        /*
+         * An image of all memory as it is now, in which fn runs, beside the machine: what either writes the other does not see, but in memory of shared_alloc (zeroed; NULL: none). fn calls
+         * nothing here but mem_alloc, mem_free, panic, and may end at any time, with its image. One image at a time. image_begin: 0 or -errno. image_runs: fn has not ended. Until image_end, which
+         * ends fn, too, idle ends when fn does. image_begin NULL: no images.
+         */
+        void *(*shared_alloc)(size_t len);
+        void (*shared_free)(void *p, size_t len);
+        int (*image_begin)(void (*fn)(void));
+        bool (*image_runs)(void);
+        void (*image_end)(void);
         void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
         void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 };
@@ -141,7 +151,9 @@ bool pvm_heap_check(char *why, size_t why_len);
 
 struct pvm_stats {
         uint64_t collections, young; /* full ones, and of young objects */
-        uint64_t full_ns, young_ns;  /* what they have taken */
+        uint64_t images;             /* of the full ones: beside the program, on an image */
+        uint64_t full_ns, young_ns;  /* for so long programs have stood still */
+        uint64_t longest_ns;         /* at a time, at most */
         uint64_t blocks, allocated;  /* in use; bytes since the beginning, by runs */
         uint64_t live;               /* bytes marked by the last full collection */
         uint64_t compiled, compiled_words, code_bytes,

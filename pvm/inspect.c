@@ -153,7 +153,7 @@ static bool each_internal(struct obj *o, member_fn fn, void *arg)
         case CLASS_mutex:
                 return fn(arg, "owner", reference(((struct mutex *)o)->owner));
         case CLASS_weakref:
-                return fn(arg, "target", reference(((struct weakref *)o)->target));
+                return fn(arg, "target", reference(heap_weak_load(((struct weakref *)o)->target)));
         case CLASS_closure:
                 return each_of_closure((struct closure *)o, fn, arg);
         case CLASS_connection:

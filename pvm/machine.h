@@ -447,6 +447,15 @@ size_t obj_size(const struct obj *o);
 void heap_collect(void);
 void heap_collect_wanted(void);
 extern enum heap_wants { WANTS_NOTHING, WANTS_YOUNG, WANTS_FULL } heap_wants;
+/*
+ * The object, which was found in some other way than by the load of a strong reference: in a weak one, say. NULL: there is none, or it is gone; then nobody gets it any more.
+ */
+extern bool image_marking; /* a full collection goes on beside the program (image.c) */
+struct obj *image_ask(struct obj *o);
+static inline struct obj *heap_weak_load(struct obj *o)
+{
+        return o && image_marking ? image_ask(o) : o;
+}
 /* The address of a reference in an object's or a root's own memory, for who walks the heap. */
 typedef void (*ref_visit)(struct obj **ref, void *arg);
 void obj_each_ref(struct obj *o, ref_visit visit, void *arg);

@@ -464,7 +464,7 @@ unsigned pvm_run(void)
 
         while (r->threads) {
                 pvm_poll = pvm_hostile;
-                if (heap_wants != WANTS_NOTHING || pvm_hostile)
+                if (heap_wants != WANTS_NOTHING || pvm_hostile || image_marking)
                         heap_collect_wanted();
                 pvm_host->safepoint();
                 if (stopped)

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "pvm/host/host.h"
+#include "pvm/host/image.h"
 #include "pvm/host/monitor.h"
 #include "pvm/host/store.h"
 #include "pvm/host/unix.h"
@@ -159,14 +160,16 @@ static void idle(uint64_t until, bool wants_input)
 {
         uint64_t now = monotonic_ns(), wait = until > now ? until - now : 0;
         struct pollfd fds[] = {{.fd = wants_input ? STDIN_FILENO : -1, .events = POLLIN},
-                               {.fd = monitor_fd(), .events = POLLIN}};
+                               {.fd = monitor_fd(), .events = POLLIN},
+                               {.fd = image_fd(), .events = POLLIN}};
 
         if (stored && (!until || wait > SNAPSHOT_NS))
                 wait = SNAPSHOT_NS;
         struct timespec t = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
 
         fflush(stdout);
-        unix_idle(fds, 2, until || stored ? &t : NULL);
+        image_reap(true);
+        unix_idle(fds, 3, until || stored ? &t : NULL);
 }
 
 static void safepoint(void)
@@ -174,6 +177,7 @@ static void safepoint(void)
         uint64_t now;
 
         monitor_serve();
+        image_reap(false);
         if (!stored)
                 return;
         now = monotonic_ns();
@@ -260,6 +264,11 @@ static const struct pvm_host host = {
         .code_memory = code_memory,
         .code_write = code_write,
         .code_free = code_free,
+        .shared_alloc = image_shared_alloc,
+        .shared_free = image_shared_free,
+        .image_begin = image_start,
+        .image_runs = image_runs,
+        .image_end = image_end,
         .log = host_log,
         .panic = host_panic,
 };
@@ -301,6 +310,8 @@ void hosted_pvm_close(void)
                 munmap((void *)PVM_HEAP_START, HEAP_BYTES);
         mapped = stored = false;
         nfolders = 0;
+        image_end();
+        image_reap(true);
         unix_close();
         fflush(stdout);
 }

@@ -138,8 +138,10 @@ static int run(int argc, char **argv)
                 struct pvm_stats s;
 
                 pvm_stats(&s);
-                fprintf(stderr, "%lu full collections in %lu us, %lu young ones in %lu us\n", s.collections,
-                        s.full_ns / 1000, s.young, s.young_ns / 1000);
+                fprintf(stderr,
+                        "%lu full collections (%lu on images) in %lu us, %lu young ones in %lu us, at most %lu us at a "
+                        "time\n",
+                        s.collections, s.images, s.full_ns / 1000, s.young, s.young_ns / 1000, s.longest_ns / 1000);
                 fprintf(stderr, "%lu blocks, %lu bytes allocated, %lu live\n", s.blocks, s.allocated, s.live);
                 fprintf(stderr, "%lu snapshots of %lu pages\n", heap_store_commits(), heap_store_pages());
                 fprintf(stderr, "%lu methods compiled, %lu words to %lu bytes in %lu us\n", s.compiled,

@@ -80,8 +80,10 @@ static void stat_put(FILE *f)
         struct pvm_stats s;
 
         pvm_stats(&s);
-        fprintf(f, "collections %lu\ncollections_us %lu\nyoung_collections %lu\nyoung_collections_us %lu\n",
-                s.collections, s.full_ns / 1000, s.young, s.young_ns / 1000);
+        fprintf(f, "collections %lu\ncollections_on_images %lu\ncollections_us %lu\n", s.collections, s.images,
+                s.full_ns / 1000);
+        fprintf(f, "young_collections %lu\nyoung_collections_us %lu\nlongest_pause_us %lu\n", s.young,
+                s.young_ns / 1000, s.longest_ns / 1000);
         fprintf(f, "snapshots %lu\nsnapshot_pages %lu\n", heap_store_commits(), heap_store_pages());
         fprintf(f, "blocks %lu\nallocated_bytes %lu\nlive_bytes %lu\n", s.blocks, s.allocated, s.live);
 }

@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -289,6 +290,17 @@ static int fail(const char *path, const char *what)
         return -1;
 }
 
+/* The image (image.c) of a machine that was killed just now may have the file for moments. */
+static bool lock_file(int f)
+{
+        for (unsigned tries = 0; flock(f, LOCK_EX | LOCK_NB); tries++) {
+                if (errno != EWOULDBLOCK || tries == 50)
+                        return false;
+                nanosleep(&(struct timespec){0, 10000000}, NULL);
+        }
+        return true;
+}
+
 int heap_store_open(const char *path, uint64_t heap_bytes, uint64_t *clock_ns)
 {
         struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART};
@@ -307,7 +319,7 @@ int heap_store_open(const char *path, uint64_t heap_bytes, uint64_t *clock_ns)
         fd = open(path, O_RDWR | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st))
                 return fail(path, strerror(errno));
-        if (flock(fd, LOCK_EX | LOCK_NB))
+        if (!lock_file(fd))
                 return fail(path, "another machine runs on it");
         filedisk_open(&disk, fd, 0, (uint64_t)st.st_size, false);
         if (heap_store_survives)

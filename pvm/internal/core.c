@@ -659,7 +659,7 @@ int n_weakref_newOf(struct call *c)
 
 int n_weakref_get(struct call *c)
 {
-        c->result.r = ((struct weakref *)OBJECT(c))->target;
+        c->result.r = heap_weak_load(((struct weakref *)OBJECT(c))->target);
         return DONE;
 }
 

@@ -129,7 +129,7 @@ def main():
             expect("load nothing", ["load", pid, ".test.nothing"], 1, r"pvm: .*\.test\.nothing.*\n")
             before = int(re.search(r"collections (\d+)", pvm("stat", pid)[1])[1])
             expect("collect", ["gc", pid], 0, "")
-            expect("statistics", ["stat", pid], 0, rf"collections {before + 1}\ncollections_us \d+\nyoung_collections \d+\nyoung_collections_us \d+\nsnapshots 0\nsnapshot_pages 0\nblocks \d+\nallocated_bytes \d+\nlive_bytes \d+\n")
+            expect("statistics", ["stat", pid], 0, rf"collections {before + 1}\ncollections_on_images \d+\ncollections_us \d+\nyoung_collections \d+\nyoung_collections_us \d+\nlongest_pause_us \d+\nsnapshots 0\nsnapshot_pages 0\nblocks \d+\nallocated_bytes \d+\nlive_bytes \d+\n")
             expect("no number", ["stat", "x"], 2, r"usage: pvm stat PID\n")
             expect("no program", ["stat", "1"], 1, r"pvm: program 1: no such program\n")
             c = pid + "/objects/c"
