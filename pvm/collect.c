@@ -27,7 +27,7 @@
         (3ul << 19)    /* if nobody says (pvm_limits); with what is lost at the ends of runs that is 2 MiB of pages */
 #define YOUNG_TIMES 4u /* so many times more, at most, if most of it survives */
 /* So much becomes old before a full collection, at least. */
-#define FULL_LEAST (8ul << 20)
+#define FULL_LEAST (4ul << 20)
 /* Frames between two that get FRAME_SCANNED. */
 #define SCAN_FRAMES 64u
 
@@ -506,6 +506,9 @@ static void set_young_bytes(uint64_t bytes, uint64_t survived)
         uint64_t may_die = pvm_limits.young_bytes ? pvm_limits.young_bytes : YOUNG_BYTES,
                  most = pvm_limits.heap_bytes / 8, dead = bytes > survived ? bytes - survived : 0;
 
+        /* What is young, and what died since it became old, is to be small beside what lives. */
+        if (may_die > YOUNG_BYTES && may_die > heap_stats.live / 16)
+                may_die = heap_stats.live / 16 > YOUNG_BYTES ? heap_stats.live / 16 : YOUNG_BYTES;
         /* Where little survives a collection costs little, and what is made again and again should fit in the caches. */
         if (survived < bytes / 16 && may_die > YOUNG_BYTES)
                 may_die = YOUNG_BYTES;
@@ -594,7 +597,7 @@ static void sweep_all(void)
  */
 static void set_full_at(uint64_t live)
 {
-        uint64_t least = grows ? 2 * FULL_LEAST : FULL_LEAST, part = grows ? live / 2 : live / 4,
+        uint64_t least = grows ? 4 * FULL_LEAST : FULL_LEAST, part = grows ? live / 2 : live / 4,
                  limit = pvm_limits.heap_bytes, most = live < limit * 7 / 8 ? (limit - live) / 2 : limit / 16;
 
         full_at = part > least ? part : least;
@@ -605,9 +608,9 @@ static void set_full_at(uint64_t live)
 /* Is it time for a full one? Sooner, if the heap is too large for what lives in it. */
 static bool full_is_due(void)
 {
-        bool large = !grows && root()->blocks_in_use * PVM_BLOCK_BYTES / 3 > heap_stats.live / 2;
+        bool large = !grows && root()->blocks_in_use * PVM_BLOCK_BYTES / 4 > heap_stats.live / 3;
 
-        return promoted >= full_at || (large && promoted >= full_at / 2 && promoted >= FULL_LEAST);
+        return promoted >= full_at || (large && promoted >= full_at / 3 && promoted >= FULL_LEAST / 2);
 }
 
 static void stood_still(uint64_t since)

@@ -77,8 +77,8 @@ def main():
         with open(source, "w", encoding="utf-8") as f:
             f.write(SOURCE)
         subprocess.run([PLC, "-w", "-L", LIB, "-o", folder, source], check=True)
-        run(folder, "of short objects", 90, 3.0)
-        run(folder, "of all sizes", 100, 2.75)
+        run(folder, "of short objects", 90, 2.6)
+        run(folder, "of all sizes", 100, 2.4)
     return failed
 
 
