@@ -20,8 +20,8 @@
 
 struct klass **classes;
 struct method **methods;
-char class_error[400];
-const struct atom *class_wanted;
+_Thread_local char class_error[400];
+_Thread_local const struct atom *class_wanted;
 struct method *object_equals, *object_toString, *bootstrap_loadClass;
 static uint32_t classes_cap, methods_cap;
 static bool frames_ready; /* the methods of all frames are in the table */

@@ -23,7 +23,6 @@
 #define CHUNK 32u /* blocks provided at once */
 #define GAP   24u /* shorter gaps are not worth a run */
 
-struct root_volatile heap;
 struct side side;
 struct runs given;
 struct pvm_limits pvm_limits;
@@ -40,7 +39,6 @@ static struct place {
         unsigned none; /* but in_swept: for so many bytes there is nothing */
 } in_swept[SIZES], in_group[SIZES], in_all[SIZES];
 static bool holes_first;         /* there are so many of them that free blocks wait */
-static size_t long_run;          /* in `given`: that of mcur */
 static uint32_t free_block_hint; /* no block below it is free */
 
 void heap_wrote_elements(const struct store *s, uint32_t from, uint32_t n)
@@ -91,7 +89,7 @@ static void give_run(uint32_t b, unsigned from, unsigned to, uint64_t bytes)
         heap_stats.allocated += bytes;
         if (given.bytes >= collect_at && heap_wants == WANTS_NOTHING) {
                 heap_wants = WANTS_YOUNG;
-                pvm_poll = 1;
+                pvm_interrupt();
         }
 }
 
@@ -130,7 +128,7 @@ static bool side_room(uint32_t blocks)
         if (!ok)
                 return false;
         side = new;
-        heap.cards = (uint64_t)side.cards - (uint64_t)block_address(FIRST_BLOCK) / CARD;
+        worker.cards = (uint64_t)side.cards - (uint64_t)block_address(FIRST_BLOCK) / CARD;
         return true;
 }
 
@@ -416,10 +414,10 @@ static void *place(char **cur, uint32_t class, size_t size, uint32_t flags)
 /* What is left of the run of long objects, if nobody has looked for gaps in its block: lines that others may have. */
 static void give_back(void)
 {
-        struct run *run = &given.run[long_run];
-        unsigned used = (unsigned)(((uint64_t)heap.mcur % PVM_BLOCK_BYTES + LINE - 1) / LINE);
+        struct run *run = &given.run[worker.long_run];
+        unsigned used = (unsigned)(((uint64_t)worker.mcur % PVM_BLOCK_BYTES + LINE - 1) / LINE);
 
-        if (heap.mend - heap.mcur < (ptrdiff_t)LINE || given.incomplete ||
+        if (worker.mend - worker.mcur < (ptrdiff_t)LINE || given.incomplete ||
             (!side.holes[run->block - FIRST_BLOCK] && run->to - run->from < (int)LINES) ||
             !room_for((void **)&swept.block, &swept.cap, swept.n, sizeof(*swept.block)))
                 return;
@@ -438,18 +436,18 @@ void *heap_alloc_slow(uint32_t class, size_t size, uint32_t flags)
         if (size > OBJ_LARGE)
                 return alloc_large(class, size, flags);
         if (size <= LINE) {
-                if (!next_run(0, (unsigned)size, &heap.cur, &heap.end))
+                if (!next_run(0, (unsigned)size, &worker.cur, &worker.end))
                         return NULL;
-                return place(&heap.cur, class, size, flags);
+                return place(&worker.cur, class, size, flags);
         }
-        if (size > (size_t)(heap.mend - heap.mcur)) {
+        if (size > (size_t)(worker.mend - worker.mcur)) {
                 give_back();
-                heap.mcur = heap.mend = NULL;
-                if (!next_run(log, (unsigned)size, &heap.mcur, &heap.mend))
+                worker.mcur = worker.mend = NULL;
+                if (!next_run(log, (unsigned)size, &worker.mcur, &worker.mend))
                         return NULL;
-                long_run = given.n - 1;
+                worker.long_run = given.n - 1;
         }
-        return place(&heap.mcur, class, size, flags);
+        return place(&worker.mcur, class, size, flags);
 }
 
 void block_free(uint32_t b)
@@ -492,7 +490,7 @@ void heap_collected(bool young, uint64_t live)
         given.n = 0;
         given.bytes = 0;
         given.incomplete = false;
-        heap.cur = heap.end = heap.mcur = heap.mend = NULL;
+        worker.cur = worker.end = worker.mcur = worker.mend = NULL;
 }
 
 void heap_swept(uint32_t b)
@@ -518,7 +516,7 @@ static void volatile_state(void)
         given.n = 0;
         given.bytes = 0;
         given.incomplete = false;
-        heap.cur = heap.end = heap.mcur = heap.mend = NULL;
+        worker.cur = worker.end = worker.mcur = worker.mend = NULL;
 }
 
 int heap_create(void)
@@ -573,7 +571,7 @@ void heap_forget(void)
         side_free(&side);
         memset(&given, 0, sizeof(given));
         memset(&swept, 0, sizeof(swept));
-        memset(&heap, 0, sizeof(heap));
+        memset(&worker, 0, sizeof(worker));
         provided = 0;
         collect_forget();
 }

@@ -66,7 +66,7 @@ struct pvm_host {
         /* Nothing can run before this time (0: no such time) or, with input, before a source is ready that was not when input_ready was asked: sleeps until then, or less. */
         void (*idle)(uint64_t until_ns, bool input);
         /*
-         * At a safepoint, all state in the heap, at least each time that pvm_poll was set by the host: the time to make a snapshot.
+         * At a safepoint, all state in the heap, at least each time that the host has called pvm_interrupt: the time to make a snapshot.
          */
         void (*safepoint)(void);
         /* What a call made by pvm_call gave, in pieces; and its end, ok or with what was thrown. */
@@ -94,8 +94,8 @@ struct pvm_host {
 enum { PVM_CONSOLE_END = -1, PVM_CONSOLE_LATER = -2 };
 extern const struct pvm_host *pvm_host;
 
-/* Set by anybody at any time, also in an interrupt: the machine gets to a safepoint soon and gives other threads a turn. */
-extern volatile uint32_t pvm_poll;
+/* By anybody at any time, also in a signal's handler: the machine gets to a safepoint soon and gives other threads a turn. */
+void pvm_interrupt(void);
 
 struct pvm_limits {
         uint64_t heap_bytes;  /* whole blocks in use */

@@ -14,8 +14,7 @@
 #include "kernel/lib/string.h"
 #include <stdarg.h>
 
-volatile uint32_t pvm_poll;
-#define POLL_COMPILED 0x80000000u /* in pvm_poll: at the next jump compiled code could go on */
+#define POLL_COMPILED 0x80000000u /* in worker.poll: at the next jump compiled code could go on */
 enum pvm_compile pvm_compile;
 uint32_t pvm_drop_code;
 uint32_t pvm_hot_calls = 200;
@@ -948,7 +947,7 @@ static uint32_t do_byte(slot *R, uint32_t w)
 /* By the thread that runs: then it may be changed even if it is immutable. */
 static bool migrates(struct obj *o)
 {
-        return o->info & OBJ_PENDING && obj_trailer(o)->by == root()->current->id;
+        return o->info & OBJ_PENDING && obj_trailer(o)->by == worker.runs->id;
 }
 
 /* GETF and SETF; the instruction learns the class. */
@@ -1098,7 +1097,7 @@ static struct method *find_target(const struct site *s, const struct klass *k, b
 
 struct method *interp_find(const struct site *site, const struct obj *o, uint32_t virtual)
 {
-        struct jit_found *k = &jit.found[((uint64_t)site->ref / 32 + o->class * 31ul) % JIT_FOUND];
+        struct found *k = &worker.found[((uint64_t)site->ref / 32 + o->class * 31ul) % WORKER_FOUND];
 
         if (k->ref != site->ref || k->class != o->class || k->virtual != virtual) {
                 const struct klass *class = obj_class(o);
@@ -1188,7 +1187,7 @@ static void maybe_drop(void)
 #define JUMP(offset)                                                                                                   \
         do {                                                                                                           \
                 pc += (int32_t)(offset);                                                                               \
-                if (__builtin_expect(pvm_poll, 0))                                                                     \
+                if (__builtin_expect(worker.poll, 0))                                                                  \
                         goto yield;                                                                                    \
                 w = *pc;                                                                                               \
                 goto *label[w & 0xff];                                                                                 \
@@ -1360,23 +1359,23 @@ resume:
 
                 if (!entry) {
                         if (m->compiled)
-                                __atomic_fetch_or(&pvm_poll, POLL_COMPILED, __ATOMIC_RELAXED);
+                                __atomic_fetch_or(&worker.poll, POLL_COMPILED, __ATOMIC_RELAXED);
                         NEXT(0);
                 }
                 ended = jit_run(t, f, entry);
-                ENTER(jit.top);
+                ENTER(worker.top);
                 t->top = f;
                 switch (ended) {
                 case JIT_YIELD:
-                        if (pvm_poll & ~POLL_COMPILED)
+                        if (worker.poll & ~POLL_COMPILED)
                                 return RUN_YIELD;
-                        __atomic_fetch_and(&pvm_poll, ~POLL_COMPILED, __ATOMIC_RELAXED);
+                        __atomic_fetch_and(&worker.poll, ~POLL_COMPILED, __ATOMIC_RELAXED);
                         continue;
                 case JIT_EXIT:
                         exited(m);
                         __attribute__((fallthrough));
                 case JIT_LEAVE:
-                        __atomic_fetch_or(&pvm_poll, POLL_COMPILED, __ATOMIC_RELAXED);
+                        __atomic_fetch_or(&worker.poll, POLL_COMPILED, __ATOMIC_RELAXED);
                         NEXT(0);
                 case JIT_CALL:
                         for (unsigned i = m->nargs; i < m->nregs; i++)
@@ -1847,7 +1846,7 @@ call:
                 pc = m->code;
                 if (m->heat < pvm_hot && ++m->heat == pvm_hot)
                         warm(m, 0);
-                if (m->compiled && !pvm_poll)
+                if (m->compiled && !worker.poll)
                         goto resume;
                 JUMP(0);
         }
@@ -1936,7 +1935,7 @@ invoke:
                 pc = m->code;
                 if (m->heat < pvm_hot && ++m->heat == pvm_hot)
                         warm(m, 0);
-                if (m->compiled && !pvm_poll)
+                if (m->compiled && !worker.poll)
                         goto resume;
                 JUMP(0);
         }
@@ -1991,7 +1990,7 @@ invoke:
         }
         if (!(flags & FRAME_VOID))
                 R[dest] = c.result;
-        if (__builtin_expect(pvm_poll, 0))
+        if (__builtin_expect(worker.poll, 0))
                 goto yield;
         NEXT(0);
 
@@ -2233,11 +2232,11 @@ unwind:
         }
 
 yield:
-        if (pvm_poll == POLL_COMPILED) {
+        if (worker.poll == POLL_COMPILED) {
                 /* It is for us alone: back to compiled code. */
                 if (m->compiled && !jit_entry(m, (uint32_t)(pc - m->code)))
                         NEXT(0);
-                __atomic_fetch_and(&pvm_poll, ~POLL_COMPILED, __ATOMIC_RELAXED);
+                __atomic_fetch_and(&worker.poll, ~POLL_COMPILED, __ATOMIC_RELAXED);
                 if (m->compiled)
                         goto resume;
                 NEXT(0);

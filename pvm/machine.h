@@ -406,13 +406,35 @@ struct call {
         /* BLOCK: what for is written into the thread by the function */
 };
 
+/* ---- thread.c: workers ---- */
+
+#define WORKER_VALUES 256u
+#define WORKER_FOUND  256u
+/* [V] What belongs to who runs managed code, a thread of the host's: its own alone, but for what its comments say. Compiled code finds it in r15. */
+struct worker {
+        char *cur, *end;        /* where short objects go: zeroed */
+        char *mcur, *mend;      /* where longer ones go */
+        uint64_t cards;         /* the card of what is at an address is at that >> CARD_SHIFT, and this */
+        volatile uint32_t poll; /* not 0: at the next jump or call it gets to a safepoint; anybody sets it */
+        /* jit/code.c */
+        void *base;                    /* native stack: where frames of compiled code begin */
+        void *limit;                   /* below: they are dropped, all of them */
+        uint64_t stack_end;            /* of the segment on top */
+        struct frame *top;             /* at the end of a run of compiled code */
+        struct thread *runs;           /* NULL: none */
+        size_t long_run;               /* in `given` (heap.h): the run of mcur */
+        slot temporary[WORKER_VALUES]; /* values of inlined methods that found no register; none lives at a safepoint */
+        /* What calls with receivers of several classes have found. */
+        struct found {
+                const struct method *ref;
+                uint32_t class, virtual;
+                struct method *target;
+        } found[WORKER_FOUND];
+};
+extern _Thread_local struct worker worker;
+
 /* ---- heap.c, collect.c ---- */
 extern struct pvm_limits pvm_limits;
-extern struct root_volatile {
-        char *cur, *end;   /* where short objects go: zeroed */
-        char *mcur, *mend; /* where longer ones go */
-        uint64_t cards;    /* the card of what is at an address is at that >> CARD_SHIFT, and this */
-} heap;
 #define CARD_SHIFT 9
 /*
  * A reference was stored into the heap, at `at`: the object, or, if that is a store of references, the element. Who stores one into an object says so before the next
@@ -420,7 +442,7 @@ extern struct root_volatile {
  */
 static inline void heap_wrote(const void *at)
 {
-        *(uint8_t *)(heap.cards + ((uint64_t)at >> CARD_SHIFT)) = 1;
+        *(uint8_t *)(worker.cards + ((uint64_t)at >> CARD_SHIFT)) = 1;
 }
 void heap_wrote_elements(const struct store *s, uint32_t from, uint32_t n); /* n of them, any number */
 #define OBJ_SHORT 128u                                                      /* longer ones have runs of their own */
@@ -432,12 +454,12 @@ void *heap_alloc_slow(uint32_t class, size_t size, uint32_t flags);
 /* An object, zeroed but for its header. size in bytes. NULL: the limit, or the host, says no. */
 static inline void *heap_alloc(uint32_t class, size_t size, uint32_t flags)
 {
-        struct obj *o = (struct obj *)heap.cur;
+        struct obj *o = (struct obj *)worker.cur;
 
         size = (size + 7) & ~7ul;
-        if (__builtin_expect(size > (size_t)(heap.end - heap.cur) || size > OBJ_SHORT, 0))
+        if (__builtin_expect(size > (size_t)(worker.end - worker.cur) || size > OBJ_SHORT, 0))
                 return heap_alloc_slow(class, size, flags);
-        heap.cur += size;
+        worker.cur += size;
         o->class = class;
         o->info = (uint32_t)(size / 8) | flags;
         return o;
@@ -503,11 +525,11 @@ bool directory_find(const struct directory *d, struct string *key, uint32_t *at)
 bool directory_put(struct directory *d, struct string *key, struct obj *value);
 
 /* ---- class.c ---- */
-extern struct klass **classes;  /* by index */
-extern struct method **methods; /* by id */
-extern char class_error[400];   /* why the last of these functions failed */
+extern struct klass **classes;              /* by index */
+extern struct method **methods;             /* by id */
+extern _Thread_local char class_error[400]; /* why the last of these functions failed */
 /* If that was because there is no file of a class: its name, which a class loader may know. Else NULL. */
-extern const struct atom *class_wanted;
+extern _Thread_local const struct atom *class_wanted;
 void class_explain(const char *fmt, __builtin_va_list ap)
         __attribute__((format(printf, 1, 0))); /* class_error, and no class is wanted */
 int class_create(void);                        /* internal classes in a new heap */

@@ -1,7 +1,7 @@
 /*
  * thread.c - threads, and the machine as its host sees it.
  *
- * Threads are objects; root()->threads lists those that were started and have not ended. One at a time runs, in turns of what pvm_poll gives. Who waits is in
+ * Threads are objects; root()->threads lists those that were started and have not ended. One at a time runs, in turns that its poll ends. Who waits is in
  * the queue of what it waits for (mutex, cond, sema, thread) and says so itself, with its deadline: all of it in the heap, so that after a recovery
  * nothing has to be found out. Who wakes grants: what was waited for is handed over, and written down in the thread that gets it.
  */
@@ -12,6 +12,15 @@
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
 #include <stdarg.h>
+
+_Thread_local struct worker worker;
+static struct worker *volatile running; /* of pvm_run; NULL: it was never called */
+
+void pvm_interrupt(void)
+{
+        if (running)
+                running->poll = 1;
+}
 
 /* The call from outside whose outcome is being told; 0: what is printed goes to the console. */
 static uint32_t telling;
@@ -462,15 +471,16 @@ unsigned pvm_run(void)
         uint64_t until;
         bool input;
 
+        running = &worker;
         while (r->threads) {
-                pvm_poll = pvm_hostile;
+                worker.poll = pvm_hostile;
                 if (heap_wants != WANTS_NOTHING || pvm_hostile || image_marking)
                         heap_collect_wanted();
                 pvm_host->safepoint();
                 if (stopped)
                         break;
                 t = choose(r->current, &until, &input);
-                r->current = t;
+                r->current = worker.runs = t;
                 if (!t && (until || input)) {
                         pvm_host->idle(until, input);
                         continue;

@@ -327,7 +327,7 @@ bool hosted_pvm_folder(const char *folder)
 static void tick(int sig)
 {
         (void)sig;
-        pvm_poll = 1;
+        pvm_interrupt();
 }
 
 void hosted_pvm_ticks(bool on)

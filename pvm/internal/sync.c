@@ -218,7 +218,7 @@ int n_thread_main(struct call *c)
 int n_thread_pause(struct call *c)
 {
         self(c)->paused = 1;
-        pvm_poll = 1;
+        pvm_interrupt();
         return DONE;
 }
 
@@ -271,14 +271,14 @@ int n_world_collect(struct call *c)
 {
         (void)c;
         heap_wants = WANTS_FULL;
-        pvm_poll = 1;
+        pvm_interrupt();
         return DONE;
 }
 
 int n_world_yield(struct call *c)
 {
         (void)c;
-        pvm_poll = 1;
+        pvm_interrupt();
         return DONE;
 }
 

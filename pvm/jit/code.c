@@ -4,7 +4,7 @@
  * The area is never writable and executable at once. Code is put behind code until there is no room; then all of it is dropped: nothing but struct method points to it, for
  * compiled code never runs while anything is compiled.
  *
- * On the native stack compiled code keeps return addresses alone, 16 bytes a call, above jit.base. They are a short cut: whoever leaves drops them, and who returns
+ * On the native stack compiled code keeps return addresses alone, 16 bytes a call, above worker.base. They are a short cut: whoever leaves drops them, and who returns
  * with none left is led by the frames (`returned`, below).
  */
 #include "pvm/jit/jit.h"
@@ -16,12 +16,7 @@ struct jit_stubs jit_stubs;
 static uint8_t *area;
 static uint32_t used, first;
 
-static int32_t near(const void *p)
-{
-        return (int32_t)((const char *)p - (const char *)&heap);
-}
-
-/* enter(code, registers, &heap) */
+/* enter(code, registers, &worker) */
 static void make_stubs(struct x86 *x)
 {
         static const uint8_t saved[] = {RBX, RBP, R12, R13, R14, R15};
@@ -41,7 +36,7 @@ static void make_stubs(struct x86 *x)
         lea = x->n - 4;
         x_byte(x, 0x50);
         x_ri(x, 5, true, RSP, 8);
-        x_rm(x, X_STORE, true, RSP, R15, near(&jit.base));
+        x_rm(x, X_STORE, true, RSP, R15, JIT_WORKER(base));
         x_rr(x, 0xff, false, 4, RDI);
 
         jit_stubs.exit = x->n;
@@ -49,8 +44,8 @@ static void make_stubs(struct x86 *x)
         exit = x->n + 5;
         x_land(x, x_jmp(x), exit);
         x_rm(x, X_LEA, true, RCX, RBX, -(int32_t)sizeof(struct frame));
-        x_rm(x, X_STORE, true, RCX, R15, near(&jit.top));
-        x_rm(x, X_LOAD, true, RSP, R15, near(&jit.base));
+        x_rm(x, X_STORE, true, RCX, R15, JIT_WORKER(top));
+        x_rm(x, X_LOAD, true, RSP, R15, JIT_WORKER(base));
         x_ri(x, 0, true, RSP, 24);
         for (unsigned i = sizeof(saved); i--;)
                 x_opcode(x, 0x58 | (saved[i] & 7), false, 0, 0, saved[i]);
@@ -141,7 +136,7 @@ void jit_drop(void)
                         jit_drop_method(methods[i]);
                         methods[i]->heat = 0;
                 }
-        memset(jit.found, 0, sizeof(jit.found));
+        memset(worker.found, 0, sizeof(worker.found));
         used = first;
 }
 
@@ -149,7 +144,7 @@ enum jit_end jit_run(struct thread *t, struct frame *f, uint32_t entry)
 {
         uint32_t (*run)(void *, slot *, void *) = (uint32_t(*)(void *, slot *, void *))(uint64_t)(area + jit_stubs.run);
 
-        jit.limit = (char *)__builtin_frame_address(0) - JIT_STACK;
-        jit.stack_end = t->stack->end;
-        return (enum jit_end)run(area + entry, f->r, &heap);
+        worker.limit = (char *)__builtin_frame_address(0) - JIT_STACK;
+        worker.stack_end = t->stack->end;
+        return (enum jit_end)run(area + entry, f->r, &worker);
 }

@@ -6,7 +6,7 @@
  * `emit`, one instruction after the other; what is rarely needed goes behind.
  *
  * Invariants of the code:
- *   J1  rbx points to the registers of the frame on top (f->r), r15 to `heap`; the rest of the machine's registers hold values, or nothing across instructions (rax, rcx,
+ *   J1  rbx points to the registers of the frame on top (f->r), r15 to the worker; the rest of the machine's registers hold values, or nothing across instructions (rax, rcx,
  *       rdx, xmm14, xmm15).
  *   J2  A reference is always in the frame, too. A number that is in a machine register and not in the frame is in the `dirty` set.
  *   J3  Every way out of the code first brings what is dirty and alive into the frame, and sets its pc: an instruction that cannot go on has changed nothing, and the
@@ -911,11 +911,6 @@ static void find_invariants(struct comp *c)
 
 /* ---- 7: machine code: values ---- */
 
-static int32_t near(const void *p)
-{
-        return (int32_t)((const char *)p - (const char *)&heap);
-}
-
 static unsigned base_of(const struct comp *c, unsigned v)
 {
         return v < c->m->nregs ? RBX : R15;
@@ -923,7 +918,7 @@ static unsigned base_of(const struct comp *c, unsigned v)
 
 static int32_t disp_of(const struct comp *c, unsigned v)
 {
-        return v < c->m->nregs ? (int32_t)(8 * v) : near(&jit.temporary[v - c->m->nregs]);
+        return v < c->m->nregs ? (int32_t)(8 * v) : JIT_WORKER(temporary) + (int32_t)((v - c->m->nregs) * sizeof(slot));
 }
 
 static void load(struct comp *c, unsigned v, unsigned reg)
@@ -1067,7 +1062,7 @@ static void jump_area(struct comp *c, uint32_t offset)
 
 static void call_c(struct comp *c, const void *function)
 {
-        x_rm(&c->x, X_LEA, true, RAX, R15, near(function));
+        x_imm(&c->x, RAX, (uint64_t)function);
         x_rr(&c->x, 0xff, false, 2, RAX);
 }
 
@@ -1421,7 +1416,7 @@ static bool is_self(const struct comp *c, const struct field *f)
 static void mark_card(struct comp *c, unsigned at)
 {
         x_shift(&c->x, 5, true, at, CARD_SHIFT);
-        x_rm(&c->x, X_LOAD, true, RDX, R15, near(&heap.cards));
+        x_rm(&c->x, X_LOAD, true, RDX, R15, JIT_WORKER(cards));
         x_rmx(&c->x, 0xc6, false, 0, RDX, at, 0, 0);
         x_byte(&c->x, 1);
 }
@@ -1563,11 +1558,11 @@ static void make_object(struct comp *c, const struct ins *i)
 {
         const struct klass *k = made_class(i);
         uint32_t size = (k->size + 7) & ~7u, step;
-        x_rm(&c->x, X_LOAD, true, RAX, R15, near(&heap.cur));
+        x_rm(&c->x, X_LOAD, true, RAX, R15, JIT_WORKER(cur));
         x_rm(&c->x, X_LEA, true, RCX, RAX, (int32_t)size);
-        x_rm(&c->x, X_CMP, true, RCX, R15, near(&heap.end));
+        x_rm(&c->x, X_CMP, true, RCX, R15, JIT_WORKER(end));
         step = step_if(c, CC_A);
-        x_rm(&c->x, X_STORE, true, RCX, R15, near(&heap.cur));
+        x_rm(&c->x, X_STORE, true, RCX, R15, JIT_WORKER(cur));
         x_imm(&c->x, RDX, k->index | (uint64_t)(size / 8) << 32);
         x_rm(&c->x, X_STORE, true, RDX, RAX, 0);
         set(c, i->a, RAX);
@@ -1591,11 +1586,11 @@ static void make_box(struct comp *c, const struct ins *i)
         uint32_t step;
         unsigned v;
 
-        x_rm(&c->x, X_LOAD, true, RAX, R15, near(&heap.cur));
+        x_rm(&c->x, X_LOAD, true, RAX, R15, JIT_WORKER(cur));
         x_rm(&c->x, X_LEA, true, RCX, RAX, sizeof(struct box32));
-        x_rm(&c->x, X_CMP, true, RCX, R15, near(&heap.end));
+        x_rm(&c->x, X_CMP, true, RCX, R15, JIT_WORKER(end));
         step = step_if(c, CC_A);
-        x_rm(&c->x, X_STORE, true, RCX, R15, near(&heap.cur));
+        x_rm(&c->x, X_STORE, true, RCX, R15, JIT_WORKER(cur));
         x_imm(&c->x, RDX, box_class(t) | (uint64_t)(sizeof(struct box32) / 8) << 32);
         x_rm(&c->x, X_STORE, true, RDX, RAX, 0);
         v = get(c, i->b, is_float(t) ? X0 : RCX);
@@ -1708,7 +1703,7 @@ static void enter(struct comp *c, const struct ins *i, const struct method *targ
                 x_rmx(&c->x, X_LEA, true, RCX, RBX, RDX, 3, HEADER);
                 x_ri(&c->x, 0, true, RCX, g);
         }
-        x_rm(&c->x, X_CMP, true, RCX, R15, near(&jit.stack_end));
+        x_rm(&c->x, X_CMP, true, RCX, R15, JIT_WORKER(stack_end));
         struct cold *k = cold(c, COLD_LEAVE);
 
         k->ins = ins;
@@ -2113,7 +2108,7 @@ static void emit_cold(struct comp *c, uint32_t at)
                 break;
         }
         case COLD_DEEP:
-                x_rm(&c->x, X_LOAD, true, RSP, R15, near(&jit.base));
+                x_rm(&c->x, X_LOAD, true, RSP, R15, JIT_WORKER(base));
                 x_land(&c->x, x_jmp(&c->x), k.back);
                 break;
         case COLD_SATURATE: {
@@ -2216,7 +2211,7 @@ static void emit(struct comp *c)
 
         /* By a call: the frame has the arguments; references are null, what is read before it is written is 0. */
         x_ri(&c->x, 5, true, RSP, 8);
-        x_rm(&c->x, X_CMP, true, RSP, R15, near(&jit.limit));
+        x_rm(&c->x, X_CMP, true, RSP, R15, JIT_WORKER(limit));
         k = cold(c, COLD_DEEP);
         k->from[k->nfrom++] = x_jcc(&c->x, CC_B);
         deep = c->x.n;
@@ -2231,7 +2226,7 @@ static void emit(struct comp *c)
         }
         reload(c, c->live, NONE, true);
         if (!c->ins[0].header) {
-                x_mi(&c->x, 7, false, R15, near((const void *)&pvm_poll), 0);
+                x_mi(&c->x, 7, false, R15, JIT_WORKER(poll), 0);
                 c->now = 0;
                 k = cold(c, COLD_POLL);
                 k->from[k->nfrom++] = x_jcc(&c->x, CC_NE);
@@ -2252,7 +2247,7 @@ static void emit(struct comp *c)
                 if (is_entry(c, n))
                         forget_facts(c, n);
                 if (i->header) {
-                        x_mi(&c->x, 7, false, R15, near((const void *)&pvm_poll), 0);
+                        x_mi(&c->x, 7, false, R15, JIT_WORKER(poll), 0);
                         k = cold(c, COLD_POLL);
                         k->from[k->nfrom++] = x_jcc(&c->x, CC_NE);
                 }

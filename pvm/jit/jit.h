@@ -4,7 +4,7 @@
 #pragma once
 #include "pvm/machine.h"
 
-/* Why compiled code came back; jit.top is the frame on top then. */
+/* Why compiled code came back; worker.top is the frame on top then. */
 enum jit_end {
         JIT_EXIT,   /* something is not as it was: the interpreter does the instruction at its pc */
         JIT_LEAVE,  /* so it does here, always */
@@ -13,21 +13,9 @@ enum jit_end {
         JIT_RETURN, /* somebody returned to it: go on at its pc */
 };
 
-#define JIT_FOUND 256u
-/* What compiled code knows of the running machine: r15 points to `heap`, this is at a fixed distance from it. */
+/* Of all methods that were compiled so far. */
 struct jit {
-        void *base;                         /* native stack: where frames of compiled code begin */
-        void *limit;                        /* below: they are dropped, all of them */
-        uint64_t stack_end;                 /* of the segment on top */
-        struct frame *top;                  /* at the end of a run */
-        uint64_t methods, words, bytes, ns; /* compiled so far */
-        slot temporary[256]; /* values of inlined methods that found no register; none lives at a safepoint */
-        /* What calls with receivers of several classes have found. */
-        struct jit_found {
-                const struct method *ref;
-                uint32_t class, virtual;
-                struct method *target;
-        } found[JIT_FOUND];
+        uint64_t methods, words, bytes, ns;
 };
 extern struct jit jit;
 #define JIT_STACK 8192u
@@ -57,6 +45,8 @@ static inline uint32_t jit_entry(const struct method *m, uint32_t pc)
 
 /* ---- code.c, for compile.c ---- */
 #define JIT_AREA (32ul << 20)
+/* Compiled code has its worker in r15. */
+#define JIT_WORKER(field) ((int32_t) __builtin_offsetof(struct worker, field))
 extern struct jit_stubs {
         uint32_t run, exit, leave, poll, call; /* offsets in the area */
 } jit_stubs;

@@ -126,7 +126,7 @@ void program_watch(const char *text, size_t len)
         if (sscanf(line, "load %63s %u", next.name, &next.version) != 2)
                 return;
         next.wanted = true;
-        pvm_poll = 1;
+        pvm_interrupt();
 }
 
 void program_load(void (*print)(const char *text, size_t len))

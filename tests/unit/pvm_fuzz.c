@@ -199,7 +199,7 @@ static const struct pvm_host *real;
 
 static void safepoint(void)
 {
-        pvm_poll = 1; /* programs without an end are to come here again */
+        pvm_interrupt(); /* programs without an end are to come here again */
         safepoints++;
         if (first_upgrade && safepoints >= first_upgrade && (safepoints - first_upgrade) % 7 == 0) {
                 const uint8_t *file = current;

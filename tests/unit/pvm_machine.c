@@ -410,7 +410,7 @@ static unsigned turns;
 static void next_turn(void)
 {
         turns++;
-        __atomic_fetch_or(&pvm_poll, 1, __ATOMIC_RELAXED);
+        pvm_interrupt();
 }
 
 /* A turn costs the same however deep a thread is in calls: here each call is one. */

@@ -42,7 +42,7 @@ static void safepoint(void)
                 raise(SIGKILL);
         if (commits_left % 3)
                 heap_wants = WANTS_YOUNG;
-        pvm_poll = 1;
+        pvm_interrupt();
 }
 
 static void child(void)
