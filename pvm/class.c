@@ -102,7 +102,7 @@ const struct atom *atom(const char *text, size_t len)
         a->len = (uint32_t)len;
         memcpy(a->text, text, len);
         a->next = *head;
-        *head = a;
+        __atomic_store_n(head, a, __ATOMIC_RELEASE);
         return a;
 }
 
@@ -173,25 +173,52 @@ static const struct {
 
 /* ---- tables ---- */
 
+/* Before a table's first entry. Workers look into tables at any time, so those that were too small stay, too. */
+struct table {
+        void *smaller; /* NULL: none */
+        size_t size;
+};
+
 static bool table_room(void **table, uint32_t *cap, uint32_t need)
 {
         uint32_t more = *cap ? *cap : 1024;
-        void *p;
+        struct table *t;
 
         if (need <= *cap)
                 return true;
         while (more < need)
                 more *= 2;
-        p = pvm_host->mem_alloc(more * sizeof(void *));
-        if (!p)
+        t = pvm_host->mem_alloc(sizeof(*t) + more * sizeof(void *));
+        if (!t)
                 return false;
-        if (*table) {
-                memcpy(p, *table, *cap * sizeof(void *));
-                pvm_host->mem_free(*table, *cap * sizeof(void *));
-        }
-        *table = p;
-        *cap = more;
+        t->smaller = *table;
+        t->size = sizeof(*t) + more * sizeof(void *);
+        if (*table)
+                memcpy(t + 1, *table, *cap * sizeof(void *));
+        __atomic_store_n(table, (void *)(t + 1), __ATOMIC_RELEASE);
+        __atomic_store_n(cap, more, __ATOMIC_RELEASE);
         return true;
+}
+
+static void table_free(void *table)
+{
+        while (table) {
+                struct table *t = (struct table *)table - 1;
+
+                table = t->smaller;
+                pvm_host->mem_free(t, t->size);
+        }
+}
+
+/* What a table has there; NULL: nothing yet. */
+static struct klass *known_class(uint32_t index)
+{
+        return index < __atomic_load_n(&classes_cap, __ATOMIC_ACQUIRE) ? classes[index] : NULL;
+}
+
+static struct method *known_method(uint32_t id)
+{
+        return id < __atomic_load_n(&methods_cap, __ATOMIC_ACQUIRE) ? methods[id] : NULL;
 }
 
 struct klass *class_known(const struct atom *name)
@@ -209,10 +236,10 @@ static void enter(struct klass *k)
         struct klass **head = &by_name[k->name->hash % HASH_SIZE];
 
         k->next = *head;
-        *head = k;
-        classes[k->index] = k;
         for (uint32_t i = 0; i < k->nmethods; i++)
                 methods[k->methods[i].id] = &k->methods[i];
+        __atomic_store_n(&classes[k->index], k, __ATOMIC_RELEASE);
+        __atomic_store_n(head, k, __ATOMIC_RELEASE);
 }
 
 bool class_is(const struct klass *k, const struct klass *of)
@@ -685,10 +712,8 @@ int class_recover(void)
 static void forget_tables(void)
 {
         pieces_free(NULL);
-        if (classes)
-                pvm_host->mem_free(classes, classes_cap * sizeof(void *));
-        if (methods)
-                pvm_host->mem_free(methods, methods_cap * sizeof(void *));
+        table_free(classes);
+        table_free(methods);
         memset(by_name, 0, sizeof(by_name));
         classes = NULL;
         methods = NULL;
@@ -1160,7 +1185,7 @@ struct klass *class_version(const struct class_obj *replaced)
 void class_drop_version(const struct class_obj *replaced)
 {
         for (uint32_t id = replaced->method_base; id < replaced->method_base + replaced->nmethods; id++)
-                if (id < methods_cap && methods[id]) {
+                if (known_method(id)) {
                         jit_drop_method(methods[id]);
                         methods[id] = NULL;
                 }
@@ -1241,7 +1266,7 @@ struct klass *class_find(const char *text, size_t len)
         for (uint32_t i = CLASS_FIXED; i < root()->nclasses; i++) {
                 struct class_obj *o = (struct class_obj *)root()->classes->r[i];
 
-                if ((i >= classes_cap || !classes[i]) && o->name->len == len && !memcmp(o->name->text, text, len)) {
+                if (!known_class(i) && o->name->len == len && !memcmp(o->name->text, text, len)) {
                         if (*text == '[')
                                 return build_array(name, o);
                         return build_nested(o->file, o, name);
@@ -1276,15 +1301,17 @@ static struct klass *load_index(uint32_t index)
 {
         struct class_obj *o = (struct class_obj *)root()->classes->r[index];
 
-        return index < classes_cap && classes[index] ? classes[index] : class_find(o->name->text, o->name->len);
+        struct klass *k = known_class(index);
+
+        return k ? k : class_find(o->name->text, o->name->len);
 }
 
 struct klass *class_by_index(uint32_t index)
 {
-        struct klass *k;
+        struct klass *k = known_class(index);
 
-        if (index < classes_cap && classes[index])
-                return classes[index];
+        if (k)
+                return k;
         if (!index || index >= root()->nclasses)
                 pvm_host->panic("pvm: an object of class %u", index);
         k = load_index(index);
@@ -1339,8 +1366,8 @@ struct method *method_by_id(uint32_t id)
 {
         const struct store *s = root()->classes, *v = root()->versions;
 
-        if (id < methods_cap && methods[id])
-                return methods[id];
+        if (known_method(id))
+                return known_method(id);
         for (uint32_t i = 1; i < s->len; i++)
                 if (has_method((struct class_obj *)s->r[i], id))
                         return class_by_index(i), methods[id];
@@ -1436,7 +1463,7 @@ struct klass **class_params(struct method *m)
                 if (!k[i])
                         return NULL;
         }
-        m->params_classes = k;
+        __atomic_store_n(&m->params_classes, k, __ATOMIC_RELEASE);
         return k;
 }
 

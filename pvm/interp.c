@@ -237,7 +237,9 @@ static struct field *pool_field(struct method *m, uint32_t index, bool is_static
                         type->text, f ? " that can be seen here" : "");
                 return NULL;
         }
-        m->constants[index].bits = (uint64_t)f;
+        /* Written once: an instruction that took it from there may do so again at any time. */
+        if (!m->constants[index].bits)
+                __atomic_store_n(&m->constants[index].bits, (uint64_t)f, __ATOMIC_RELEASE);
         return f;
 }
 
@@ -293,23 +295,43 @@ static struct method *pool_method(struct method *m, uint32_t index, bool is_stat
 /* The class that a type descriptor of the pool stands for; with array, the class of arrays of that type. Found ones are behind the constants. */
 static struct klass *pool_type(const struct method *m, uint32_t index, bool array)
 {
-        slot *known = &m->constants[m->class->file.h->npool * (1u + array) + index];
+        uint64_t *known = &m->constants[m->class->file.h->npool * (1u + array) + index].bits;
+        struct klass *k = (struct klass *)__atomic_load_n(known, __ATOMIC_ACQUIRE);
         struct pvm_text t = pvm_file_text(&m->class->file, index);
         char name[PVM_MAX_NAME + 2];
 
-        if (!known->bits && array) {
+        if (k)
+                return k;
+        if (array) {
                 name[0] = '[';
                 memcpy(name + 1, t.p, t.len);
-                known->bits = (uint64_t)class_find(name, t.len + 1);
-        } else if (!known->bits) {
-                known->bits = (uint64_t)class_of_type(t);
+                k = class_find(name, t.len + 1);
+        } else {
+                k = class_of_type(t);
         }
-        return (struct klass *)known->bits;
+        __atomic_store_n(known, (uint64_t)k, __ATOMIC_RELEASE);
+        return k;
 }
 
 static const uint32_t *file_code(const struct method *m)
 {
         return pvm_file_code(&m->class->file, m->file);
+}
+
+/*
+ * An instruction's first word becomes this, for all workers: whoever sees it sees what was written before it. Two may learn at once; then either word is right, with either of
+ * what was written before.
+ */
+static void learn(const uint32_t *pc, uint32_t w)
+{
+        __atomic_store_n((uint32_t *)pc, w, __ATOMIC_RELEASE);
+}
+
+/* What a call site has seen last: one word, so that nobody finds one call's class with another's method. */
+static void site_learn(struct site *s, uint32_t class, const struct method *target)
+{
+        s->many |= site_class(s) != 0;
+        __atomic_store_n(&s->last, (uint64_t)target->id << 32 | class, __ATOMIC_RELEASE);
 }
 
 /* ---- untyped calls ---- */
@@ -442,15 +464,15 @@ bool untyped_only(const struct klass *k, const struct method *m)
         return m->vindex >= 0;
 }
 
-/* Arguments are not looked at, nor changed. */
-static bool takes_anything(struct method *m)
+/* Are arguments not looked at, nor changed? */
+static void see_if_plain(struct method *m)
 {
         struct klass **k = m->nargs > 1 ? class_params(m) : NULL;
 
         for (unsigned i = 1; i < m->nargs; i++)
                 if (!k || k[i] || m->types[i] != 'R')
-                        return false;
-        return true;
+                        return;
+        m->plain = true;
 }
 
 /* Which argument, for a message: those behind the first `before` are counted from 1 on. */
@@ -650,9 +672,11 @@ static uint32_t store_element(struct obj *o, int32_t index, char type, slot v)
                 explain("index %d", index);
                 return CLASS_error_bounds;
         }
-        if ((uint32_t)index >= a->store->len && !array_grow(a, (uint32_t)index))
+        s = array_store(a);
+        if ((uint32_t)index >= s->len)
+                s = array_grow(a, (uint32_t)index);
+        if (!s)
                 return CLASS_error_memory;
-        s = a->store;
         if (kind == ARRAY_I || kind == ARRAY_F)
                 s->i[index] = v.i;
         else
@@ -676,7 +700,7 @@ static uint32_t load_element(struct obj *o, int32_t index, char type, slot *v)
                 explain("%s is not an array of that type", obj_class(o)->name->text);
                 return CLASS_error_cast;
         }
-        s = ((struct array *)o)->store;
+        s = array_store((struct array *)o);
         if ((uint32_t)index >= s->len) {
                 explain("index %d of %u elements", index, s->len);
                 return CLASS_error_bounds;
@@ -696,8 +720,8 @@ static uint32_t load_element(struct obj *o, int32_t index, char type, slot *v)
 /* The bytes of a binary or a string. NULL: neither. */
 static uint8_t *bytes_of(struct obj *o, uint32_t *len)
 {
-        struct binary *b = (struct binary *)o;
         struct string *s = (struct string *)o;
+        struct store *bytes;
 
         if (o->class == CLASS_string) {
                 *len = s->len;
@@ -705,8 +729,9 @@ static uint8_t *bytes_of(struct obj *o, uint32_t *len)
         }
         if (o->class != CLASS_binary)
                 return NULL;
-        *len = b->store ? b->store->len : 0;
-        return b->store ? b->store->b : (uint8_t *)b;
+        bytes = __atomic_load_n(&((struct binary *)o)->store, __ATOMIC_RELAXED);
+        *len = bytes ? bytes->len : 0;
+        return bytes ? bytes->b : (uint8_t *)o;
 }
 
 static struct klass *named_class(struct obj *o)
@@ -972,14 +997,13 @@ static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
         is_ref = d->machine == 'R';
         p = (int32_t *)((char *)o + d->offset);
         if (d->offset / 4 <= 255 && !d->class->lazy) {
-                uint32_t *code = (uint32_t *)pc;
-
-                code[1] = o->class;
-                code[0] = (!set     ? wide ? Q_GETF_64 : Q_GETF_32
+                /* Of whatever class: the field is at the same place in all that may be found here. */
+                __atomic_store_n((uint32_t *)pc + 1, o->class, __ATOMIC_RELAXED);
+                learn(pc, (!set     ? wide ? Q_GETF_64 : Q_GETF_32
                            : is_ref ? Q_SETF_R
                            : wide   ? Q_SETF_64
                                     : Q_SETF_32) |
-                          (w & 0xffff00) | d->offset / 4 << 24;
+                                  (w & 0xffff00) | d->offset / 4 << 24);
         }
         if (set) {
                 if (wide)
@@ -995,6 +1019,13 @@ static uint32_t do_field(struct method *m, slot *R, const uint32_t *pc)
                         R[A].bits = (uint32_t)*p;
         }
         return 0;
+}
+
+static inline void set_static(const struct field *d, slot v)
+{
+        *d->address = v;
+        if (d->machine == 'R')
+                heap_wrote(d->address);
 }
 
 /* The object whose migrate() comes before the GETF or SETF at pc; NULL: none, as far as is known. */
@@ -1178,10 +1209,12 @@ static void maybe_drop(void)
         } while (0)
 #define SETI(reg, v) (R[reg].bits = (uint32_t)(v))
 #define SETF(reg, v) (R[reg].bits = (slot){.f = (v)}.bits & 0xffffffffu)
+/* Another worker may learn in between: what comes behind the word is read behind it (see `learn`). */
+#define WORD(pc) __atomic_load_n(pc, __ATOMIC_ACQUIRE)
 #define NEXT(words)                                                                                                    \
         do {                                                                                                           \
                 pc += (words);                                                                                         \
-                w = *pc;                                                                                               \
+                w = WORD(pc);                                                                                          \
                 goto *label[w & 0xff];                                                                                 \
         } while (0)
 #define JUMP(offset)                                                                                                   \
@@ -1189,7 +1222,7 @@ static void maybe_drop(void)
                 pc += (int32_t)(offset);                                                                               \
                 if (__builtin_expect(worker.poll, 0))                                                                  \
                         goto yield;                                                                                    \
-                w = *pc;                                                                                               \
+                w = WORD(pc);                                                                                          \
                 goto *label[w & 0xff];                                                                                 \
         } while (0)
 #define BRANCH(condition)                                                                                              \
@@ -1286,7 +1319,7 @@ static void maybe_drop(void)
                 struct store *s;                                                                                       \
                 if (__builtin_expect(!o || (o->info & OBJ_ARRAY) != ARRAY_BITS(KIND), 0))                              \
                         goto array_load;                                                                               \
-                s = ((struct array *)o)->store;                                                                        \
+                s = array_store((struct array *)o);                                                                    \
                 if (__builtin_expect(at >= s->len, 0))                                                                 \
                         goto array_load;                                                                               \
                 SETTER(A, s->MEMBER[at]);                                                                              \
@@ -1299,7 +1332,7 @@ static void maybe_drop(void)
                 struct store *s;                                                                                       \
                 if (__builtin_expect(!o || (o->info & (OBJ_ARRAY | OBJ_IMMUTABLE)) != ARRAY_BITS(KIND), 0))            \
                         goto array_store;                                                                              \
-                s = ((struct array *)o)->store;                                                                        \
+                s = array_store((struct array *)o);                                                                    \
                 if (__builtin_expect(at >= s->len, 0))                                                                 \
                         goto array_store;                                                                              \
                 s->MEMBER[at] = R[A].MEMBER;                                                                           \
@@ -1423,7 +1456,7 @@ op_LDK : {
                 R[A].r = &named->object->o;
                 NEXT(1);
         }
-        *(uint32_t *)pc = (w & ~0xffu) | Q_LDK;
+        learn(pc, (w & ~0xffu) | Q_LDK);
 }
 op_Q_LDK:
         R[A] = m->constants[w >> 16];
@@ -1591,8 +1624,8 @@ op_NEW : {
         target = class_static_init(k);
         if (target)
                 goto static_init;
-        m->constants[w >> 16].bits = (uint64_t)k;
-        *(uint32_t *)pc = (w & ~0xffu) | Q_NEW;
+        __atomic_store_n(&m->constants[w >> 16].bits, (uint64_t)k, __ATOMIC_RELAXED);
+        learn(pc, (w & ~0xffu) | Q_NEW);
 }
 op_Q_NEW:
         error = do_new(m, R, w);
@@ -1714,20 +1747,23 @@ op_SETS : {
         target = class_static_init(d->class);
         if (target)
                 goto static_init;
-        *(uint32_t *)pc = (w & ~0xffu) | ((w & 0xff) == PVM_GETS ? Q_GETS : Q_SETS);
-        NEXT(0);
+        if (m->constants[w >> 16].bits == (uint64_t)d) {
+                learn(pc, (w & ~0xffu) | ((w & 0xff) == PVM_GETS ? Q_GETS : Q_SETS));
+                NEXT(0);
+        }
+        /* To another instruction the same entry is an object's field: it is looked up each time. */
+        if ((w & 0xff) == PVM_GETS)
+                R[A] = *d->address;
+        else
+                set_static(d, R[A]);
+        NEXT(1);
 }
 op_Q_GETS:
         R[A] = *((const struct field *)m->constants[w >> 16].bits)->address;
         NEXT(1);
-op_Q_SETS : {
-        const struct field *d = (const struct field *)m->constants[w >> 16].bits;
-
-        *d->address = R[A];
-        if (d->machine == 'R')
-                heap_wrote(d->address);
+op_Q_SETS:
+        set_static((const struct field *)m->constants[w >> 16].bits, R[A]);
         NEXT(1);
-}
 op_NEWARR:
         error = do_array(m, R, pc);
         if (error)
@@ -1743,7 +1779,7 @@ op_LEN:
                 FAIL_TEXT(CLASS_error_reference, "length of null");
         if (!(R[B].r->info & OBJ_ARRAY))
                 FAIL_TEXT(CLASS_error_cast, "%s is not an array", obj_class(R[B].r)->name->text);
-        SETI(A, ((struct array *)R[B].r)->store->len);
+        SETI(A, array_store((struct array *)R[B].r)->len);
         NEXT(1);
 
         CASE_ARRAY(I, ARRAY_I, SETI, i, NO_REFERENCE)
@@ -1775,28 +1811,30 @@ op_CALLC:
 op_CALLS : {
         struct site *s = &m->sites[pc[1]];
         unsigned op = w & 0xff;
+        struct method *named = pool_method(m, s->pool, op == PVM_CALLS);
 
-        s->ref = pool_method(m, s->pool, op == PVM_CALLS);
-        if (!s->ref)
+        if (!named)
                 FAIL(CLASS_error_link);
+        s->ref = named;
         if (op == PVM_CALLS) {
                 target = class_static_init(pool_class(m, m->class->file.pool[s->pool].a));
                 if (target)
                         goto static_init;
-                s->target = s->ref;
+                site_learn(s, 0, named);
         }
-        *(uint32_t *)pc = (w & ~0xffu) | (op == PVM_CALLV ? Q_CALLV : op == PVM_CALLC ? Q_CALLC : Q_CALLS);
+        learn(pc, (w & ~0xffu) | (op == PVM_CALLV ? Q_CALLV : op == PVM_CALLC ? Q_CALLC : Q_CALLS));
         NEXT(0);
 }
 op_Q_CALLV:
 op_Q_CALLC : {
         struct site *s = &m->sites[pc[1]];
         struct obj *o = R[pc[2] & 0xff].r;
+        uint64_t last = site_last(s);
         struct klass *k;
 
         flags = 0;
-        if (__builtin_expect(o && o->class == s->class, 1)) {
-                target = s->target;
+        if (__builtin_expect(o && o->class == (uint32_t)last, 1)) {
+                target = methods[last >> 32];
                 goto call;
         }
         if (!o)
@@ -1808,13 +1846,11 @@ op_Q_CALLC : {
         target = find_target(s, k, (w & 0xff) == Q_CALLV);
         if (!target)
                 FAIL(CLASS_error_link);
-        s->many |= s->class != 0;
-        s->class = o->class;
-        s->target = target;
+        site_learn(s, o->class, target);
         goto call;
 }
 op_Q_CALLS:
-        target = m->sites[pc[1]].target;
+        target = m->sites[pc[1]].ref;
         flags = 0;
         /* `target`, whose arguments are as it wants them, with these flags. */
 call:
@@ -1862,10 +1898,11 @@ op_CALLO:
 op_CALLD : {
         struct site *s = &m->sites[pc[1]];
         const struct atom *name = NULL;
+        uint64_t last = site_last(s);
         struct klass *k;
 
-        if (s->plain && R[pc[2] & 0xff].r && R[pc[2] & 0xff].r->class == s->class) {
-                target = s->target;
+        if (R[pc[2] & 0xff].r && R[pc[2] & 0xff].r->class == (uint32_t)last && methods[last >> 32]->plain) {
+                target = methods[last >> 32];
                 flags = target->result == 'R' ? 0 : FRAME_BOX;
                 goto call;
         }
@@ -1875,8 +1912,8 @@ op_CALLD : {
         if (!arg[0].r)
                 FAIL_TEXT(CLASS_error_reference, "a method of null");
         error = 0;
-        if (arg[0].r->class == s->class) {
-                target = s->target;
+        if (arg[0].r->class == (uint32_t)last) {
+                target = methods[last >> 32];
         } else {
                 k = obj_class(arg[0].r);
                 if ((w & 0xff) == PVM_CALLN) {
@@ -1899,10 +1936,8 @@ op_CALLD : {
                 error = untyped_choose(k, name, s->pool, nargs, arg, &target);
                 /* The site learns it if the arguments had no say. */
                 if (!error && (w & 0xff) != PVM_CALLD && (!name || untyped_only(k, target))) {
-                        s->many |= s->class != 0;
-                        s->class = k->index;
-                        s->target = target;
-                        s->plain = takes_anything(target);
+                        see_if_plain(target);
+                        site_learn(s, k->index, target);
                 }
         }
         if (!error)

@@ -66,7 +66,7 @@ struct box64 {
                 double d;
         };
 };
-/* Elements. What is behind len is 0. */
+/* Elements. What is behind len may be anything: who makes it longer writes there first. */
 struct store {
         struct obj o;
         uint32_t len, cap; /* elements */
@@ -324,16 +324,16 @@ struct method {
         uint32_t heat;             /* counts calls and turns, till it is compiled */
         uint32_t compilations;
         bool careful; /* compiled code had to leave often: it guesses less */
+        bool plain;   /* by an untyped call it takes any arguments as they are; once that is known */
 };
 
-/* What a call site has learnt. Three loads for a call: this, the class of the receiver, the method. */
+/* What a call site has learnt. Any worker learns, at any time: so what belongs together is one word. */
 struct site {
-        uint32_t class; /* the receiver's last class; 0: none */
-        uint32_t pool;  /* or ordinal */
-        struct method *target;
+        uint64_t
+                last; /* the receiver's last class, and in the upper half the id of the method that ran; 0: none has run */
         struct method *ref; /* the method named, once it is known; untyped: what ran last */
+        uint32_t pool;      /* or ordinal */
         bool many;          /* receivers of several classes were seen */
-        bool plain;         /* untyped: target takes the arguments as they are */
 };
 
 struct klass {
@@ -502,8 +502,8 @@ struct string *string_room(size_t len); /* text to be filled in */
 struct string *string_of_number(char type, slot v);
 struct store *store_new(uint32_t class, uint32_t len, uint32_t cap, unsigned element_bytes);
 struct array *array_new(struct klass *k, int32_t len);
-/* Makes room for element `index`, and the length index + 1. False: no memory. */
-bool array_grow(struct array *a, uint32_t index);
+/* Makes room for element `index`, and the length index + 1, if it was less: the store that has it from then on. NULL: no memory. */
+struct store *array_grow(struct array *a, uint32_t index);
 static inline enum array_kind array_kind(const struct obj *o)
 {
         return (o->info & OBJ_ARRAY) >> 24;
@@ -523,6 +523,12 @@ bool parse_long(const char *p, size_t len, int64_t *v); /* digits, perhaps a min
 double fmod_exact(double a, double b);
 bool directory_find(const struct directory *d, struct string *key, uint32_t *at);
 bool directory_put(struct directory *d, struct string *key, struct obj *value);
+
+/* An array's store: elements, and how many, are asked of one and the same, for it may have another at any time. */
+static inline struct store *array_store(const struct array *a)
+{
+        return __atomic_load_n(&a->store, __ATOMIC_RELAXED);
+}
 
 /* ---- class.c ---- */
 extern struct klass **classes;              /* by index */
@@ -585,6 +591,18 @@ struct method *
 class_static_init(struct klass *k); /* that has to run before k is used; it counts as run from here on. NULL: none */
 void class_not_begun(const struct method *m);          /* if that was m: it could not, and does not count */
 uint32_t line_of(const struct method *m, uint32_t pc); /* 0: unknown */
+static inline uint64_t site_last(const struct site *s)
+{
+        return __atomic_load_n(&s->last, __ATOMIC_RELAXED);
+}
+static inline uint32_t site_class(const struct site *s)
+{
+        return (uint32_t)site_last(s);
+}
+static inline struct method *site_target(const struct site *s)
+{
+        return site_last(s) ? methods[site_last(s) >> 32] : NULL;
+}
 
 /* ---- upgrade.c ---- */
 /*

@@ -82,27 +82,30 @@ struct array *array_new(struct klass *k, int32_t len)
         return a;
 }
 
-bool array_grow(struct array *a, uint32_t index)
+struct store *array_grow(struct array *a, uint32_t index)
 {
         struct store *old = a->store, *new;
-        enum array_kind kind = array_kind(&a->o);
+        unsigned each = array_element_bytes(array_kind(&a->o));
         uint64_t cap = old->cap + old->cap / 2ul + 4;
 
+        if (index < old->len)
+                return old;
         if (index < old->cap) {
-                old->len = index + 1;
-                return true;
+                memset(old->b + (size_t)old->len * each, 0, (size_t)(index + 1 - old->len) * each);
+                __atomic_store_n(&old->len, index + 1, __ATOMIC_RELEASE);
+                return old;
         }
         if (cap <= index)
                 cap = index + 1ul;
         if (cap > INT32_MAX)
                 cap = INT32_MAX;
-        new = store_new(old->o.class, index + 1, (uint32_t)cap, array_element_bytes(kind));
+        new = store_new(old->o.class, index + 1, (uint32_t)cap, each);
         if (!new)
-                return false;
-        memcpy(new->b, old->b, (size_t)old->len * array_element_bytes(kind));
-        a->store = new;
+                return NULL;
+        memcpy(new->b, old->b, (size_t)old->len * each);
+        __atomic_store_n(&a->store, new, __ATOMIC_RELEASE);
         heap_wrote(a);
-        return true;
+        return new;
 }
 
 /* ---- numbers ---- */

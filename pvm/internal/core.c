@@ -39,7 +39,8 @@ int n_object_clone(struct call *c)
                        o->info & (OBJ_ARRAY | (o->info & OBJ_PENDING ? OBJ_PENDING | OBJ_RELAID : 0)));
         if (!n)
                 return OUT_OF_MEMORY(c);
-        memcpy(n + 1, o + 1, k->size - sizeof(*o));
+        /* Whole words: somebody may be writing to a field. */
+        memcpy(n + 1, o + 1, ((k->size + 7) & ~7u) - sizeof(*o));
         if (n->info & OBJ_RELAID)
                 *obj_trailer(n) = (struct trailer){.identity = obj_identity(o), .seen = obj_trailer(o)->seen};
         if (o->class == CLASS_directory) {
@@ -426,7 +427,6 @@ int n_array_resize(struct call *c)
 {
         struct array *a = (struct array *)OBJECT(c);
         int32_t len = c->args[1].i;
-        unsigned each = array_element_bytes(array_kind(&a->o));
 
         if (len < 0)
                 return throw_error(c, CLASS_error_bounds, "an array of %d elements", len);
@@ -434,7 +434,6 @@ int n_array_resize(struct call *c)
                 return throw_error(c, CLASS_error_state, "the array must not be changed");
         if ((uint32_t)len > a->store->len)
                 return array_grow(a, (uint32_t)len - 1) ? DONE : OUT_OF_MEMORY(c);
-        memset(a->store->b + (size_t)len * each, 0, (size_t)(a->store->len - (uint32_t)len) * each);
         a->store->len = (uint32_t)len;
         return DONE;
 }

@@ -297,7 +297,8 @@ static bool callable(const struct ins *call)
 {
         const struct site *s = &call->m->sites[call->w[1]];
 
-        return s->target && s->target->code && (call->op == PVM_CALLS || s->class) && (!is_untyped(call) || s->plain);
+        return site_target(s) && site_target(s)->code && (call->op == PVM_CALLS || site_class(s)) &&
+               (!is_untyped(call) || site_target(s)->plain);
 }
 
 /*
@@ -308,7 +309,7 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
                         const struct ins *outer, bool *stored)
 {
         const struct site *s = &call->m->sites[call->w[1]];
-        struct method *t = s->target;
+        struct method *t = site_target(s);
         const uint32_t *file;
         uint16_t mine[PVM_MAX_REGS + 1], args[PVM_MAX_ARGS * 3];
         uint32_t n = c->n, before = c->nvalues;
@@ -338,7 +339,7 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
         *i = *outer;
         i->op = I_GUARD;
         i->b = map[args[0]];
-        i->to = s->class;
+        i->to = site_class(s);
         i->call = outer->file;
         i->inlined = true;
         i->stored = *stored;
@@ -415,8 +416,8 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
 /* .internal.string's: a load. */
 static bool is_length(const struct site *s)
 {
-        return s->target && s->target->class->index == CLASS_string && s->class == CLASS_string &&
-               !strcmp(s->target->name->text, "length");
+        return site_class(s) == CLASS_string && site_target(s)->class->index == CLASS_string &&
+               !strcmp(site_target(s)->name->text, "length");
 }
 
 static void expand(struct comp *c)
@@ -710,7 +711,7 @@ static enum shape shape_of(const struct ins *i)
                 return (*i->w & 0xff) == i->op ? LEAVE : PLAIN;
         case PVM_CALLN:
         case PVM_CALLO:
-                return callable(i) && i->m->sites[i->w[1]].target->result == 'R' ? CALLS : LEAVE;
+                return callable(i) && site_target(&i->m->sites[i->w[1]])->result == 'R' ? CALLS : LEAVE;
         case PVM_CALLD:
         case PVM_NEWD:
         case PVM_CASTD:
@@ -1745,18 +1746,20 @@ static void enter(struct comp *c, const struct ins *i, const struct method *targ
 static void emit_call(struct comp *c, const struct ins *i)
 {
         const struct site *s = &i->m->sites[i->w[1]];
+        struct method *target = site_target(s);
         const uint64_t *live = set_of(c, c->live, c->now + 1);
         uint64_t after[MAX_VALUES / 64];
         uint16_t args[PVM_MAX_ARGS];
         struct cold *k = NULL;
 
-        s->target->native_code = s->target->native_code ? s->target->native_code : jit_address(jit_stubs.call);
+        if (!target->native_code)
+                target->native_code = jit_address(jit_stubs.call);
         arguments(i, args);
         if (i->op != PVM_CALLS) {
                 unsigned o = object(c, args[0], RCX);
 
-                if (c->fact[args[0]].class != s->class) {
-                        x_mi(&c->x, 7, false, o, 0, (int32_t)s->class);
+                if (c->fact[args[0]].class != site_class(s)) {
+                        x_mi(&c->x, 7, false, o, 0, (int32_t)site_class(s));
                         if (is_untyped(i)) {
                                 leave_if(c, CC_NE);
                         } else {
@@ -1771,7 +1774,7 @@ static void emit_call(struct comp *c, const struct ins *i)
         memcpy(after, live, c->words * 8);
         del(after, i->a);
         spill(c, set_of(c, c->dirty, c->now), set_of(c, c->live, c->now));
-        enter(c, i, s->target, c->now);
+        enter(c, i, target, c->now);
         if (slow != NONE)
                 c->cold[slow].back = c->x.n;
         if (is_float(c->type[i->a])) {
@@ -1796,7 +1799,7 @@ static bool has_not_run(const struct ins *i)
         case PVM_CALLV:
         case PVM_CALLC:
         case PVM_CALLS:
-                return !i->m->sites[i->w[1]].target;
+                return !site_last(&i->m->sites[i->w[1]]);
         case PVM_CALLN:
         case PVM_CALLO:
                 return !i->m->sites[i->w[1]].ref;
