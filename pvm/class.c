@@ -87,14 +87,22 @@ static void *no_memory(void)
         return failed("no memory");
 }
 
-const struct atom *atom(const char *text, size_t len)
+static struct atom *known_atom(const char *text, size_t len, uint32_t hash)
 {
-        uint32_t hash = bytes_hash(text, len);
-        struct atom **head = &atoms[hash % HASH_SIZE], *a;
+        struct atom *a = __atomic_load_n(&atoms[hash % HASH_SIZE], __ATOMIC_ACQUIRE);
 
-        for (a = *head; a; a = a->next)
-                if (a->hash == hash && a->len == len && !memcmp(a->text, text, len))
-                        return a;
+        while (a && (a->hash != hash || a->len != len || memcmp(a->text, text, len) != 0))
+                a = a->next;
+        return a;
+}
+
+/* With the machine's lock. */
+static const struct atom *new_atom(const char *text, size_t len, uint32_t hash)
+{
+        struct atom **head = &atoms[hash % HASH_SIZE], *a = known_atom(text, len, hash);
+
+        if (a)
+                return a;
         a = pvm_host->mem_alloc(sizeof(*a) + len + 1);
         if (!a)
                 return no_memory();
@@ -103,6 +111,19 @@ const struct atom *atom(const char *text, size_t len)
         memcpy(a->text, text, len);
         a->next = *head;
         __atomic_store_n(head, a, __ATOMIC_RELEASE);
+        return a;
+}
+
+const struct atom *atom(const char *text, size_t len)
+{
+        uint32_t hash = bytes_hash(text, len);
+        const struct atom *a = known_atom(text, len, hash);
+
+        if (a)
+                return a;
+        machine_lock();
+        a = new_atom(text, len, hash);
+        machine_unlock();
         return a;
 }
 
@@ -223,7 +244,7 @@ static struct method *known_method(uint32_t id)
 
 struct klass *class_known(const struct atom *name)
 {
-        struct klass *k = by_name[name->hash % HASH_SIZE];
+        struct klass *k = __atomic_load_n(&by_name[name->hash % HASH_SIZE], __ATOMIC_ACQUIRE);
 
         while (k && k->name != name)
                 k = k->next;
@@ -959,6 +980,7 @@ static bool link_methods(struct klass *k)
                                      .types = (const char *)f->data + from->types,
                                      .name = atom_of(pvm_file_text(f, from->name)),
                                      .desc = atom_of(pvm_file_text(f, from->type))};
+                m->starts = m->name && !strcmp(m->name->text, ".static");
                 ok = m->name && m->desc && (!from->ncode || prepare_code(k, m)) && split_method(m);
                 if (ok && !names_add(&names, m->name, m->params)) {
                         failed("%s: two methods %s%s", k->name->text, m->name->text, m->params->text);
@@ -1250,15 +1272,17 @@ static struct klass *build_new(const struct atom *name, const void *bytes, size_
         return build_nested(file, NULL, name);
 }
 
-struct klass *class_find(const char *text, size_t len)
+/* With the machine's lock. */
+static struct klass *load(const struct atom *name)
 {
-        const struct atom *name = atom(text, len);
-        struct klass *k = name ? class_known(name) : NULL;
+        const char *text = name->text;
+        size_t len = name->len;
+        struct klass *k = class_known(name);
         void *bytes;
         size_t size;
         int r;
 
-        if (k || !name)
+        if (k)
                 return k;
         if (*name->text != '[' && !pvm_class_name_ok((struct pvm_text){text, (uint32_t)len}))
                 return failed("\"%.*s\" is not the name of a class", (int)(len < 200 ? len : 200), text);
@@ -1286,6 +1310,19 @@ struct klass *class_find(const char *text, size_t len)
         }
         k = build_new(name, bytes, size);
         pvm_host->mem_free(bytes, size);
+        return k;
+}
+
+struct klass *class_find(const char *text, size_t len)
+{
+        const struct atom *name = atom(text, len);
+        struct klass *k = name ? class_known(name) : NULL;
+
+        if (k || !name)
+                return k;
+        machine_lock();
+        k = load(name);
+        machine_unlock();
         return k;
 }
 
@@ -1443,7 +1480,8 @@ struct method *class_callable(struct klass *k, const struct atom *name, const st
         return found;
 }
 
-struct klass **class_params(struct method *m)
+/* With the machine's lock. */
+static struct klass **find_params(struct method *m)
 {
         const char *p = m->params->text + 1, *end = m->params->text + m->params->len - 1;
         struct klass **k;
@@ -1467,6 +1505,18 @@ struct klass **class_params(struct method *m)
         return k;
 }
 
+struct klass **class_params(struct method *m)
+{
+        struct klass **k = __atomic_load_n(&m->params_classes, __ATOMIC_ACQUIRE);
+
+        if (k)
+                return k;
+        machine_lock();
+        k = find_params(m);
+        machine_unlock();
+        return k;
+}
+
 struct method *class_by_ordinal(const struct klass *k, uint32_t ordinal)
 {
         /* The youngest first: see make_vtable. */
@@ -1476,26 +1526,57 @@ struct method *class_by_ordinal(const struct klass *k, uint32_t ordinal)
         return NULL;
 }
 
-struct method *class_static_init(struct klass *k)
+static bool is_initialised(const struct klass *k)
 {
-        for (;;) {
-                struct klass *first = NULL;
+        return __atomic_load_n(&k->object->initialised, __ATOMIC_ACQUIRE) == CLASS_INITIALISED;
+}
 
-                for (struct klass *p = k; p; p = p->parent)
-                        if (!p->object->initialised)
-                                first = p;
-                if (!first)
-                        return NULL;
-                first->object->initialised = 1;
-                for (uint32_t i = 0; i < first->nmethods; i++)
-                        if (!strcmp(first->methods[i].name->text, ".static"))
-                                return &first->methods[i];
+/* With the machine's lock, of this class alone. */
+static enum class_init begin(struct klass *k, const struct thread *t, struct method **init)
+{
+        uint32_t *state = &k->object->initialised, own = t->id + 2;
+
+        if (*state == own)
+                return INIT_OWN;
+        if (*state > CLASS_INITIALISED && thread_lives(*state - 2))
+                return INIT_WAIT;
+        for (uint32_t i = 0; !*state && i < k->nmethods; i++)
+                if (k->methods[i].starts) {
+                        *state = own;
+                        *init = &k->methods[i];
+                        return INIT_RUN;
+                }
+        *state = CLASS_INITIALISED;
+        return INIT_DONE;
+}
+
+enum class_init class_static_init(struct klass *k, const struct thread *t, struct method **init)
+{
+        enum class_init what = INIT_DONE;
+        bool all = true, own = false;
+
+        for (struct klass *p = k; p; p = p->parent)
+                all &= is_initialised(p);
+        if (all)
+                return INIT_DONE;
+        machine_lock();
+        for (unsigned depth = 0; depth <= k->depth && what != INIT_RUN && what != INIT_WAIT; depth++) {
+                if (!is_initialised(k->display[depth]))
+                        what = begin(k->display[depth], t, init);
+                own |= what == INIT_OWN;
         }
+        machine_unlock();
+        return own && what == INIT_DONE ? INIT_OWN : what;
+}
+
+void class_initialised(const struct method *m)
+{
+        __atomic_store_n(&m->class->current->object->initialised, CLASS_INITIALISED, __ATOMIC_RELEASE);
 }
 
 void class_not_begun(const struct method *m)
 {
-        if (!strcmp(m->name->text, ".static"))
+        if (m->starts)
                 m->class->object->initialised = 0;
 }
 

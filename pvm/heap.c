@@ -14,19 +14,37 @@
  * next snapshot has to take anyway; then from what the last full collection has left free in other blocks; then from free blocks. If much is free in blocks in use (holes_first), free blocks
  * wait, those that were swept, too.
  *
+ * Each worker has runs of its own; where they come from is under PVM_LOCK_HEAP, behind which no other is taken. Side tables are used without it: they grow while nobody else runs,
+ * ahead of need (heap_safepoint).
+ *
  * Since nothing moves, what keeps the heap small is that any gap is used again, and who shares blocks with whom (group_of).
  */
 #include "pvm/heap.h"
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
 
-#define CHUNK 32u /* blocks provided at once */
-#define GAP   24u /* shorter gaps are not worth a run */
+#define CHUNK 32u  /* blocks provided at once */
+#define GAP   24u  /* shorter gaps are not worth a run */
+#define AHEAD 256u /* blocks for which side tables have room before they are needed, if there are several workers */
 
 struct side side;
 struct runs given;
 struct pvm_limits pvm_limits;
 static uint32_t provided; /* blocks below it are there */
+static bool side_wanted;  /* side tables are to grow at the next safepoint */
+
+static void heap_lock(void)
+{
+        if (!machine_alone)
+                pvm_host->lock(PVM_LOCK_HEAP);
+}
+
+static void heap_unlock(void)
+{
+        if (!machine_alone)
+                pvm_host->unlock(PVM_LOCK_HEAP);
+}
+
 static struct {
         uint32_t *block;
         size_t n, cap;
@@ -38,6 +56,11 @@ static struct place {
         unsigned offset;
         unsigned none; /* but in_swept: for so many bytes there is nothing */
 } in_swept[SIZES], in_group[SIZES], in_all[SIZES];
+/* What next_run gives: nobody else has it, so it is cleared, if it is not zero, when the lock is free again. */
+struct room {
+        char *cur, *end;
+        bool zero;
+};
 static bool holes_first;         /* there are so many of them that free blocks wait */
 static uint32_t free_block_hint; /* no block below it is free */
 
@@ -128,8 +151,33 @@ static bool side_room(uint32_t blocks)
         if (!ok)
                 return false;
         side = new;
-        worker.cards = (uint64_t)side.cards - (uint64_t)block_address(FIRST_BLOCK) / CARD;
+        for (unsigned i = 0; i < nworkers; i++)
+                workers[i]->cards = (uint64_t)side.cards - (uint64_t)block_address(FIRST_BLOCK) / CARD;
         return true;
+}
+
+/* Side tables have room for so many blocks. While others use them they stay where they are. */
+static bool side_has(uint32_t blocks)
+{
+        if (!machine_alone && blocks + AHEAD > side.blocks) {
+                side_wanted = true;
+                pvm_interrupt();
+        }
+        return blocks <= side.blocks || (machine_alone && side_room(blocks));
+}
+
+void heap_safepoint(void)
+{
+        uint32_t blocks = provided - FIRST_BLOCK;
+
+        if (side_wanted && side_room(blocks + 2 * AHEAD))
+                side_wanted = false;
+}
+
+void heap_share(void)
+{
+        side_wanted = true;
+        heap_safepoint();
 }
 
 static bool provide(uint32_t end)
@@ -137,7 +185,7 @@ static bool provide(uint32_t end)
         if (end <= provided)
                 return true;
         end = (end + CHUNK - 1) / CHUNK * CHUNK;
-        if (end > PVM_BLOCKS_MAX || (end - FIRST_BLOCK > side.blocks && !side_room(end - FIRST_BLOCK)))
+        if (end > PVM_BLOCKS_MAX || !side_has(end - FIRST_BLOCK))
                 return false;
         /* Pages of the tables first, then the blocks. */
         uint64_t k0 = (uint64_t)&kinds[provided] & ~4095ul, k1 = ((uint64_t)&kinds[end] + 4095) & ~4095ul;
@@ -194,13 +242,16 @@ static void *alloc_large(uint32_t class, size_t size, uint32_t flags)
         if (whole > (uint64_t)PVM_BLOCKS_MAX * PVM_BLOCK_BYTES / 2)
                 return NULL;
         n = (uint32_t)((whole + PVM_BLOCK_BYTES - 1) / PVM_BLOCK_BYTES);
+        heap_lock();
         b = take_blocks(n, BLOCK_LARGE, &fresh);
+        if (b)
+                give_run(b, 0, 0, n * PVM_BLOCK_BYTES);
+        heap_unlock();
         if (!b)
                 return NULL;
         l = (struct large *)block_address(b);
         if (!fresh)
                 memset(l, 0, whole);
-        give_run(b, 0, 0, n * PVM_BLOCK_BYTES);
         l->size = size;
         l->o.class = class;
         l->o.info = flags;
@@ -221,7 +272,7 @@ static unsigned next_line(uint32_t b, unsigned line, bool used)
 }
 
 /* The next n free lines, or more, of the block, from the place on. */
-static bool hole_in(uint32_t b, struct place *p, unsigned n, char **cur, char **end)
+static bool hole_in(uint32_t b, struct place *p, unsigned n, struct room *room)
 {
         unsigned from, to = p->offset / LINE;
 
@@ -232,10 +283,9 @@ static bool hole_in(uint32_t b, struct place *p, unsigned n, char **cur, char **
         p->offset = to * LINE;
         if (from == LINES)
                 return false;
-        *cur = block_address(b) + from * LINE;
-        *end = block_address(b) + to * LINE;
+        room->cur = block_address(b) + from * LINE;
+        room->end = block_address(b) + to * LINE;
         give_run(b, from, to, (to - from) * LINE);
-        memset(*cur, 0, (to - from) * LINE);
         return true;
 }
 
@@ -271,7 +321,7 @@ static unsigned part_of_gap(uint32_t b, unsigned *at, unsigned end)
 }
 
 /* The next n bytes, or more, that lie between old objects, from the place on. */
-static bool gap_in(uint32_t b, struct place *p, unsigned n, char **cur, char **end)
+static bool gap_in(uint32_t b, struct place *p, unsigned n, struct room *room)
 {
         unsigned at = p->offset;
 
@@ -284,11 +334,10 @@ static bool gap_in(uint32_t b, struct place *p, unsigned n, char **cur, char **e
                 }
                 part_end = part_of_gap(b, &at, old);
                 if (part_end - at >= n) {
-                        *cur = block_address(b) + at;
-                        *end = block_address(b) + part_end;
+                        room->cur = block_address(b) + at;
+                        room->end = block_address(b) + part_end;
                         p->offset = part_end;
                         give_run(b, (at + LINE - 1) / LINE, part_end / LINE, part_end - at);
-                        memset(*cur, 0, part_end - at);
                         return true;
                 }
                 at = part_end;
@@ -308,15 +357,14 @@ void find_holes(uint32_t b)
         side.holes[b - FIRST_BLOCK] = (uint8_t)(longest + 1 < UINT8_MAX ? longest + 1 : UINT8_MAX);
 }
 
-static void give_block(uint32_t b, unsigned group, bool fresh, char **cur, char **end)
+static void give_block(uint32_t b, unsigned group, bool fresh, struct room *room)
 {
-        *cur = block_address(b);
-        *end = *cur + PVM_BLOCK_BYTES;
+        room->cur = block_address(b);
+        room->end = room->cur + PVM_BLOCK_BYTES;
         side.holes[b - FIRST_BLOCK] = 0;
         side.group[b - FIRST_BLOCK] = (uint8_t)group;
+        room->zero = fresh;
         give_run(b, 0, LINES, PVM_BLOCK_BYTES);
-        if (!fresh)
-                memset(*cur, 0, PVM_BLOCK_BYTES);
 }
 
 /* What shares blocks: objects of up to a line, up to 8 lines, and longer ones. Holes that short ones leave are no use to long ones, and those of long ones are soon gone if short ones get in. */
@@ -326,24 +374,24 @@ static unsigned group_of(unsigned log)
 }
 
 /* All gaps in the block, one after the other: nobody else has anything to look for there then (holes is 0). */
-static bool short_in(uint32_t b, struct place *p, unsigned size, char **cur, char **end)
+static bool short_in(uint32_t b, struct place *p, unsigned size, struct room *room)
 {
         uint8_t *holes = &side.holes[b - FIRST_BLOCK];
 
         if (!*holes && !p->offset)
                 return false;
         *holes = 0;
-        return gap_in(b, p, size > GAP ? size : GAP, cur, end);
+        return gap_in(b, p, size > GAP ? size : GAP, room);
 }
 
-static bool run_in(uint32_t b, struct place *p, unsigned size, char **cur, char **end)
+static bool run_in(uint32_t b, struct place *p, unsigned size, struct room *room)
 {
         unsigned n = (size + LINE - 1) / LINE;
         bool found;
 
         if (size <= LINE)
-                return short_in(b, p, size, cur, end);
-        found = side.holes[b - FIRST_BLOCK] > n && hole_in(b, p, n, cur, end);
+                return short_in(b, p, size, room);
+        found = side.holes[b - FIRST_BLOCK] > n && hole_in(b, p, n, room);
         if (found)
                 find_holes(b);
         return found;
@@ -352,7 +400,7 @@ static bool run_in(uint32_t b, struct place *p, unsigned size, char **cur, char 
 /*
  * In blocks of this group, 0: of any. Short ones go through all blocks once between two full collections, long ones round and round till there is nothing for them.
  */
-static bool run_in_all(struct place *p, unsigned size, unsigned group, char **cur, char **end)
+static bool run_in_all(struct place *p, unsigned size, unsigned group, struct room *room)
 {
         uint32_t n = root()->frontier - FIRST_BLOCK;
 
@@ -364,7 +412,7 @@ static bool run_in_all(struct place *p, unsigned size, unsigned group, char **cu
                 if (p->at >= root()->frontier)
                         p->at = FIRST_BLOCK;
                 if (kinds[p->at] == BLOCK_SMALL && (!group || side.group[p->at - FIRST_BLOCK] == group) &&
-                    run_in(p->at, p, size, cur, end))
+                    run_in(p->at, p, size, room))
                         return true;
         }
         if (size > LINE)
@@ -373,7 +421,7 @@ static bool run_in_all(struct place *p, unsigned size, unsigned group, char **cu
 }
 
 /* A run for `size` bytes. */
-static bool next_run(unsigned log, unsigned size, char **cur, char **end)
+static bool next_run(unsigned log, unsigned size, struct room *room)
 {
         struct place *p = &in_swept[log];
         struct root *r = root();
@@ -383,22 +431,22 @@ static bool next_run(unsigned log, unsigned size, char **cur, char **end)
 
         for (; p->at < swept.n; p->at++, p->offset = 0) {
                 b = swept.block[p->at];
-                if (kinds[b] == BLOCK_SMALL && side.group[b - FIRST_BLOCK] == group && run_in(b, p, size, cur, end))
+                if (kinds[b] == BLOCK_SMALL && side.group[b - FIRST_BLOCK] == group && run_in(b, p, size, room))
                         return true;
                 if (kinds[b] != BLOCK_FREE || holes_first ||
                     (r->blocks_in_use + 1) * PVM_BLOCK_BYTES > pvm_limits.heap_bytes)
                         continue;
                 r->blocks_in_use++;
                 kinds[b] = BLOCK_SMALL;
-                give_block(b, group, false, cur, end);
+                give_block(b, group, false, room);
                 return true;
         }
-        if (run_in_all(&in_group[log], size, group, cur, end))
+        if (run_in_all(&in_group[log], size, group, room))
                 return true;
         b = take_blocks(1, BLOCK_SMALL, &fresh);
         if (b)
-                give_block(b, group, fresh, cur, end);
-        return b || run_in_all(&in_all[log], size, 0, cur, end);
+                give_block(b, group, fresh, room);
+        return b || run_in_all(&in_all[log], size, 0, room);
 }
 
 static void *place(char **cur, uint32_t class, size_t size, uint32_t flags)
@@ -429,6 +477,30 @@ static void give_back(void)
         swept.block[swept.n++] = run->block;
 }
 
+/* [*cur, *end) becomes zeroed room for `size` bytes, instead of what was left there. */
+static bool new_run(unsigned log, unsigned size, char **cur, char **end)
+{
+        struct room room = {NULL, NULL, false};
+        bool found;
+
+        heap_lock();
+        if (log) {
+                give_back();
+                worker.mcur = worker.mend = NULL;
+        }
+        found = next_run(log, size, &room);
+        if (log)
+                worker.long_run = given.n - 1;
+        heap_unlock();
+        if (!found)
+                return false;
+        if (!room.zero)
+                memset(room.cur, 0, (size_t)(room.end - room.cur));
+        *cur = room.cur;
+        *end = room.end;
+        return true;
+}
+
 void *heap_alloc_slow(uint32_t class, size_t size, uint32_t flags)
 {
         unsigned log = 32 - (unsigned)__builtin_clz((unsigned)((size - 1) / LINE) | 1);
@@ -436,17 +508,12 @@ void *heap_alloc_slow(uint32_t class, size_t size, uint32_t flags)
         if (size > OBJ_LARGE)
                 return alloc_large(class, size, flags);
         if (size <= LINE) {
-                if (!next_run(0, (unsigned)size, &worker.cur, &worker.end))
+                if (!new_run(0, (unsigned)size, &worker.cur, &worker.end))
                         return NULL;
                 return place(&worker.cur, class, size, flags);
         }
-        if (size > (size_t)(worker.mend - worker.mcur)) {
-                give_back();
-                worker.mcur = worker.mend = NULL;
-                if (!next_run(log, (unsigned)size, &worker.mcur, &worker.mend))
-                        return NULL;
-                worker.long_run = given.n - 1;
-        }
+        if (size > (size_t)(worker.mend - worker.mcur) && !new_run(log, (unsigned)size, &worker.mcur, &worker.mend))
+                return NULL;
         return place(&worker.mcur, class, size, flags);
 }
 
@@ -464,6 +531,12 @@ static void next_block(struct place *p)
 {
         p->at += p->offset > 0;
         p->offset = 0;
+}
+
+static void forget_runs(void)
+{
+        for (unsigned i = 0; i < nworkers; i++)
+                workers[i]->cur = workers[i]->end = workers[i]->mcur = workers[i]->mend = NULL;
 }
 
 void heap_collected(bool young, uint64_t live)
@@ -490,7 +563,7 @@ void heap_collected(bool young, uint64_t live)
         given.n = 0;
         given.bytes = 0;
         given.incomplete = false;
-        worker.cur = worker.end = worker.mcur = worker.mend = NULL;
+        forget_runs();
 }
 
 void heap_swept(uint32_t b)
@@ -516,7 +589,7 @@ static void volatile_state(void)
         given.n = 0;
         given.bytes = 0;
         given.incomplete = false;
-        worker.cur = worker.end = worker.mcur = worker.mend = NULL;
+        forget_runs();
 }
 
 int heap_create(void)
@@ -573,5 +646,6 @@ void heap_forget(void)
         memset(&swept, 0, sizeof(swept));
         memset(&worker, 0, sizeof(worker));
         provided = 0;
+        side_wanted = false;
         collect_forget();
 }

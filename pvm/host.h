@@ -22,6 +22,11 @@ enum pvm_unix_change { PVM_UNIX_REMOVE, PVM_UNIX_RENAME, PVM_UNIX_MKDIR, PVM_UNI
 enum pvm_process_event { PVM_PROCESS_OUTPUT, PVM_PROCESS_INPUT, PVM_PROCESS_END, PVM_PROCESS_EVENTS };
 extern bool pvm_unix; /* programs may use Unix files and processes */
 
+/* In their order: who has the second one takes no other. */
+enum pvm_lock { PVM_LOCK_MACHINE, PVM_LOCK_HEAP, PVM_LOCKS };
+/* So many threads of the host's run managed code at once, at most: see pvm_workers. */
+#define PVM_WORKERS 16u
+
 struct pvm_host {
         /* Volatile memory. mem_alloc: zeroed; NULL: none. Any context. */
         void *(*mem_alloc)(size_t len);
@@ -63,8 +68,21 @@ struct pvm_host {
         int (*process_status)(int process);
         int (*process_signal)(int process, int signal);
         int (*process_forget)(int process);
-        /* Nothing can run before this time (0: no such time) or, with input, before a source is ready that was not when input_ready was asked: sleeps until then, or less. */
+        /*
+         * Nothing can run before this time (0: no such time) or, with input, before a source is ready that was not when input_ready was asked: sleeps until then, until wake, or less. Called
+         * with the machine's lock, which is free while it sleeps. What wants a safepoint then calls pvm_interrupt.
+         */
         void (*idle)(uint64_t until_ns, bool input);
+        /*
+         * Workers. worker_start: run() in a thread of its own, to which no signals go; NULL: there is none. worker_join: run() has returned, or will without being waited for. wait: the machine's lock is
+         * free until wake, which ends idle, too, or less; wake is called with that lock.
+         */
+        void (*lock)(enum pvm_lock lock);
+        void (*unlock)(enum pvm_lock lock);
+        void (*wait)(void);
+        void (*wake)(void);
+        void *(*worker_start)(void (*run)(void));
+        void (*worker_join)(void *w);
         /*
          * At a safepoint, all state in the heap, at least each time that the host has called pvm_interrupt: the time to make a snapshot.
          */
@@ -142,6 +160,9 @@ extern enum pvm_compile pvm_compile;
 extern uint32_t pvm_hot_calls;
 /* For tests: at one of so many turns all compiled code is dropped. 0: never. */
 extern uint32_t pvm_drop_code;
+
+/* So many threads of the host's run threads at once, at most, from 1 to PVM_WORKERS. Before pvm_run. */
+extern unsigned pvm_workers;
 
 /* For tests: every chance to get to a safepoint is taken; at half of them there is a young or a full collection, what is free then is filled with rubbish, and cards are checked. */
 extern bool pvm_hostile;

@@ -1151,13 +1151,21 @@ struct method *interp_find(const struct site *site, const struct obj *o, uint32_
 
 #define MAX_COMPILATIONS 100u
 
-/* So much has been done in the method: it is compiled, if that is enough now. */
-static void warm(struct method *m, uint32_t calls)
+/* So much more has been done in the method. True: it is to be compiled. */
+static bool is_hot(struct method *m, uint32_t calls)
 {
         if (m->compiled || pvm_compile == PVM_COMPILE_NEVER)
-                return;
+                return false;
         m->heat += calls;
-        if (m->heat < pvm_hot || m->compilations >= MAX_COMPILATIONS)
+        return m->heat >= pvm_hot && m->compilations < MAX_COMPILATIONS;
+}
+
+/* At a safepoint: the frame's method. */
+static void compile(void *frame)
+{
+        struct method *m = method_by_id(((struct frame *)frame)->method);
+
+        if (m->compiled)
                 return;
         m->compilations++;
         m->heat = pvm_hot;
@@ -1165,35 +1173,51 @@ static void warm(struct method *m, uint32_t calls)
                 m->compilations = MAX_COMPILATIONS;
 }
 
-/* The interpreter had to do an instruction. If that taught it something, the method is compiled again, in time. */
-static void exited(struct method *m)
+/* The interpreter had to do an instruction. True: the code is to be dropped; with what that has taught, the method is compiled again, in time. */
+static bool exited(struct method *m)
 {
         uint32_t enough;
 
         if (!m->compiled)
-                return;
+                return false;
         m->compiled->exits++;
         if (m->compiled->learning)
                 enough = pvm_compile == PVM_COMPILE_ALWAYS ? 1 + m->compilations / 2 : 2;
         else
                 enough = 16u << (m->compilations < 16 ? m->compilations : 16);
-        if (m->compiled->exits < enough)
+        return m->compiled->exits >= enough;
+}
+
+/* At a safepoint: the code of the frame's method. */
+static void drop(void *frame)
+{
+        struct method *m = method_by_id(((struct frame *)frame)->method);
+
+        if (!m->compiled)
                 return;
         m->careful |= !m->compiled->learning;
         jit_drop_method(m);
         m->heat = pvm_hot / 2;
 }
 
-static void maybe_drop(void)
+static void collect(void *arg)
 {
-        static uint32_t random = 1;
-
-        random = random * 1103515245 + 12345;
-        if ((random >> 16) % pvm_drop_code == 0)
-                jit_drop();
+        (void)arg;
+        heap_collect();
 }
 
 /* ---- the loop ---- */
+
+#define WAIT_NS 1000000u
+
+/* Another thread is in a .static, or a migrate(), that has to end before the instruction at pc. */
+static enum run_end wait_for_other(struct thread *t)
+{
+        machine_lock();
+        thread_wait(t, NULL, pvm_host->monotonic_ns() + WAIT_NS);
+        machine_unlock();
+        return RUN_BLOCKED;
+}
 
 /* Kinds of errors raised in the loop. */
 #define FAIL_TEXT(class, ...)                                                                                          \
@@ -1358,9 +1382,10 @@ enum run_end interp_run(struct thread *t)
         bool overflow;
         struct call c = {.thread = t};
         enum jit_end ended;
+        enum class_init init;
+        int how;
 
-        methods_of_frames();
-        m = method_by_id(f->method);
+        m = methods[f->method];
         R = f->r;
         if (!m->code) {
                 pc = NULL;
@@ -1369,15 +1394,13 @@ enum run_end interp_run(struct thread *t)
         pc = m->code + f->pc;
         pvm_hot = pvm_compile == PVM_COMPILE_ALWAYS ? 1 : pvm_hot_calls;
         if (pvm_compile != PVM_COMPILE_NEVER) {
-                /* What is at it when its turn is over has loops that are worth it. */
-                if (pvm_drop_code)
-                        maybe_drop();
-                warm(m, WARM_TURN);
-                /* Or the loop is in who called it: ticks fall into what polls. */
-                g = f->prev;
-                for (unsigned k = 0; g && k < WARM_CALLERS; k++, g = g->prev)
-                        if (methods[g->method]->code)
-                                warm(methods[g->method], WARM_TURN);
+                /* What is at it when its turn is over has loops that are worth it, or the loop is in who called it: ticks fall into what polls. */
+                g = f;
+                for (unsigned k = 0; g && k <= WARM_CALLERS; k++, g = g->prev)
+                        if (methods[g->method]->code && is_hot(methods[g->method], WARM_TURN) &&
+                            !at_safepoint(compile, g))
+                                return RUN_YIELD;
+                ENTER(f);
                 if (m->compiled)
                         goto resume;
         }
@@ -1405,7 +1428,11 @@ resume:
                         __atomic_fetch_and(&worker.poll, ~POLL_COMPILED, __ATOMIC_RELAXED);
                         continue;
                 case JIT_EXIT:
-                        exited(m);
+                        if (exited(m)) {
+                                if (!at_safepoint(drop, f))
+                                        return RUN_YIELD;
+                                ENTER(f);
+                        }
                         __attribute__((fallthrough));
                 case JIT_LEAVE:
                         __atomic_fetch_or(&worker.poll, POLL_COMPILED, __ATOMIC_RELAXED);
@@ -1413,7 +1440,11 @@ resume:
                 case JIT_CALL:
                         for (unsigned i = m->nargs; i < m->nregs; i++)
                                 R[i].bits = 0;
-                        warm(m, 1);
+                        if (is_hot(m, 1)) {
+                                if (!at_safepoint(compile, f))
+                                        return RUN_YIELD;
+                                ENTER(f);
+                        }
                         if (!m->compiled)
                                 NEXT(0);
                         continue;
@@ -1621,11 +1652,12 @@ op_NEW : {
 
         if (!k || !can_be_made(k))
                 FAIL(CLASS_error_link);
-        target = class_static_init(k);
-        if (target)
+        init = class_static_init(k, t, &target);
+        if (init >= INIT_RUN)
                 goto static_init;
         __atomic_store_n(&m->constants[w >> 16].bits, (uint64_t)k, __ATOMIC_RELAXED);
-        learn(pc, (w & ~0xffu) | Q_NEW);
+        if (init == INIT_DONE)
+                learn(pc, (w & ~0xffu) | Q_NEW);
 }
 op_Q_NEW:
         error = do_new(m, R, w);
@@ -1641,8 +1673,8 @@ op_NEWD : {
         k = named_class(R[B].r);
         if (!k || !can_be_made(k))
                 FAIL(CLASS_error_link);
-        target = class_static_init(k);
-        if (target)
+        init = class_static_init(k, t, &target);
+        if (init >= INIT_RUN)
                 goto static_init;
         o = heap_alloc(k->index, k->size, 0);
         if (!o)
@@ -1723,7 +1755,7 @@ op_Q_SETF_R : {
 op_GETF:
 op_SETF : {
         struct obj *o = waits_for_migrate(m, R, pc);
-        bool wait;
+        bool wait = false;
 
         target = o ? upgrade_next(t, o, &wait) : NULL;
         if (target)
@@ -1731,7 +1763,7 @@ op_SETF : {
         if (o && wait) {
                 f->pc = (uint32_t)(pc - m->code);
                 t->top = f;
-                return RUN_YIELD;
+                return wait_for_other(t);
         }
         error = do_field(m, R, pc);
         if (error)
@@ -1744,14 +1776,14 @@ op_SETS : {
 
         if (!d)
                 FAIL(CLASS_error_link);
-        target = class_static_init(d->class);
-        if (target)
+        init = class_static_init(d->class, t, &target);
+        if (init >= INIT_RUN)
                 goto static_init;
-        if (m->constants[w >> 16].bits == (uint64_t)d) {
+        if (init == INIT_DONE && m->constants[w >> 16].bits == (uint64_t)d) {
                 learn(pc, (w & ~0xffu) | ((w & 0xff) == PVM_GETS ? Q_GETS : Q_SETS));
                 NEXT(0);
         }
-        /* To another instruction the same entry is an object's field: it is looked up each time. */
+        /* It is looked up each time: others must wait here, or to another instruction the entry is an object's field. */
         if ((w & 0xff) == PVM_GETS)
                 R[A] = *d->address;
         else
@@ -1817,9 +1849,13 @@ op_CALLS : {
                 FAIL(CLASS_error_link);
         s->ref = named;
         if (op == PVM_CALLS) {
-                target = class_static_init(pool_class(m, m->class->file.pool[s->pool].a));
-                if (target)
+                init = class_static_init(pool_class(m, m->class->file.pool[s->pool].a), t, &target);
+                if (init >= INIT_RUN)
                         goto static_init;
+                target = named;
+                flags = 0;
+                if (init != INIT_DONE)
+                        goto call; /* others must wait here */
                 site_learn(s, 0, named);
         }
         learn(pc, (w & ~0xffu) | (op == PVM_CALLV ? Q_CALLV : op == PVM_CALLC ? Q_CALLC : Q_CALLS));
@@ -1880,8 +1916,8 @@ call:
                 m = target;
                 R = f->r;
                 pc = m->code;
-                if (m->heat < pvm_hot && ++m->heat == pvm_hot)
-                        warm(m, 0);
+                if (m->heat < pvm_hot && ++m->heat == pvm_hot && is_hot(m, 0))
+                        goto hot;
                 if (m->compiled && !worker.poll)
                         goto resume;
                 JUMP(0);
@@ -1968,8 +2004,8 @@ invoke:
                 m = target;
                 R = f->r;
                 pc = m->code;
-                if (m->heat < pvm_hot && ++m->heat == pvm_hot)
-                        warm(m, 0);
+                if (m->heat < pvm_hot && ++m->heat == pvm_hot && is_hot(m, 0))
+                        goto hot;
                 if (m->compiled && !worker.poll)
                         goto resume;
                 JUMP(0);
@@ -1985,7 +2021,10 @@ invoke:
         c.phase = 0;
         c.result.bits = 0;
         t->top = f;
-        switch (target->native(&c)) {
+        machine_lock();
+        how = target->native(&c);
+        machine_unlock();
+        switch (how) {
         case DONE:
                 break;
         case THROW:
@@ -1993,11 +2032,8 @@ invoke:
                 if (thrown != root()->no_memory || retried == at)
                         goto throw_behind;
         again:
-                retried = pc = at;
-                f->pc = (uint32_t)(pc - m->code);
-                t->top = f;
-                heap_collect();
-                NEXT(0);
+                f->pc = (uint32_t)(at - m->code);
+                goto once_more;
         case BLOCK:
         case CALL:
                 /* It goes on later: it gets a frame. */
@@ -2012,7 +2048,7 @@ invoke:
                 m = target;
                 R = f->r;
                 t->top = f;
-                if (t->state == THREAD_BLOCKED)
+                if (how == BLOCK)
                         return RUN_BLOCKED;
                 goto native_calls;
         }
@@ -2036,7 +2072,10 @@ native_again:
         c.phase = f->pc;
         c.result.bits = 0;
         t->top = f;
-        switch (m->native(&c)) {
+        machine_lock();
+        how = m->native(&c);
+        machine_unlock();
+        switch (how) {
         case DONE:
                 goto native_done;
         case THROW:
@@ -2044,7 +2083,7 @@ native_again:
                 goto throw_behind;
         default:
                 f->pc = c.phase;
-                if (t->state == THREAD_BLOCKED)
+                if (how == BLOCK)
                         return RUN_BLOCKED;
                 goto native_calls;
         }
@@ -2112,6 +2151,8 @@ native_done:
         dest = f->dest;
         if (flags & FRAME_MIGRATE)
                 upgrade_done(m, f->r[0].r, true);
+        if (m->starts)
+                class_initialised(m);
         if (flags & (FRAME_MIGRATE | FRAME_AGAIN))
                 f->prev->pc--;
         if (flags & FRAME_BOX && m->result != 'R') {
@@ -2145,8 +2186,13 @@ native_done:
                 goto resume;
         NEXT(0);
 
-        /* Runs `target`, a class's .static, and then this instruction again. */
+        /* Runs `target`, a class's .static, and then this instruction again; or another thread does. */
 static_init:
+        if (init == INIT_WAIT) {
+                f->pc = (uint32_t)(pc - m->code);
+                t->top = f;
+                return wait_for_other(t);
+        }
         nargs = 0;
         flags = FRAME_AGAIN;
         goto before;
@@ -2172,13 +2218,14 @@ before:
         f->pc = (uint32_t)(pc - m->code) + 1;
         g = push(t, f, target, target->code ? target->nregs : nargs + NATIVE_LOCALS, nargs, &overflow);
         if (!g) {
-                class_not_begun(target);
+                if (flags == FRAME_MIGRATE)
+                        upgrade_not_begun(arg[0].r);
+                else
+                        class_not_begun(target);
                 goto no_frame_behind;
         }
         memcpy(g->r, arg, nargs * sizeof(*arg));
         g->flags |= (uint8_t)(flags | FRAME_VOID);
-        if (flags == FRAME_MIGRATE)
-                obj_trailer(arg[0].r)->by = t->id;
         f = g;
         m = target;
         R = f->r;
@@ -2226,12 +2273,8 @@ failed:
         }
         f->pc = (uint32_t)(pc - m->code) + 1;
         if (error == CLASS_error_memory && retried != pc) {
-                /* Once more, after a collection. */
-                retried = pc;
                 f->pc--;
-                t->top = f;
-                heap_collect();
-                NEXT(0);
+                goto once_more;
         }
 failed_behind:
         if (error == CLASS_error_memory)
@@ -2255,6 +2298,8 @@ unwind:
                 flags = f->flags;
                 if (flags & FRAME_MIGRATE)
                         upgrade_done(m, f->r[0].r, false);
+                if (m->starts)
+                        class_initialised(m);
                 if (flags & FRAME_FIRST)
                         pop_segment(t);
                 f = f->prev;
@@ -2265,6 +2310,26 @@ unwind:
                 }
                 m = methods[f->method];
         }
+
+        /* The instruction at f->pc once more, after a collection. */
+once_more:
+        t->top = f;
+        if (!at_safepoint(collect, NULL))
+                return RUN_YIELD;
+        ENTER(f);
+        retried = pc;
+        NEXT(0);
+
+        /* The method of the new frame on top is compiled before it runs. */
+hot:
+        f->pc = 0;
+        t->top = f;
+        if (!at_safepoint(compile, f))
+                return RUN_YIELD;
+        ENTER(f);
+        if (m->compiled && !worker.poll)
+                goto resume;
+        JUMP(0);
 
 yield:
         if (worker.poll == POLL_COMPILED) {

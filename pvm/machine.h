@@ -105,7 +105,7 @@ struct class_obj {
         uint32_t method_base; /* id of its first method */
         uint32_t nmethods;
         union {
-                uint32_t initialised; /* .static was started */
+                uint32_t initialised; /* 0: .static was not begun; CLASS_INITIALISED; else its thread's id, and 2 */
                 struct {
                         uint32_t
                                 keeps_fields : 1; /* the class's objects have fields of this version that the newest one has not */
@@ -113,6 +113,8 @@ struct class_obj {
                 } replaced;
         };
 };
+#define CLASS_INITIALISED 1u /* .static has ended, or there is none */
+
 /* Of a class that was upgraded: an element of root.upgrades; version 0: it never was, its version is 1. */
 struct upgrade {
         uint32_t version;
@@ -323,6 +325,7 @@ struct method {
         struct jit_code *compiled; /* NULL: not compiled */
         uint32_t heat;             /* counts calls and turns, till it is compiled */
         uint32_t compilations;
+        bool starts;  /* it is a .static */
         bool careful; /* compiled code had to leave often: it guesses less */
         bool plain;   /* by an untyped call it takes any arguments as they are; once that is known */
 };
@@ -411,11 +414,12 @@ struct call {
 #define WORKER_VALUES 256u
 #define WORKER_FOUND  256u
 /* [V] What belongs to who runs managed code, a thread of the host's: its own alone, but for what its comments say. Compiled code finds it in r15. */
-struct worker {
+struct worker {                 /* of compiled code: what is used often comes first */
         char *cur, *end;        /* where short objects go: zeroed */
         char *mcur, *mend;      /* where longer ones go */
         uint64_t cards;         /* the card of what is at an address is at that >> CARD_SHIFT, and this */
         volatile uint32_t poll; /* not 0: at the next jump or call it gets to a safepoint; anybody sets it */
+        uint32_t locked;        /* how often it has taken the machine's lock */
         /* jit/code.c */
         void *base;                    /* native stack: where frames of compiled code begin */
         void *limit;                   /* below: they are dropped, all of them */
@@ -432,6 +436,28 @@ struct worker {
         } found[WORKER_FOUND];
 };
 extern _Thread_local struct worker worker;
+extern struct worker *workers[PVM_WORKERS];
+extern unsigned nworkers;
+/* Nobody else runs managed code, or is in a function of the machine's: there is one worker, or the others are parked. */
+extern bool machine_alone;
+/*
+ * The machine's lock: native functions, whatever changes classes, threads, what they wait for. For who runs managed code; may be taken again by who has it. Who has it never waits
+ * for a safepoint.
+ */
+static inline void machine_lock(void)
+{
+        if (!machine_alone && !worker.locked++)
+                pvm_host->lock(PVM_LOCK_MACHINE);
+}
+static inline void machine_unlock(void)
+{
+        if (!machine_alone && !--worker.locked)
+                pvm_host->unlock(PVM_LOCK_MACHINE);
+}
+/*
+ * By who runs a thread, all of whose state is in its frames: fn, at a safepoint. Then methods and code are looked up again. False: the machine ends, and nothing was called: the turn is over.
+ */
+bool at_safepoint(void (*fn)(void *arg), void *arg);
 
 /* ---- heap.c, collect.c ---- */
 extern struct pvm_limits pvm_limits;
@@ -468,6 +494,8 @@ size_t obj_size(const struct obj *o);
 /* At a safepoint. heap_collect: all that is unreachable is free then; heap_collect_wanted: if it is wanted, and what is. */
 void heap_collect(void);
 void heap_collect_wanted(void);
+void heap_safepoint(void); /* what else waits for one */
+void heap_share(void);     /* there will be several workers */
 extern enum heap_wants { WANTS_NOTHING, WANTS_YOUNG, WANTS_FULL } heap_wants;
 /*
  * The object, which was found in some other way than by the load of a strong reference: in a weak one, say. NULL: there is none, or it is gone; then nobody gets it any more.
@@ -566,8 +594,8 @@ bool class_make_statics(struct klass *k);
 void class_drop_version(const struct class_obj *replaced); /* nothing runs its code any more */
 struct klass *class_of_type(struct pvm_text type); /* class that values of a descriptor of references have; NULL */
 struct method *method_by_id(uint32_t id);
-void methods_of_frames(
-        void); /* once after a recovery or an upgrade: methods[] has those of all frames, so that returning finds them */
+/* At a safepoint, once after a recovery or an upgrade: methods[] has those of all frames, so that returning finds them. */
+void methods_of_frames(void);
 bool class_is(const struct klass *k, const struct klass *of);
 struct field *class_field(struct klass *k, const struct atom *name, const struct atom *type, bool is_static);
 struct method *class_method(struct klass *k, const struct atom *name,
@@ -587,9 +615,14 @@ static inline struct klass *obj_class(const struct obj *o)
 
         return __builtin_expect(!!k, 1) ? k : class_by_index(o->class);
 }
-struct method *
-class_static_init(struct klass *k); /* that has to run before k is used; it counts as run from here on. NULL: none */
-void class_not_begun(const struct method *m);          /* if that was m: it could not, and does not count */
+/*
+ * A class is about to be used by the thread. INIT_RUN: *init has to run first, it is begun; INIT_WAIT: another thread runs one. INIT_OWN: the thread itself is in one, so it may, but for others that says
+ * nothing.
+ */
+enum class_init { INIT_DONE, INIT_OWN, INIT_RUN, INIT_WAIT };
+enum class_init class_static_init(struct klass *k, const struct thread *t, struct method **init);
+void class_initialised(const struct method *m);        /* that was m: it has ended */
+void class_not_begun(const struct method *m);          /* if that was m: it could not be called, and does not count */
 uint32_t line_of(const struct method *m, uint32_t pc); /* 0: unknown */
 static inline uint64_t site_last(const struct site *s)
 {
@@ -611,9 +644,10 @@ static inline struct method *site_target(const struct site *s)
  */
 bool class_upgrade(struct klass *k, char *text, size_t text_len);
 /*
- * An object's field is about to be used, by the thread; the object is pending. The next migrate() to run on it; NULL: none is left, or it is the thread's own. *wait: another thread runs it.
+ * An object's field is about to be used, by the thread; the object is pending. The next migrate() to run on it, which the thread's it is then; NULL: none is left, or it is the thread's own. *wait: another thread runs it.
  */
 struct method *upgrade_next(struct thread *t, struct obj *o, bool *wait);
+void upgrade_not_begun(struct obj *o);                       /* if that could not be called */
 void upgrade_done(struct method *m, struct obj *o, bool ok); /* of a FRAME_MIGRATE */
 void upgrade_collected(void); /* pending says what the collection has seen: classes stop to be lazy */
 /*
@@ -643,12 +677,14 @@ int throw_object(struct call *c, struct obj *o);
 
 /* ---- thread.c ---- */
 struct thread *thread_new(struct obj *object);
+bool thread_lives(uint32_t id); /* it was started, and has not ended */
 bool thread_start(struct thread *t,
                   bool make_object); /* make_object: object is a class; one of it is made and runs. False: no memory */
 void thread_wait(struct thread *t, struct obj *what,
                  uint64_t deadline); /* becomes blocked; queued at what, if it has a queue */
 void thread_wait_input(struct thread *t, uint32_t source);
 void thread_wake(struct thread *t, uint32_t granted);
+void thread_pause(struct thread *t, bool pause);
 struct thread *thread_wake_first(struct obj *what, uint32_t granted); /* of its queue; NULL: nobody */
 /* It has not run yet, and waits for no object: it ends, if it did not with a program before this one. */
 void thread_cancel(struct thread *t);
@@ -661,7 +697,9 @@ struct native_method {
         uint16_t ordinal;
         bool is_static;
 };
-int thread_main(struct call *c);                          /* .start: what a thread's first frame runs */
+int thread_main(struct call *c); /* .start: what a thread's first frame runs */
+/* sync.c: the class may be used. False: *r is what the function returns, to be entered again in the same phase. */
+bool may_use(struct call *c, struct klass *k, int *r);
 int connection_due(struct call *c, struct connection *k); /* connection.c: what a timer's thread does */
 extern const struct native_method native_methods[];
 extern const unsigned native_nmethods;

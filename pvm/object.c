@@ -82,7 +82,8 @@ struct array *array_new(struct klass *k, int32_t len)
         return a;
 }
 
-struct store *array_grow(struct array *a, uint32_t index)
+/* With the machine's lock: native functions see neither an array's store nor its length change. */
+static struct store *grow(struct array *a, uint32_t index)
 {
         struct store *old = a->store, *new;
         unsigned each = array_element_bytes(array_kind(&a->o));
@@ -106,6 +107,16 @@ struct store *array_grow(struct array *a, uint32_t index)
         __atomic_store_n(&a->store, new, __ATOMIC_RELEASE);
         heap_wrote(a);
         return new;
+}
+
+struct store *array_grow(struct array *a, uint32_t index)
+{
+        struct store *s;
+
+        machine_lock();
+        s = grow(a, index);
+        machine_unlock();
+        return s;
 }
 
 /* ---- numbers ---- */

@@ -1,9 +1,16 @@
 /*
  * thread.c - threads, and the machine as its host sees it.
  *
- * Threads are objects; root()->threads lists those that were started and have not ended. One at a time runs, in turns that its poll ends. Who waits is in
+ * Threads are objects; root()->threads lists those that were started and have not ended. Workers, threads of the host's, run them, in turns that their polls end. The first worker is who
+ * calls pvm_run; more are made when there is work for them. Who waits is in
  * the queue of what it waits for (mutex, cond, sema, thread) and says so itself, with its deadline: all of it in the heap, so that after a recovery
  * nothing has to be found out. Who wakes grants: what was waited for is handed over, and written down in the thread that gets it.
+ *
+ * A worker runs a thread (worker.runs; counted in `running`), or has the machine's lock, or waits for it: `work` below. At a safepoint one has the lock and `running` is 0. Who runs a thread
+ * may take the lock for as long as one instruction lasts, so who stops the others lets go of it until all have come; and nothing that is done with the lock waits for a safepoint. All that
+ * is static here is under the lock, but for `wanted` and the table of workers, which a signal's handler uses.
+ *
+ * In the heap a thread that runs is ready, as it was before its turn: so a recovery finds it at its last safepoint.
  */
 #include "pvm/machine.h"
 #include "pvm/inspect.h"
@@ -14,12 +21,46 @@
 #include <stdarg.h>
 
 _Thread_local struct worker worker;
-static struct worker *volatile running; /* of pvm_run; NULL: it was never called */
+struct worker *workers[PVM_WORKERS];
+unsigned nworkers;
+bool machine_alone = true;
+unsigned pvm_workers = 1;
+static void *hired[PVM_WORKERS];
+static unsigned nhired;
+static unsigned running;
+static bool stopping;        /* somebody has stopped the others, or waits for that */
+static bool over;            /* pvm_run is to return */
+static unsigned waiting;     /* workers that wait for something to do */
+static bool idling;          /* one of the others is in host->idle */
+static uint64_t idle_until;  /* as it was told */
+static volatile bool wanted; /* pvm_interrupt was called since the last safepoint */
+
+static void poll_all(void)
+{
+        for (unsigned i = 0; i < nworkers; i++)
+                __atomic_fetch_or(&workers[i]->poll, 1, __ATOMIC_SEQ_CST);
+}
 
 void pvm_interrupt(void)
 {
-        if (running)
-                running->poll = 1;
+        __atomic_store_n(&wanted, true, __ATOMIC_SEQ_CST);
+        poll_all();
+}
+
+/* The first worker: of who makes the machine. */
+static void work_alone(void)
+{
+        workers[0] = &worker;
+        nworkers = 1;
+}
+
+/* A thread can run that could not. */
+static void became_ready(void)
+{
+        if (waiting || idling)
+                pvm_host->wake();
+        else if (nhired + 1 < pvm_workers)
+                __atomic_fetch_or(&worker.poll, 1, __ATOMIC_RELAXED);
 }
 
 /* The call from outside whose outcome is being told; 0: what is printed goes to the console. */
@@ -99,6 +140,8 @@ void thread_wait_input(struct thread *t, uint32_t source)
 {
         thread_wait(t, root()->boot, 0);
         t->granted = source;
+        if (idling)
+                pvm_host->wake(); /* who idles does not know of it */
 }
 
 static void unqueue(struct thread *t)
@@ -126,6 +169,16 @@ void thread_wake(struct thread *t, uint32_t granted)
         t->deadline = 0;
         t->granted = granted;
         t->state = THREAD_READY;
+        became_ready();
+}
+
+void thread_pause(struct thread *t, bool pause)
+{
+        t->paused = pause;
+        if (pause)
+                poll_all();
+        else
+                became_ready();
 }
 
 struct thread *thread_wake_first(struct obj *what, uint32_t granted)
@@ -160,6 +213,15 @@ static struct method *thread_method(const char *name)
         return NULL;
 }
 
+bool thread_lives(uint32_t id)
+{
+        const struct thread *t = root()->threads;
+
+        while (t && t->id != id)
+                t = t->next;
+        return t;
+}
+
 bool thread_start(struct thread *t, bool make_object)
 {
         slot self = {.r = &t->o};
@@ -170,6 +232,7 @@ bool thread_start(struct thread *t, bool make_object)
         t->state = THREAD_READY;
         t->next = root()->threads;
         root()->threads = t;
+        became_ready();
         return true;
 }
 
@@ -285,6 +348,7 @@ int thread_main(struct call *c)
         struct klass *k;
         struct method *m;
         const struct atom *name;
+        int r;
 
         if (t != c->thread || !c->frame)
                 return throw_error(c, CLASS_error_state, "not to be called");
@@ -292,9 +356,8 @@ int thread_main(struct call *c)
                 return call_from_outside(c, call_of(t));
         if (c->phase < 2) {
                 k = class_by_index(((struct class_obj *)t->object)->index);
-                m = class_static_init(k);
-                if (m)
-                        return call_method(c, m, args, 0, 0);
+                if (!may_use(c, k, &r))
+                        return r;
                 args[0].r = heap_alloc(k->index, k->size, 0);
                 if (!args[0].r)
                         return throw_object(c, root()->no_memory);
@@ -302,7 +365,7 @@ int thread_main(struct call *c)
                 m = class_method(k, atom(".new", 4), atom("()", 2));
                 return call_method(c, m, args, 1, 2);
         }
-        if (c->phase == 3)
+        if (c->phase == 3 || !t->object) /* no object: it was cancelled */
                 return DONE;
         if (t->object->class == CLASS_connection && ((struct connection *)t->object)->timer == t) {
                 c->phase = 3;
@@ -390,14 +453,21 @@ static void leave(struct thread *t)
                 ;
 }
 
+/* On some worker. */
+static bool runs(const struct thread *t)
+{
+        for (unsigned i = 0; i < nworkers; i++)
+                if (workers[i]->runs == t)
+                        return true;
+        return false;
+}
+
 void thread_cancel(struct thread *t)
 {
-        const struct thread *other = root()->threads;
-
-        while (other && other != t)
-                other = other->next;
         t->deadline = 0;
-        if (other)
+        if (runs(t))
+                t->object = NULL; /* a worker has just taken it: that is what it finds first */
+        else if (thread_lives(t->id))
                 leave(t);
 }
 
@@ -422,8 +492,8 @@ static void ended(struct thread *t)
 
 /* ---- the machine ---- */
 
-/* The next one after `after` in the list that can run; its time may be over while it waits. *input: some wait for the console. */
-static struct thread *choose(struct thread *after, uint64_t *until, bool *input)
+/* The next one after `after` in the list that can run; its time may be over while it waits. *input: some wait for the console. *n: how many can run. */
+static struct thread *choose(struct thread *after, uint64_t *until, bool *input, unsigned *n)
 {
         uint64_t now = 0;
         struct thread *first = NULL, *next = NULL;
@@ -431,6 +501,7 @@ static struct thread *choose(struct thread *after, uint64_t *until, bool *input)
 
         *until = 0;
         *input = false;
+        *n = 0;
         for (struct thread *t = root()->threads; t; t = t->next) {
                 if (t->state == THREAD_BLOCKED && t->deadline) {
                         if (!now)
@@ -445,7 +516,8 @@ static struct thread *choose(struct thread *after, uint64_t *until, bool *input)
                         else
                                 *input = true;
                 }
-                if (t->state == THREAD_READY && !t->paused) {
+                if (t->state == THREAD_READY && !t->paused && !runs(t)) {
+                        ++*n;
                         if (!first)
                                 first = t;
                         if (passed && !next)
@@ -464,47 +536,214 @@ void pvm_stop(void)
         stopped = true;
 }
 
+static void lock(void)
+{
+        pvm_host->lock(PVM_LOCK_MACHINE);
+        worker.locked = 1;
+}
+
+static void unlock(void)
+{
+        worker.locked = 0;
+        pvm_host->unlock(PVM_LOCK_MACHINE);
+}
+
+/* The worker runs no thread, or it is at a safepoint. */
+static void runs_none(void)
+{
+        running--;
+        if (stopping && !running)
+                pvm_host->wake();
+}
+
+/* The caller has the lock, and nobody has stopped it. */
+static void stop_others(void)
+{
+        stopping = true;
+        if (running)
+                poll_all();
+        while (running)
+                pvm_host->wait();
+        machine_alone = true;
+}
+
+static void let_others_go(void)
+{
+        methods_of_frames();
+        stopping = false;
+        machine_alone = !nhired;
+        if (nhired)
+                pvm_host->wake();
+}
+
+bool at_safepoint(void (*fn)(void *arg), void *arg)
+{
+        bool ok;
+
+        lock();
+        runs_none();
+        while (stopping)
+                pvm_host->wait();
+        ok = !over;
+        if (ok) {
+                stop_others();
+                fn(arg);
+                let_others_go();
+        }
+        running++;
+        unlock();
+        return ok;
+}
+
+/* For tests. */
+static void maybe_drop(void)
+{
+        static uint32_t random = 1;
+
+        random = random * 1103515245 + 12345;
+        if ((random >> 16) % pvm_drop_code == 0)
+                jit_drop();
+}
+
+static void safepoint(void)
+{
+        wanted = false;
+        stop_others();
+        heap_safepoint();
+        if (heap_wants != WANTS_NOTHING || pvm_hostile || image_marking)
+                heap_collect_wanted();
+        pvm_host->safepoint();
+        if (pvm_drop_code)
+                maybe_drop();
+        over |= stopped;
+        let_others_go();
+}
+
+static void work(void);
+
+static void work_too(void)
+{
+        lock();
+        if (!over) {
+                worker.cards = workers[0]->cards;
+                workers[nworkers] = &worker;
+                __atomic_store_n(&nworkers, nworkers + 1, __ATOMIC_RELEASE);
+        }
+        unlock();
+        work();
+}
+
+/* One more worker. */
+static void hire(void)
+{
+        if (!nhired)
+                heap_share();
+        hired[nhired] = pvm_host->worker_start(work_too);
+        if (!hired[nhired])
+                return;
+        nhired++;
+        machine_alone = false;
+}
+
+/* Nothing can run: until something can. */
+static void rest(uint64_t until, bool input)
+{
+        unsigned stuck = 0;
+
+        if (!idling && (until || input)) {
+                idling = true;
+                idle_until = until;
+                pvm_host->idle(until, input);
+                idling = false;
+                return;
+        }
+        if (running || idling) {
+                waiting++;
+                pvm_host->wait();
+                waiting--;
+                return;
+        }
+        for (const struct thread *t = root()->threads; t; t = t->next)
+                stuck++;
+        print("%u threads wait for what can never happen\n", stuck);
+        root()->failures += stuck;
+        over = true;
+}
+
+/* When this time has come some worker must look, and at the console. t: what this one will run meanwhile; NULL: it will itself, if nobody does. */
+static void see_to(uint64_t until, bool input, const struct thread *t)
+{
+        if (idling ? until && (!idle_until || until < idle_until) : t && waiting && (until || input))
+                pvm_host->wake();
+}
+
+static void work(void)
+{
+        struct root *r = root();
+        enum run_end end;
+        struct thread *t;
+        uint64_t until;
+        unsigned n;
+        bool input;
+
+        lock();
+        while (!over) {
+                if (stopping) {
+                        pvm_host->wait();
+                        continue;
+                }
+                /* First this: what is wanted from here on, the poll says. */
+                __atomic_store_n(&worker.poll, pvm_hostile, __ATOMIC_SEQ_CST);
+                if (wanted || pvm_hostile || pvm_drop_code)
+                        safepoint();
+                over |= !r->threads;
+                if (over)
+                        break;
+                t = choose(r->current, &until, &input, &n);
+                see_to(until, input, t);
+                if (t || !running)
+                        r->current = t;
+                if (!t) {
+                        rest(until, input);
+                        continue;
+                }
+                worker.runs = t;
+                if (n > 1 && !waiting && !idling && nhired + 1 < pvm_workers)
+                        hire();
+                running++;
+                unlock();
+                end = interp_run(t);
+                lock();
+                worker.runs = NULL;
+                runs_none();
+                if (end == RUN_ENDED)
+                        ended(t);
+        }
+        pvm_host->wake();
+        unlock();
+}
+
 unsigned pvm_run(void)
 {
         struct root *r = root();
-        struct thread *t;
-        uint64_t until;
-        bool input;
+        unsigned failures;
 
-        running = &worker;
-        while (r->threads) {
-                worker.poll = pvm_hostile;
-                if (heap_wants != WANTS_NOTHING || pvm_hostile || image_marking)
-                        heap_collect_wanted();
-                pvm_host->safepoint();
-                if (stopped)
-                        break;
-                t = choose(r->current, &until, &input);
-                r->current = worker.runs = t;
-                if (!t && (until || input)) {
-                        pvm_host->idle(until, input);
-                        continue;
-                }
-                if (!t) {
-                        unsigned stuck = 0;
-
-                        for (t = r->threads; t; t = t->next)
-                                stuck++;
-                        print("%u threads wait for what can never happen\n", stuck);
-                        r->failures += stuck;
-                        break;
-                }
-                if (interp_run(t) == RUN_ENDED)
-                        ended(t);
-        }
-        until = r->failures;
-        for (t = r->threads; t; t = t->next)
+        wanted = true;
+        work();
+        lock();
+        stop_others();
+        nworkers = 1; /* nobody looks at those that are about to go */
+        unlock();
+        while (nhired)
+                pvm_host->worker_join(hired[--nhired]);
+        stopping = over = stopped = false;
+        failures = r->failures;
+        for (struct thread *t = r->threads; t; t = t->next)
                 heap_wrote(t);
         r->threads = r->current = NULL;
         r->failures = 0;
-        stopped = false;
         pvm_host->safepoint();
-        return (unsigned)until;
+        return failures;
 }
 
 bool pvm_has_threads(void)
@@ -528,6 +767,7 @@ int pvm_create(const struct pvm_limits *limits, char *why, size_t why_len)
         struct error *e;
 
         pvm_limits = *limits;
+        work_alone();
         jit_create();
         if (heap_create() || class_create()) {
                 say(why, why_len, "no memory for an empty heap");
@@ -554,6 +794,7 @@ int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len)
         int e;
 
         pvm_limits = *limits;
+        work_alone();
         jit_create();
         if (root()->magic != ROOT_MAGIC) {
                 say(why, why_len, "not the heap of an object machine");

@@ -729,15 +729,6 @@ bool upgrade_older_objects(void)
 
 /* ---- migrate() ---- */
 
-static bool lives(uint32_t id)
-{
-        const struct thread *t = root()->threads;
-
-        while (t && t->id != id)
-                t = t->next;
-        return t;
-}
-
 /* The oldest upgrade of its class, or of one above, that the object has not seen. */
 static struct method *next_migrate(struct obj *o)
 {
@@ -751,25 +742,37 @@ static struct method *next_migrate(struct obj *o)
 
 struct method *upgrade_next(struct thread *t, struct obj *o, bool *wait)
 {
-        struct method *m;
-        uint32_t by = obj_trailer(o)->by;
+        struct method *m = NULL;
+        uint32_t by;
 
-        *wait = by && by != t->id && lives(by);
-        if (by == t->id || *wait)
-                return NULL;
-        m = next_migrate(o);
-        if (!m)
-                o->info &= ~OBJ_PENDING;
+        machine_lock();
+        by = obj_trailer(o)->by;
+        *wait = by && by != t->id && thread_lives(by);
+        if (by != t->id && !*wait) {
+                m = next_migrate(o);
+                if (m)
+                        obj_trailer(o)->by = t->id;
+                else
+                        o->info &= ~OBJ_PENDING;
+        }
+        machine_unlock();
         return m;
 }
 
 void upgrade_done(struct method *m, struct obj *o, bool ok)
 {
+        machine_lock();
         obj_trailer(o)->by = 0;
         if (ok && m->class->migrate == m)
                 obj_trailer(o)->seen = m->class->generation;
         if (!next_migrate(o))
                 o->info &= ~OBJ_PENDING;
+        machine_unlock();
+}
+
+void upgrade_not_begun(struct obj *o)
+{
+        obj_trailer(o)->by = 0;
 }
 
 void upgrade_collected(void)

@@ -9,7 +9,9 @@
 #include "pvm/host/unix.h"
 #include "pvm/format.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,7 +29,8 @@ static const char *folders[MAX_FOLDERS];
 static unsigned nfolders;
 static bool mapped, stored;
 static uint64_t clock_offset, last_snapshot;
-#define SNAPSHOT_NS 100000000ul
+#define SNAPSHOT_NS  100000000ul
+#define WORKER_STACK (8ul << 20)
 void (*hosted_pvm_console)(const char *text, size_t len);
 
 static void *mem_alloc(size_t len)
@@ -156,12 +159,44 @@ static uint64_t real_ns(void)
         return clock_ns(CLOCK_REALTIME);
 }
 
+/* ---- workers ---- */
+
+static pthread_mutex_t locks[PVM_LOCKS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static bool idles;                   /* somebody is in idle */
+static int alarm_pipe[2] = {-1, -1}; /* what is written there ends it; open if there are several workers */
+
+static void lock(enum pvm_lock l)
+{
+        pthread_mutex_lock(&locks[l]);
+}
+
+static void unlock(enum pvm_lock l)
+{
+        pthread_mutex_unlock(&locks[l]);
+}
+
+static void wait_for_wake(void)
+{
+        pthread_cond_wait(&changed, &locks[PVM_LOCK_MACHINE]);
+}
+
+static void wake(void)
+{
+        pthread_cond_broadcast(&changed);
+        if (idles && write(alarm_pipe[1], "", 1) < 0 && errno != EAGAIN)
+                perror("pvm: wake");
+}
+
 static void idle(uint64_t until, bool wants_input)
 {
         uint64_t now = monotonic_ns(), wait = until > now ? until - now : 0;
         struct pollfd fds[] = {{.fd = wants_input ? STDIN_FILENO : -1, .events = POLLIN},
                                {.fd = monitor_fd(), .events = POLLIN},
+                               {.fd = alarm_pipe[0], .events = POLLIN},
                                {.fd = image_fd(), .events = POLLIN}};
+        struct unix_wait w;
+        char rubbish[64];
 
         if (stored && (!until || wait > SNAPSHOT_NS))
                 wait = SNAPSHOT_NS;
@@ -169,7 +204,58 @@ static void idle(uint64_t until, bool wants_input)
 
         fflush(stdout);
         image_reap(true);
-        unix_idle(fds, 3, until || stored ? &t : NULL);
+        unix_wait_begin(&w, fds, 4);
+        idles = true;
+        unlock(PVM_LOCK_MACHINE);
+        unix_wait(&w, until || stored ? &t : NULL);
+        lock(PVM_LOCK_MACHINE);
+        idles = false;
+        if (w.fds[2].revents && read(alarm_pipe[0], rubbish, sizeof(rubbish)) < 0)
+                perror("pvm: idle");
+        if (w.fds[1].revents || w.fds[3].revents || (stored && monotonic_ns() - last_snapshot >= SNAPSHOT_NS))
+                pvm_interrupt();
+}
+
+static void *run_worker(void *run)
+{
+        ((void (*)(void))run)();
+        return NULL;
+}
+
+static void *worker_start(void (*run)(void))
+{
+        pthread_t *thread = malloc(sizeof(*thread));
+        pthread_attr_t how;
+        sigset_t blocked, before;
+        int r = -1;
+
+        if (alarm_pipe[0] < 0 && pipe2(alarm_pipe, O_CLOEXEC | O_NONBLOCK))
+                alarm_pipe[0] = -1;
+        unix_children();
+        /* Signals go to the first worker, but those of faults, and who writes to nobody. */
+        sigfillset(&blocked);
+        sigdelset(&blocked, SIGSEGV);
+        sigdelset(&blocked, SIGBUS);
+        sigdelset(&blocked, SIGFPE);
+        sigdelset(&blocked, SIGILL);
+        sigdelset(&blocked, SIGPIPE);
+        if (thread && alarm_pipe[0] >= 0 && !pthread_attr_init(&how)) {
+                pthread_attr_setstacksize(&how, WORKER_STACK);
+                pthread_sigmask(SIG_SETMASK, &blocked, &before);
+                r = pthread_create(thread, &how, run_worker, (void *)run);
+                pthread_sigmask(SIG_SETMASK, &before, NULL);
+                pthread_attr_destroy(&how);
+        }
+        if (!r)
+                return thread;
+        free(thread);
+        return NULL;
+}
+
+static void worker_join(void *w)
+{
+        pthread_join(*(pthread_t *)w, NULL);
+        free(w);
 }
 
 static void safepoint(void)
@@ -258,6 +344,12 @@ static const struct pvm_host host = {
         .monotonic_ns = monotonic_ns,
         .real_ns = real_ns,
         .idle = idle,
+        .lock = lock,
+        .unlock = unlock,
+        .wait = wait_for_wake,
+        .wake = wake,
+        .worker_start = worker_start,
+        .worker_join = worker_join,
         .safepoint = safepoint,
         .call_text = monitor_call_text,
         .call_ended = monitor_call_ended,

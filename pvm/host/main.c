@@ -1,19 +1,21 @@
 /*
  * main.c - the machine as a command.
  *
- *   pvm run [--store FILE] [--heap MB] [--stack KB] [--interpreter | --compile=always] [-L DIR]... .class.name [ARGUMENT...]
- *                           classes are looked for in the folders named, without one in the present folder; then, on the system, in its library
+ *   pvm run [--store FILE] [--heap MB] [--stack KB] [-j N] [--interpreter | --compile=always] [-L DIR]... .class.name [ARGUMENT...]
+ *                           so many threads run at once (as many as there are processors, or as PVM_WORKERS says); classes are looked for in the folders named, without one in the present folder; then, on the system, in its library
  *   pvm ps|ls|inspect|call|load|gc|stat|stop ...     running programs (monitor.h)
  *   pvm mount DIR           running programs as files (mount.h)
  *   pvm dis FILE            a class file as text
  *   pvm check FILE...       are these class files good?
  */
+#define _GNU_SOURCE
 #include "pvm/dis.h"
 #include "pvm/host/host.h"
 #include "pvm/host/monitor.h"
 #include "pvm/host/mount.h"
 #include "pvm/host/store.h"
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +24,7 @@
 static int usage(void)
 {
         fprintf(stderr,
-                "usage: pvm run [--store FILE] [--heap MB] [--stack KB] [--interpreter | --compile=always]\n"
+                "usage: pvm run [--store FILE] [--heap MB] [--stack KB] [-j N] [--interpreter | --compile=always]\n"
                 "               [-L DIR]... .class.name [ARGUMENT...]\n"
                 "       pvm ps [PID]             running programs and their threads\n"
                 "       pvm ls [PID[/PATH]]      what is in a program: threads, classes, objects, and what is "
@@ -69,9 +71,20 @@ static uint64_t default_young(const char *store)
         return store ? 0 : 8ul << 20;
 }
 
+/* As many as there are processors for it; PVM_WORKERS in the environment is for tests. */
+static uint64_t default_workers(void)
+{
+        const char *text = getenv("PVM_WORKERS");
+        cpu_set_t set;
+        int n = text ? atoi(text) : sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+
+        return n > 0 ? (uint64_t)n : 1;
+}
+
 static int run(int argc, char **argv)
 {
         struct pvm_limits limits = {.heap_bytes = default_heap(), .stack_bytes = 16ul << 20};
+        uint64_t workers = default_workers();
         bool folder = false;
         const char *store = NULL;
         char why[500];
@@ -96,6 +109,9 @@ static int run(int argc, char **argv)
                 } else if (!strcmp(argv[i], "--heap")) {
                         if (!number(argv[i + 1], 1ul << 20, &limits.heap_bytes))
                                 return 2;
+                } else if (!strcmp(argv[i], "-j")) {
+                        if (!number(argv[i + 1], 1, &workers))
+                                return 2;
                 } else if (!strcmp(argv[i], "--stack")) {
                         if (!number(argv[i + 1], 1ul << 10, &limits.stack_bytes))
                                 return 2;
@@ -111,6 +127,7 @@ static int run(int argc, char **argv)
         hosted_pvm_folder(PVM_LIBRARY);
 #endif
         limits.young_bytes = default_young(store);
+        pvm_workers = workers < PVM_WORKERS ? (unsigned)workers : PVM_WORKERS;
         state = hosted_pvm_open(store, limits.heap_bytes);
         if (state < 0)
                 return 2;

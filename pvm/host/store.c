@@ -1,6 +1,8 @@
 /*
  * store.c - see store.h.
  *
+ * Threads of the machine write at any time, each fault is its thread's own affair; snapshots are made while none of them runs.
+ *
  * Units of 32 KiB are NONE (no access), CLEAN (read-only: as in the last snapshot) or DIRTY (writable, in the list). A store to a clean unit faults and makes it dirty. At a
  * safepoint the pages of dirty units whose contents have changed (by their 128-bit hash) are copied, the units become clean, and the writer's thread commits the copies
  * while the machine goes on. One snapshot at a time: the next one waits until the commit has ended, so what is at risk is what was done since.
@@ -70,15 +72,21 @@ static void protect(uint64_t unit, uint64_t n, int prot)
         _exit(2);
 }
 
+/* If the unit's state is `from`. Also by several threads at once. */
+static void note_dirty(uint64_t unit, uint8_t from)
+{
+        if (__atomic_compare_exchange_n(&state[unit], &from, DIRTY, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+                dirty[__atomic_fetch_add(&ndirty, 1, __ATOMIC_RELAXED)] = (uint32_t)unit;
+}
+
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
         uint64_t unit = ((uint64_t)info->si_addr - PVM_HEAP_START) / UNIT;
 
         (void)context;
-        if ((uint64_t)info->si_addr - PVM_HEAP_START < HEAP_BYTES && state[unit] == CLEAN) {
-                state[unit] = DIRTY;
-                dirty[ndirty] = (uint32_t)unit;
-                ndirty = ndirty + 1;
+        /* Of several threads that write to it at once one notes it; the others may be here before it is writable. */
+        if ((uint64_t)info->si_addr - PVM_HEAP_START < HEAP_BYTES && state[unit] != NONE) {
+                note_dirty(unit, CLEAN);
                 protect(unit, 1, PROT_READ | PROT_WRITE);
                 return;
         }
@@ -224,9 +232,7 @@ int heap_store_provide(void *start, size_t len)
                 if (provided + UNIT > provided_max)
                         return -ENOMEM;
                 provided += UNIT;
-                state[u] = DIRTY;
-                dirty[ndirty] = (uint32_t)u;
-                ndirty = ndirty + 1;
+                note_dirty(u, NONE);
                 protect(u, 1, PROT_READ | PROT_WRITE);
         }
         return 0;

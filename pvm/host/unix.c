@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PROCESSES 64 /* at a time; a power of two */
+#define PROCESSES UNIX_PROCESSES
 #define LIST_MAX  (16u << 20)
 
 static char bounce[65536];
@@ -227,7 +227,7 @@ static struct process {
         bool asked[PVM_PROCESS_EVENTS]; /* since idle waited last */
 } processes[PROCESSES];
 static int rounds;
-static bool children; /* SIGCHLD is blocked but in unix_idle, so that none is missed */
+static bool children; /* SIGCHLD is blocked but in unix_wait, so that none is missed */
 
 static void on_child(int sig)
 {
@@ -290,21 +290,26 @@ static int spawn(const char *const *args, int in, int out, pid_t *pid)
         return -r;
 }
 
+void unix_children(void)
+{
+        struct sigaction sa = {.sa_handler = on_child};
+        sigset_t child;
+
+        if (children)
+                return;
+        sigemptyset(&child);
+        sigaddset(&child, SIGCHLD);
+        sigaction(SIGCHLD, &sa, NULL);
+        pthread_sigmask(SIG_BLOCK, &child, NULL);
+        children = true;
+}
+
 int process_start(const char *const *args)
 {
         struct process *p = processes;
         int in[2], out[2], r;
 
-        if (!children) {
-                struct sigaction sa = {.sa_handler = on_child};
-                sigset_t child;
-
-                sigemptyset(&child);
-                sigaddset(&child, SIGCHLD);
-                sigaction(SIGCHLD, &sa, NULL);
-                sigprocmask(SIG_BLOCK, &child, NULL);
-                children = true;
-        }
+        unix_children();
         reap();
         while (p < processes + PROCESSES && p->pid)
                 p++;
@@ -370,7 +375,7 @@ int64_t process_write(int process, const void *from, uint64_t len)
                 return -EPIPE;
         sigemptyset(&pipe);
         sigaddset(&pipe, SIGPIPE);
-        sigprocmask(SIG_BLOCK, &pipe, &old);
+        pthread_sigmask(SIG_BLOCK, &pipe, &old);
         len = piece(len);
         memcpy(bounce, from, len);
         n = write(p->in, bounce, len);
@@ -379,7 +384,7 @@ int64_t process_write(int process, const void *from, uint64_t len)
                 if (n == -EPIPE && !sigismember(&old, SIGPIPE))
                         sigtimedwait(&pipe, NULL, &now);
         }
-        sigprocmask(SIG_SETMASK, &old, NULL);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
         return n;
 }
 
@@ -441,26 +446,27 @@ bool unix_ready(uint32_t source)
         return false;
 }
 
-int unix_idle(const struct pollfd *more, unsigned nmore, const struct timespec *time)
+void unix_wait_begin(struct unix_wait *w, const struct pollfd *more, unsigned nmore)
 {
-        struct pollfd fds[2 * PROCESSES + 8];
-        sigset_t mask;
-        unsigned n = 0;
-
-        while (n < nmore && n < 8) {
-                fds[n] = more[n];
-                n++;
-        }
+        w->n = 0;
+        for (; w->n < nmore && w->n < UNIX_WAIT_MORE; w->n++)
+                w->fds[w->n] = more[w->n];
         for (struct process *p = processes; p < processes + PROCESSES; p++) {
                 if (p->pid && p->asked[PVM_PROCESS_OUTPUT])
-                        fds[n++] = (struct pollfd){.fd = p->out, .events = POLLIN};
+                        w->fds[w->n++] = (struct pollfd){.fd = p->out, .events = POLLIN};
                 if (p->pid && p->asked[PVM_PROCESS_INPUT])
-                        fds[n++] = (struct pollfd){.fd = p->in, .events = POLLOUT};
+                        w->fds[w->n++] = (struct pollfd){.fd = p->in, .events = POLLOUT};
                 memset(p->asked, 0, sizeof(p->asked));
         }
-        sigprocmask(SIG_SETMASK, NULL, &mask);
+}
+
+int unix_wait(struct unix_wait *w, const struct timespec *time)
+{
+        sigset_t mask;
+
+        pthread_sigmask(SIG_SETMASK, NULL, &mask);
         sigdelset(&mask, SIGCHLD);
-        return ppoll(fds, n, time, children ? &mask : NULL);
+        return ppoll(w->fds, w->n, time, children ? &mask : NULL);
 }
 
 void unix_close(void)

@@ -19,8 +19,17 @@ int process_status(int process);
 int process_signal(int process, int signal);
 int process_forget(int process);
 
-/* Is there something about that source (not 0) of input_ready? If not, the next unix_idle waits for it, too. */
+#define UNIX_PROCESSES 64 /* at a time; a power of two */
+#define UNIX_WAIT_MORE 8
+struct unix_wait {
+        struct pollfd fds[2 * UNIX_PROCESSES + UNIX_WAIT_MORE];
+        unsigned n;
+};
+/* Is there something about that source (not 0) of input_ready? If not, the next unix_wait_begin is for it, too. */
 bool unix_ready(uint32_t source);
-/* ppoll of these (8 at most), of what unix_ready was asked for, and of children that end. */
-int unix_idle(const struct pollfd *more, unsigned nmore, const struct timespec *time);
+/* To wait for these (UNIX_WAIT_MORE at most, which come first), for what unix_ready was asked about, and for children that end; unix_wait then needs no lock: as ppoll. */
+void unix_wait_begin(struct unix_wait *w, const struct pollfd *more, unsigned nmore);
+int unix_wait(struct unix_wait *w, const struct timespec *time);
+/* Before there are more threads in which programs run: the end of a child ends unix_wait, in whichever. */
+void unix_children(void);
 void unix_close(void); /* what processes there are go on alone */

@@ -206,16 +206,12 @@ int n_class_toString(struct call *c)
 int n_class_newClass(struct call *c)
 {
         struct klass *k = self_class(c);
-        struct method *init;
+        int r;
 
         if (k->no_new || k->flags & (PVM_CLASS_INTERFACE | PVM_CLASS_ABSTRACT))
                 return throw_error(c, CLASS_error_link, "%s cannot be made by new", k->name->text);
-        init = class_static_init(k);
-        if (init) {
-                c->callee = init;
-                c->ncallee_args = 0;
-                return CALL;
-        }
+        if (!may_use(c, k, &r))
+                return r;
         return give(c, heap_alloc(k->index, k->size, 0));
 }
 

@@ -22,6 +22,21 @@ uint64_t in_ms(int32_t ms)
         return at ? at : 1;
 }
 
+bool may_use(struct call *c, struct klass *k, int *r)
+{
+        switch (class_static_init(k, c->thread, &c->callee)) {
+        case INIT_RUN:
+                c->ncallee_args = 0;
+                *r = CALL;
+                return false;
+        case INIT_WAIT:
+                *r = block(c, NULL, in_ms(1), c->phase);
+                return false;
+        default:
+                return true;
+        }
+}
+
 /* ---- mutex ---- */
 
 static void own(struct mutex *m, struct thread *t)
@@ -217,14 +232,13 @@ int n_thread_main(struct call *c)
 
 int n_thread_pause(struct call *c)
 {
-        self(c)->paused = 1;
-        pvm_interrupt();
+        thread_pause(self(c), true);
         return DONE;
 }
 
 int n_thread_unpause(struct call *c)
 {
-        self(c)->paused = 0;
+        thread_pause(self(c), false);
         return DONE;
 }
 
@@ -278,7 +292,7 @@ int n_world_collect(struct call *c)
 int n_world_yield(struct call *c)
 {
         (void)c;
-        pvm_interrupt();
+        __atomic_fetch_or(&worker.poll, 1, __ATOMIC_RELAXED);
         return DONE;
 }
 

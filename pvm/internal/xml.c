@@ -782,7 +782,6 @@ static bool suit(struct reader *r, char type, slot *v, char machine, struct pvm_
 static struct obj *make(struct reader *r)
 {
         const struct atom *name;
-        struct method *init;
         struct obj *o = NULL;
         struct klass *k;
 
@@ -810,13 +809,8 @@ static struct obj *make(struct reader *r)
                 wrong(r, "%s cannot be made of XML", k->name->text);
                 return NULL;
         } else {
-                init = class_static_init(k);
-                if (init) {
-                        r->call->callee = init;
-                        r->call->ncallee_args = 0;
-                        r->status = CALL;
+                if (!may_use(r->call, k, &r->status))
                         return NULL;
-                }
                 o = heap_alloc(k->index, k->size, 0);
         }
         if (!o)

@@ -2,7 +2,7 @@
  * code.c - memory for compiled code, and the way into it and out of it.
  *
  * The area is never writable and executable at once. Code is put behind code until there is no room; then all of it is dropped: nothing but struct method points to it, for
- * compiled code never runs while anything is compiled.
+ * code is compiled, and dropped, at safepoints.
  *
  * On the native stack compiled code keeps return addresses alone, 16 bytes a call, above worker.base. They are a short cut: whoever leaves drops them, and who returns
  * with none left is led by the frames (`returned`, below).
@@ -136,7 +136,8 @@ void jit_drop(void)
                         jit_drop_method(methods[i]);
                         methods[i]->heat = 0;
                 }
-        memset(worker.found, 0, sizeof(worker.found));
+        for (unsigned i = 0; i < nworkers; i++)
+                memset(workers[i]->found, 0, sizeof(workers[i]->found));
         used = first;
 }
 

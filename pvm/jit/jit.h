@@ -31,10 +31,10 @@ struct jit_code {
 /* False: this host has no memory for code, or does not want any. */
 bool jit_create(void);
 void jit_destroy(void);
-/* All code is dropped. Not while compiled code runs. */
+/* All code is dropped. This, and what comes next, at safepoints alone. */
 void jit_drop(void);
 void jit_drop_method(struct method *m);
-/* Compiles; false: it stays with the interpreter. Not while compiled code runs. */
+/* Compiles; false: it stays with the interpreter. */
 bool jit_compile(struct method *m);
 /* Runs the frame f, whose segment is t's last, from f->pc on. entry is not 0. */
 enum jit_end jit_run(struct thread *t, struct frame *f, uint32_t entry);

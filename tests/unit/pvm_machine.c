@@ -69,13 +69,18 @@ static const struct mode {
         bool hostile;
         enum pvm_compile compile;
         uint32_t drop;
+        unsigned workers;
 } modes[] = {
-        {"interpreted", false, PVM_COMPILE_NEVER, 0},
-        {"interpreted, hostile", true, PVM_COMPILE_NEVER, 0},
-        {"compiled", false, PVM_COMPILE_ALWAYS, 0},
-        {"compiled, hostile", true, PVM_COMPILE_ALWAYS, 0},
-        {"compiled, code is dropped", true, PVM_COMPILE_ALWAYS, 3},
-        {"hot is compiled", false, PVM_COMPILE_HOT, 0},
+        {"interpreted", false, PVM_COMPILE_NEVER, 0, 1},
+        {"interpreted, hostile", true, PVM_COMPILE_NEVER, 0, 1},
+        {"compiled", false, PVM_COMPILE_ALWAYS, 0, 1},
+        {"compiled, hostile", true, PVM_COMPILE_ALWAYS, 0, 1},
+        {"compiled, code is dropped", true, PVM_COMPILE_ALWAYS, 3, 1},
+        {"hot is compiled", false, PVM_COMPILE_HOT, 0, 1},
+        {"4 workers, interpreted", false, PVM_COMPILE_NEVER, 0, 4},
+        {"4 workers, hostile", true, PVM_COMPILE_NEVER, 0, 4},
+        {"4 workers, hot is compiled", false, PVM_COMPILE_HOT, 0, 4},
+        {"4 workers, code is dropped", true, PVM_COMPILE_ALWAYS, 3, 4},
 };
 
 static void test_program(const char *path)
@@ -92,8 +97,10 @@ static void test_program(const char *path)
                 pvm_hostile = modes[i].hostile;
                 pvm_compile = modes[i].compile;
                 pvm_drop_code = modes[i].drop;
+                pvm_workers = modes[i].workers;
                 failures = run_main();
                 pvm_hostile = false;
+                pvm_workers = 1;
                 if (strcmp(output, p.expected) || failures != p.failures)
                         fail_msg("%s, %s: %u failures, printed:\n%s\nexpected %u and:\n%s", path, modes[i].name,
                                  failures, output, p.failures, p.expected);

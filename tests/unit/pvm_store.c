@@ -59,6 +59,7 @@ static void child(void)
         hosted_pvm_folder(folder);
         pvm_compile = commits_left % 2 ? PVM_COMPILE_ALWAYS : PVM_COMPILE_NEVER;
         pvm_hostile = commits_left % 4 > 1;
+        pvm_workers = commits_left % 5 > 2 ? 4 : 1;
         hosted_pvm_console = console;
         host = *program_host(pvm_host);
         host.safepoint = safepoint;
