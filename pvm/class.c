@@ -536,6 +536,7 @@ static bool internal_class(uint32_t index)
                 *m = (struct method){.class = k,
                                      .flags = from->is_static ? PVM_STATIC : 0,
                                      .native = from->fn,
+                                     .unlocked = native_is_unlocked(from->fn),
                                      .ordinal = from->ordinal,
                                      .name = atom(from->name, strlen(from->name)),
                                      .desc = atom(from->desc, strlen(from->desc))};
@@ -1399,7 +1400,8 @@ static bool has_method(const struct class_obj *o, uint32_t id)
         return id - o->method_base < o->nmethods;
 }
 
-struct method *method_by_id(uint32_t id)
+/* With the machine's lock. */
+static struct method *find_method(uint32_t id)
 {
         const struct store *s = root()->classes, *v = root()->versions;
 
@@ -1418,6 +1420,18 @@ struct method *method_by_id(uint32_t id)
                 return methods[id];
         }
         pvm_host->panic("pvm: there is no method %u", id);
+}
+
+struct method *method_by_id(uint32_t id)
+{
+        struct method *m = known_method(id);
+
+        if (m)
+                return m;
+        machine_lock();
+        m = find_method(id);
+        machine_unlock();
+        return m;
 }
 
 void methods_of_frames(void)

@@ -1208,6 +1208,18 @@ static void collect(void *arg)
 
 /* ---- the loop ---- */
 
+static inline int call_native(const struct method *m, struct call *c)
+{
+        int how;
+
+        if (m->unlocked)
+                return m->native(c);
+        machine_lock();
+        how = m->native(c);
+        machine_unlock();
+        return how;
+}
+
 #define WAIT_NS 1000000u
 
 /* Another thread is in a .static, or a migrate(), that has to end before the instruction at pc. */
@@ -2021,9 +2033,7 @@ invoke:
         c.phase = 0;
         c.result.bits = 0;
         t->top = f;
-        machine_lock();
-        how = target->native(&c);
-        machine_unlock();
+        how = call_native(target, &c);
         switch (how) {
         case DONE:
                 break;
@@ -2072,9 +2082,7 @@ native_again:
         c.phase = f->pc;
         c.result.bits = 0;
         t->top = f;
-        machine_lock();
-        how = m->native(&c);
-        machine_unlock();
+        how = call_native(m, &c);
         switch (how) {
         case DONE:
                 goto native_done;

@@ -311,7 +311,7 @@ struct method {
         const char *types;     /* of all registers; of the arguments, if native */
         char result;
         uint8_t flags; /* PVM_x */
-        bool native_missing;
+        bool unlocked; /* native, and called without the machine's lock */
         uint32_t id, ordinal;
         int32_t vindex; /* -1: called only directly */
         native_fn native;
@@ -703,3 +703,4 @@ bool may_use(struct call *c, struct klass *k, int *r);
 int connection_due(struct call *c, struct connection *k); /* connection.c: what a timer's thread does */
 extern const struct native_method native_methods[];
 extern const unsigned native_nmethods;
+bool native_is_unlocked(native_fn fn);

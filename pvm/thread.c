@@ -639,8 +639,10 @@ static void hire(void)
         if (!nhired)
                 heap_share();
         hired[nhired] = pvm_host->worker_start(work_too);
-        if (!hired[nhired])
+        if (!hired[nhired]) {
+                pvm_workers = nhired + 1; /* there are no more to be had */
                 return;
+        }
         nhired++;
         machine_alone = false;
 }

@@ -329,18 +329,17 @@ int n_iterator_hasNext(struct call *c)
 {
         struct iterator *it = (struct iterator *)OBJECT(c);
 
-        return give_int(c, it->array && it->next < it->array->store->len);
+        return give_int(c, it->array && it->next < array_store(it->array)->len);
 }
 
-static int element(struct call *c, struct array *a, uint32_t at)
+static int element(struct call *c, enum array_kind kind, const struct store *s, uint32_t at)
 {
-        enum array_kind kind = array_kind(&a->o);
         slot v;
 
         if (kind == ARRAY_I || kind == ARRAY_F)
-                v.bits = (uint32_t)a->store->i[at];
+                v.bits = (uint32_t)s->i[at];
         else
-                v.l = a->store->l[at];
+                v.l = s->l[at];
         c->result.r = box("-ILFDR"[kind], v);
         return c->result.r || kind == ARRAY_R ? DONE : OUT_OF_MEMORY(c);
 }
@@ -348,13 +347,15 @@ static int element(struct call *c, struct array *a, uint32_t at)
 int n_iterator_next(struct call *c)
 {
         struct iterator *it = (struct iterator *)OBJECT(c);
+        const struct store *s = it->array ? array_store(it->array) : NULL;
+        uint32_t at = __atomic_load_n(&it->next, __ATOMIC_RELAXED);
         int r;
 
-        if (!it->array || it->next >= it->array->store->len)
+        if (!s || at >= s->len)
                 return throw_error(c, CLASS_error_bounds, "the iterator is at its end");
-        r = element(c, it->array, it->next);
+        r = element(c, array_kind(&it->array->o), s, at);
         if (r == DONE)
-                it->next++;
+                it->next = at + 1;
         return r;
 }
 
@@ -375,10 +376,12 @@ int n_array_subarray(struct call *c)
 int n_array_get(struct call *c)
 {
         struct array *a = (struct array *)OBJECT(c);
+        const struct store *s = array_store(a);
+        uint32_t len = s->len;
 
-        if ((uint32_t)c->args[1].i >= a->store->len)
-                return throw_error(c, CLASS_error_bounds, "index %d of %u elements", c->args[1].i, a->store->len);
-        return element(c, a, (uint32_t)c->args[1].i);
+        if ((uint32_t)c->args[1].i >= len)
+                return throw_error(c, CLASS_error_bounds, "index %d of %u elements", c->args[1].i, len);
+        return element(c, array_kind(&a->o), s, (uint32_t)c->args[1].i);
 }
 
 int n_array_set(struct call *c)
@@ -387,6 +390,7 @@ int n_array_set(struct call *c)
         enum array_kind kind = array_kind(&a->o);
         slot v = c->args[2];
         int32_t at = c->args[1].i;
+        struct store *s = array_store(a);
 
         if (at < 0 || at == INT32_MAX)
                 return throw_error(c, CLASS_error_bounds, "index %d", at);
@@ -394,20 +398,22 @@ int n_array_set(struct call *c)
                 return throw_error(c, CLASS_error_state, "the array must not be changed");
         if (kind != ARRAY_R && (!v.r || !unbox(v.r, "-ILFDR"[kind], &v)))
                 return throw_error(c, CLASS_error_cast, "not a number that fits into the array");
-        if ((uint32_t)at >= a->store->len && !array_grow(a, (uint32_t)at))
+        if ((uint32_t)at >= s->len)
+                s = array_grow(a, (uint32_t)at);
+        if (!s)
                 return OUT_OF_MEMORY(c);
         if (kind == ARRAY_I || kind == ARRAY_F)
-                a->store->i[at] = v.i;
+                s->i[at] = v.i;
         else
-                a->store->l[at] = v.l;
+                s->l[at] = v.l;
         if (kind == ARRAY_R)
-                heap_wrote(&a->store->r[at]);
+                heap_wrote(&s->r[at]);
         return DONE;
 }
 
 int n_array_size(struct call *c)
 {
-        return give_int(c, (int32_t)((struct array *)OBJECT(c))->store->len);
+        return give_int(c, (int32_t)array_store((struct array *)OBJECT(c))->len);
 }
 
 int n_array_toString(struct call *c)
@@ -463,7 +469,21 @@ int n_array_copy(struct call *c)
 
 static uint32_t binary_len(const struct binary *b)
 {
-        return b->store ? b->store->len : 0;
+        const struct store *s = __atomic_load_n(&b->store, __ATOMIC_RELAXED);
+
+        return s ? s->len : 0;
+}
+
+/* Byte n of it; NULL, and the error is made: it has none. */
+static uint8_t *byte_at(struct call *c, struct binary *b, int32_t n, int *r)
+{
+        struct store *s = __atomic_load_n(&b->store, __ATOMIC_RELAXED);
+        uint32_t len = s ? s->len : 0;
+
+        if ((uint32_t)n < len)
+                return &s->b[n];
+        *r = throw_error(c, CLASS_error_bounds, "byte %d of %u", n, len);
+        return NULL;
 }
 
 int n_binary_newSize(struct call *c)
@@ -491,22 +511,23 @@ int n_binary_equals(struct call *c)
 
 int n_binary_getByte(struct call *c)
 {
-        const struct binary *b = (struct binary *)OBJECT(c);
+        int r;
+        const uint8_t *byte = byte_at(c, (struct binary *)OBJECT(c), c->args[1].i, &r);
 
-        if ((uint32_t)c->args[1].i >= binary_len(b))
-                return throw_error(c, CLASS_error_bounds, "byte %d of %u", c->args[1].i, binary_len(b));
-        return give_int(c, b->store->b[c->args[1].i]);
+        return byte ? give_int(c, *byte) : r;
 }
 
 int n_binary_setByte(struct call *c)
 {
         struct binary *b = (struct binary *)OBJECT(c);
+        int r;
+        uint8_t *byte = byte_at(c, b, c->args[1].i, &r);
 
-        if ((uint32_t)c->args[1].i >= binary_len(b))
-                return throw_error(c, CLASS_error_bounds, "byte %d of %u", c->args[1].i, binary_len(b));
+        if (!byte)
+                return r;
         if (b->o.info & OBJ_IMMUTABLE)
                 return throw_error(c, CLASS_error_state, "the binary must not be changed");
-        b->store->b[c->args[1].i] = (uint8_t)c->args[2].i;
+        *byte = (uint8_t)c->args[2].i;
         return DONE;
 }
 

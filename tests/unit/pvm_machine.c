@@ -412,6 +412,31 @@ static void test_many_upgrades(void **state)
         pvm_host = before;
 }
 
+/* Two threads, each of which waits for the other without giving way, and no turn ever ends: they get on if they run at once, and not else. */
+static void test_at_once(void **state)
+{
+        (void)state;
+        program_write_class(folder, "pair", "class .pair\nfield a i\nfield b i\n");
+        program_write_class(folder, "other",
+                            "class .other\nfield p .pair;\n"
+                            "method run()v RRII\n GETF r1 r0 .other p .pair;\n LDI r2 0\nl:\n ADDI_I r2 r2 1\nw:\n"
+                            " GETF r3 r1 .pair a i\n JNE_I r3 r2 w\n SETF r2 r1 .pair b i\n JLTI_I r2 100 l\n RETN\n");
+        program_write_class(folder, "main",
+                            HEAD "method run(u)v ordinal 8 RRRRII\n NEW r2 .pair\n NEW r3 .other\n"
+                                 " SETF r2 r3 .other p .pair;\n"
+                                 " CALLV r3 .internal.bootstrap startThread(u).internal.thread; r1 r3\n LDI r4 0\nl:\n"
+                                 " ADDI_I r4 r4 1\n SETF r4 r2 .pair a i\nw:\n GETF r5 r2 .pair b i\n"
+                                 " JNE_I r5 r4 w\n JLTI_I r4 100 l\n RETN\n");
+        pvm_workers = 2;
+        for (unsigned compile = 0; compile < 2; compile++) {
+                pvm_compile = compile ? PVM_COMPILE_ALWAYS : PVM_COMPILE_NEVER;
+                assert_int_equal(run_main(), 0);
+                assert_string_equal(output, "");
+        }
+        pvm_workers = 1;
+        pvm_compile = PVM_COMPILE_HOT;
+}
+
 static unsigned turns;
 
 static void next_turn(void)
@@ -515,10 +540,11 @@ static void test_numbers(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_numbers),       cmocka_unit_test(test_programs),
-                cmocka_unit_test(test_refused),       cmocka_unit_test(test_versions),
-                cmocka_unit_test(test_other_heap),    cmocka_unit_test(test_older_heap),
-                cmocka_unit_test(test_many_upgrades), cmocka_unit_test(test_turns_of_the_deep),
+                cmocka_unit_test(test_numbers),           cmocka_unit_test(test_programs),
+                cmocka_unit_test(test_at_once),           cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_versions),          cmocka_unit_test(test_other_heap),
+                cmocka_unit_test(test_older_heap),        cmocka_unit_test(test_many_upgrades),
+                cmocka_unit_test(test_turns_of_the_deep),
         };
         struct pvm_host host = *program_host(pvm_host);
         int r;
