@@ -582,7 +582,7 @@ bool at_safepoint(void (*fn)(void *arg), void *arg)
 
         lock();
         runs_none();
-        while (stopping)
+        while (stopping && !over)
                 pvm_host->wait();
         ok = !over;
         if (ok) {
@@ -651,6 +651,7 @@ static void hire(void)
 static void rest(uint64_t until, bool input)
 {
         unsigned stuck = 0;
+        bool busy = false;
 
         if (!idling && (until || input)) {
                 idling = true;
@@ -659,7 +660,10 @@ static void rest(uint64_t until, bool input)
                 idling = false;
                 return;
         }
-        if (running || idling) {
+        /* Something may come of who has a thread, also of who waits to stop the others. */
+        for (unsigned i = 0; i < nworkers; i++)
+                busy |= workers[i]->runs != NULL;
+        if (busy || idling) {
                 waiting++;
                 pvm_host->wait();
                 waiting--;
