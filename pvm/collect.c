@@ -664,6 +664,7 @@ void heap_collect(void)
         size_t size = (root()->frontier - FIRST_BLOCK) * sizeof(*lines);
         uint64_t *map = pvm_host->mem_alloc(size), live = heap_stats.live;
 
+        heap_safepoint(); /* it may be what somebody found no memory for */
         heap_wants = WANTS_NOTHING;
         image_abandon();
         mark_begin(true, map ? map - FIRST_BLOCK * (LINES / 64) : NULL);

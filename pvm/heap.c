@@ -30,8 +30,8 @@
 struct side side;
 struct runs given;
 struct pvm_limits pvm_limits;
-static uint32_t provided; /* blocks below it are there */
-static bool side_wanted;  /* side tables are to grow at the next safepoint */
+static uint32_t provided;    /* blocks below it are there */
+static uint32_t side_wanted; /* blocks for which side tables are to have room from the next safepoint on */
 
 static void heap_lock(void)
 {
@@ -160,7 +160,7 @@ static bool side_room(uint32_t blocks)
 static bool side_has(uint32_t blocks)
 {
         if (!machine_alone && blocks + AHEAD > side.blocks) {
-                side_wanted = true;
+                side_wanted = blocks + 2 * AHEAD > side_wanted ? blocks + 2 * AHEAD : side_wanted;
                 pvm_interrupt();
         }
         return blocks <= side.blocks || (machine_alone && side_room(blocks));
@@ -168,15 +168,13 @@ static bool side_has(uint32_t blocks)
 
 void heap_safepoint(void)
 {
-        uint32_t blocks = provided - FIRST_BLOCK;
-
-        if (side_wanted && side_room(blocks + 2 * AHEAD))
-                side_wanted = false;
+        if (side_wanted <= side.blocks || side_room(side_wanted))
+                side_wanted = 0;
 }
 
 void heap_share(void)
 {
-        side_wanted = true;
+        side_wanted = provided - FIRST_BLOCK + 2 * AHEAD;
         heap_safepoint();
 }
 
@@ -646,6 +644,6 @@ void heap_forget(void)
         memset(&swept, 0, sizeof(swept));
         memset(&worker, 0, sizeof(worker));
         provided = 0;
-        side_wanted = false;
+        side_wanted = 0;
         collect_forget();
 }
