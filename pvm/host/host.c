@@ -31,6 +31,8 @@ static bool mapped, stored;
 static uint64_t clock_offset, last_snapshot;
 #define SNAPSHOT_NS  100000000ul
 #define WORKER_STACK (8ul << 20)
+#define TICK_US      10000
+#define TICK_TIMES   3
 void (*hosted_pvm_console)(const char *text, size_t len);
 
 static void *mem_alloc(size_t len)
@@ -159,6 +161,26 @@ static uint64_t real_ns(void)
         return clock_ns(CLOCK_REALTIME);
 }
 
+/* ---- ticks ---- */
+
+static bool ticks;
+static unsigned nstarted; /* workers, but the first one */
+
+static void tick(int sig)
+{
+        (void)sig;
+        pvm_interrupt();
+}
+
+/* Of processor time: who waits is not woken by it. Of that of all workers, so there is more of it to a tick when there are several: each tick stops them all. */
+static void set_ticks(void)
+{
+        long us = ticks ? TICK_US * (1 + (nstarted < TICK_TIMES ? nstarted : TICK_TIMES)) : 0;
+        struct itimerval every = {{0, us}, {0, us}};
+
+        setitimer(ITIMER_PROF, &every, NULL);
+}
+
 /* ---- workers ---- */
 
 static pthread_mutex_t locks[PVM_LOCKS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
@@ -246,16 +268,21 @@ static void *worker_start(void (*run)(void))
                 pthread_sigmask(SIG_SETMASK, &before, NULL);
                 pthread_attr_destroy(&how);
         }
-        if (!r)
-                return thread;
-        free(thread);
-        return NULL;
+        if (r) {
+                free(thread);
+                return NULL;
+        }
+        nstarted++;
+        set_ticks();
+        return thread;
 }
 
 static void worker_join(void *w)
 {
         pthread_join(*(pthread_t *)w, NULL);
         free(w);
+        nstarted--;
+        set_ticks();
 }
 
 static void safepoint(void)
@@ -416,18 +443,11 @@ bool hosted_pvm_folder(const char *folder)
         return true;
 }
 
-static void tick(int sig)
-{
-        (void)sig;
-        pvm_interrupt();
-}
-
 void hosted_pvm_ticks(bool on)
 {
         struct sigaction sa = {.sa_handler = tick, .sa_flags = SA_RESTART};
-        struct itimerval every = {{0, on ? 10000 : 0}, {0, on ? 10000 : 0}};
 
-        /* Of processor time: who waits is not woken by it. */
         sigaction(SIGPROF, &sa, NULL);
-        setitimer(ITIMER_PROF, &every, NULL);
+        ticks = on;
+        set_ticks();
 }
