@@ -472,16 +472,13 @@ void sweep_block_to(uint32_t b, const uint64_t *map)
 
 void sweep_block_to_marks(uint32_t b)
 {
-        const uint64_t *marks = side.marks + (b - FIRST_BLOCK) * (uint64_t)CARDS;
-        uint64_t map[LINES / 64] = {0};
+        uint64_t first = (b - FIRST_BLOCK) * (uint64_t)CARDS, map[LINES / 64] = {0};
 
         for (unsigned card = 0; card < CARDS; card++)
-                for (uint64_t bits = marks[card]; bits; bits &= bits - 1) {
-                        unsigned at = card * CARD + (unsigned)__builtin_ctzl(bits) * 8;
-                        uint64_t size = obj_size((struct obj *)(block_address(b) + at));
+                for (uint64_t bits = side.marks[first + card]; bits; bits &= bits - 1) {
+                        const struct obj *o = unit_object((first + card) * 64 + (unsigned)__builtin_ctzl(bits));
 
-                        for (uint64_t line = at / LINE; line <= (at + size - 1) / LINE; line++)
-                                map[line / 64] |= 1ul << line % 64;
+                        use_lines(map - b * (LINES / 64), o, obj_size(o));
                 }
         sweep_block_to(b, map);
 }

@@ -331,13 +331,31 @@ struct recent *recent_find(struct store *s, uint64_t ppn)
         return r->ppn ? r : NULL;
 }
 
-int recent_room(struct store *s, uint64_t n)
+/* Of a hash table that is to have n entries and has room for size: for how many it gets room. */
+static uint64_t table_size(uint64_t size, uint64_t least, uint64_t n)
 {
-        uint64_t old_size = s->recent_size, size = old_size ? old_size : 1024;
-        struct recent *old = s->recent, *new;
-
+        if (!size)
+                size = least;
         while (size < 2 * n)
                 size *= 2;
+        return size;
+}
+
+static uint64_t recent_size(const struct store *s, uint64_t n)
+{
+        return table_size(s->recent_size, 1024, n);
+}
+
+static uint64_t touched_size(const struct store *s, uint64_t n)
+{
+        return table_size(s->touched_size, 256, n);
+}
+
+int recent_room(struct store *s, uint64_t n)
+{
+        uint64_t old_size = s->recent_size, size = recent_size(s, n);
+        struct recent *old = s->recent, *new;
+
         if (size == old_size)
                 return 0;
         new = persist_host->mem_alloc(size * sizeof(*new));
@@ -365,7 +383,7 @@ static uint64_t *touched_place(struct store *s, uint64_t node)
 
 static int touched_grow(struct store *s)
 {
-        uint64_t old_size = s->touched_size, size = old_size ? 2 * old_size : 256;
+        uint64_t old_size = s->touched_size, size = touched_size(s, s->ntouched + 1);
         uint64_t *old = s->touched, *new = persist_host->mem_alloc(size * sizeof(*new));
 
         if (!new)
@@ -431,19 +449,16 @@ int recent_set(struct store *s, const struct recent *r)
 uint64_t map_memory(const struct store *s, uint64_t npages)
 {
         uint64_t nrecent = s->nrecent + npages, ntouched = s->ntouched + npages + MAP_LEVELS, most = map_cache();
-        uint64_t nodes = s->nnodes < most ? most - s->nnodes : 0, size = s->recent_size, sum;
+        uint64_t nodes = s->nnodes < most ? most - s->nnodes : 0, sum;
+        uint64_t recent = recent_size(s, nrecent + 1), touched = touched_size(s, ntouched + 1);
 
         if (nodes > ntouched)
                 nodes = ntouched;
         sum = nrecent * sizeof(uint64_t) + (nodes + MAP_LEVELS) * node_size(1);
-        while (size < 2 * (nrecent + 1))
-                size = size ? 2 * size : 1024;
-        if (size != s->recent_size)
-                sum += size * sizeof(*s->recent);
-        for (size = s->touched_size; size < 2 * (ntouched + 1);)
-                size = size ? 2 * size : 256;
-        if (size != s->touched_size)
-                sum += size * sizeof(*s->touched);
+        if (recent != s->recent_size)
+                sum += recent * sizeof(*s->recent);
+        if (touched != s->touched_size)
+                sum += touched * sizeof(*s->touched);
         return sum;
 }
 

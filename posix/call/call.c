@@ -115,16 +115,14 @@ void *call_scratch(struct call *c, unsigned which, size_t len)
         void **p = &sched_of(c->thread->slot)->scratch[which];
 
         kvfree(*p);
-        for (;;) {
+        do {
                 /* Chaos: no frames stand side by side now. */
                 *p = len > PAGE_SIZE && chaos_strikes() ? vmalloc(len) : kvmalloc(len);
                 /* Free pages of the space keep their frames till they are asked for. */
-                if (!*p && space_trim(ALIGN_UP(len, PAGE_SIZE) >> PAGE_SHIFT))
-                        continue;
-                if (!*p)
-                        space_make_room();
-                return *p;
-        }
+        } while (!*p && space_trim(ALIGN_UP(len, PAGE_SIZE) >> PAGE_SHIFT));
+        if (!*p)
+                space_make_room();
+        return *p;
 }
 
 void *call_overflow(struct call *c, size_t len)

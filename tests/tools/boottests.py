@@ -15,7 +15,7 @@ import time
 import zlib
 
 import qemu
-from qemu import BUILD, TOP, Guest, phantom
+from qemu import BUILD, TOP, WAIT_FOR, Guest, phantom
 
 SCREENS = os.path.join(BUILD, "screens")
 TESTS = {}
@@ -946,9 +946,6 @@ def let_go(guest, name):
         except qemu.QmpError:
             time.sleep(0.1)
     raise qemu.Hang(f"{name}: QEMU does not let go of its image")
-
-
-WAIT_FOR = "wait_for() { n=0; while ! eval $1; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || return 1; done; }"
 
 
 def goes_away(guest, disk, part, device):

@@ -154,6 +154,10 @@ def linux(append="", initrds=(), rootfs="rootfs.cpio"):
             "-append", f"console=ttyS0 quiet mitigations=off rdinit=/sbin/init {append}"]
 
 
+# For a guest's shell: `wait_for COMMAND` is true once the command is, or false after a minute or more.
+WAIT_FOR = "wait_for() { n=0; while ! eval $1; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || return 1; done; }"
+
+
 class Guest:
     """A running QEMU. Use it in a `with`; what is left of it is killed at the end, and kept for a look if it failed."""
 

@@ -299,7 +299,7 @@ def run(suite, name, config="plain", linux=False, part=None):
                 if "barrier=" in qemu.config(config).get("cmdline", "") and not linux:
                     count = "grep barriers /proc/phantom/stats"
                     # The next one comes when the machine has run three times as long as the last one took (gate.c).
-                    if guest.command(f"{count} >/tmp/before; n=0; while {count} | cmp -s - /tmp/before; do n=$((n+1)); [ $n -lt 60 ] || break; sleep 1; done; [ $n -lt 60 ]")[0]:
+                    if guest.command(f"{qemu.WAIT_FOR}; {count} >/tmp/before; wait_for '! {count} | cmp -s - /tmp/before'")[0]:
                         stopped = {f"{name}: barriers": "there are none any more"}
             finally:
                 text = guest.log[start:].decode(errors="replace").replace("\r\n", "\n")
