@@ -129,7 +129,7 @@ static void copy_free(struct copy *c)
  */
 static bool was_free(ppn_t ppn)
 {
-        ppn_t where = RECORD_PPN + ppn / RECORDS_PAGE;
+        ppn_t where = record_ppn(ppn);
         unsigned i = bucket_of(where);
         bool is_free = false;
         struct copy *c;

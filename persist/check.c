@@ -307,6 +307,8 @@ void space_check_pages(void)
         for (ppn_t ppn = DATA_PPN; ppn < r->frontier; ppn++) {
                 must(record(ppn)->kind < PAGE_KINDS, "page %lx has kind %u", ppn, record(ppn)->kind);
                 found[record(ppn)->kind]++;
+                must(!record_is_resident(record(ppn)) || !r->resident_map || resident_is_noted(ppn),
+                     "page %lx is resident, and the map does not say so", ppn);
         }
         must(found[PAGE_FREE] == listed, "%lu pages are free, %lu are in lists", found[PAGE_FREE], listed);
         for (unsigned k = PAGE_FREE + 1; k < PAGE_KINDS; k++)

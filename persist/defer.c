@@ -35,6 +35,7 @@ __attribute__((noinline)) static void bag_make_room(struct cpu_heap *h)
 
         if (n > BAG_ENTRIES / 2) {
                 ppn = space_page_alloc(PAGE_META);
+                resident_note(ppn);
                 b = space_page(ppn);
                 b->first = 0;
                 b->end = n;

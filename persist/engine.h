@@ -76,6 +76,12 @@ static inline bool space_contains(uint64_t addr)
         return addr - SPACE_START < SPACE_PAGES * PAGE_BYTES;
 }
 
+/* A word of the resident map. */
+static inline uint64_t *resident_word(uint64_t index)
+{
+        return (uint64_t *)(SPACE_START + RESIDENT_PPN * PAGE_BYTES) + index / 64;
+}
+
 /* n bytes, a multiple of 16, at a 16-aligned address. Plain stores are the fastest for few; for many memset knows what the machine has (kernel/lib/string.c, kernel/arch: vector registers). */
 static inline void zero16(void *p, size_t n)
 {
@@ -111,6 +117,7 @@ void check_forget(void);
 void capture_forget(void);
 void pager_forget(void);
 void pins_forget(void);
+void records_forget(void);
 void reclaim_forget(void);
 
 /* lock.c */
@@ -154,6 +161,17 @@ struct type_info {
         uint16_t size, flags;          /* size as allocated; 0: no such type */
 };
 extern struct type_info type_info[SPACE_TYPES];
+static inline bool type_is_resident(unsigned type)
+{
+        return type >= TYPE_BYTES || type_info[type].flags & SPACE_RESIDENT;
+}
+
+static inline bool record_is_resident(const struct page_record *r)
+{
+        enum { SOME = 1u << PAGE_META | 1u << PAGE_RUN | 1u << PAGE_SLAB };
+
+        return SOME >> r->kind & 1 && (r->kind != PAGE_SLAB || type_is_resident(r->type));
+}
 void slab_free_now(struct cpu_heap *h, void *object);
 /* A slab page, not at its place yet or a copy: its objects become today's version. 0, or -EOPNOTSUPP: of a version that nobody knows. */
 int slab_migrate(struct slab *b, unsigned type);
@@ -207,6 +225,37 @@ void pager_serve(void);     /* the writer: reads all pages that are wanted */
 bool pager_waits(void);     /* some are still wanted: there was no memory for them */
 int pager_fetch(ppn_t ppn); /* the writer, or boot: 0, -EIO, -ENOMEM */
 uint64_t pager_fetched(void);
+
+/* records.c */
+int records_open(void);        /* recovery: the resident pages, and as many records as they need. 0 or an error */
+bool records_fault(ppn_t ppn); /* somebody touched a page of records that is absent: true, it is there now */
+bool records_missing(
+        void); /* some have yet to come; the writer does nothing before they have, but records_step and reading what is wanted */
+void records_step(void);            /* the writer: reads some of them */
+uint64_t records_on_the_spot(void); /* how many were, by who touched them */
+uint64_t records_frames(void);      /* that must stay free for them */
+/* Around what the pager, and who reads ahead, want of the store: while records are missing there are others. No page of the space is touched in between. */
+void turn_take(void);
+void turn_give(void);
+int resident_map_extend(
+        const struct root_page *r); /* there is a place for the next page of records. LOCK_SPACE held; 0 or -ENOMEM */
+
+/* Does the map say that there are resident pages in this page's page of records? */
+static inline bool resident_is_noted(ppn_t ppn)
+{
+        uint64_t index = ppn / RECORDS_PAGE;
+
+        return __atomic_load_n(resident_word(index), __ATOMIC_RELAXED) >> index % 64 & 1;
+}
+
+/* The page is about to become resident: the map says so. In a section that has changed something. */
+static inline void resident_note(ppn_t ppn)
+{
+        uint64_t index = ppn / RECORDS_PAGE;
+
+        if (unlikely_(!resident_is_noted(ppn)))
+                __atomic_fetch_or(resident_word(index), 1ul << index % 64, __ATOMIC_RELAXED);
+}
 
 /* warm.c */
 void warm_open(uint64_t number); /* the space was opened, for this life of its store */

@@ -86,6 +86,7 @@ struct persist_host {
         void (*mem_free)(void *p, size_t len);
         void (*set_aside)(
                 size_t len); /* so much is for the writer's mem_alloc alone; frame_get and frames_free leave it out */
+        void (*use_aside)(bool on); /* this CPU takes of it, too, for a moment in which it does nothing else */
         void (*log)(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
         void (*panic)(const char *fmt, ...) __attribute__((format(printf, 1, 2), __noreturn__));
 };

@@ -4,10 +4,11 @@
  *   page 0                     never mapped: a null pointer's page
  *   ROOT_PPN                   root page: the slots everything hangs on, global free lists
  *   CPU_PPN ...                one page per CPU: its free pages, current slabs, deferred frees
+ *   RESIDENT_PPN ...           the resident map: a bit for each page of records
  *   RECORD_PPN ...             page records, 16 bytes a page, indexed by page number; only the parts in use have frames
  *   DATA_PPN ... frontier      pages of all other kinds; the frontier only grows
  *
- * All of these, below DATA_PPN, are resident: never absent. Everything here is [P].
+ * All of these, below DATA_PPN, are resident: never absent, but for page records when a life begins (records.c). Everything here is [P].
  */
 #pragma once
 #include "persist/space.h"
@@ -17,10 +18,33 @@
 
 #define ROOT_PPN     1ul
 #define CPU_PPN      2ul
+#define RESIDENT_PPN 1024ul
 #define RECORD_PPN   4096ul
 #define RECORDS_PAGE 256ul /* records in a page */
 #define RECORD_PAGES (SPACE_PAGES / RECORDS_PAGE)
 #define DATA_PPN     (RECORD_PPN + RECORD_PAGES)
+#define RECORD_FIRST (RECORD_PPN + DATA_PPN / RECORDS_PAGE) /* the allocator's own pages have no records */
+
+/* The page that has the record of ppn; with records_end: the first behind those that there are. */
+static inline uint64_t record_ppn(uint64_t ppn)
+{
+        return RECORD_PPN + ppn / RECORDS_PAGE;
+}
+
+/*
+ * Resident map: bit i is of the page of records RECORD_PPN + i. Set: there may be records of resident pages in it, those that are in memory from a life's beginning: runs, pages of
+ * older deferred frees, slabs of byte blocks and of types with SPACE_RESIDENT. Clear: there is none.
+ */
+#define RESIDENT_BITS  (8ul * PAGE_BYTES)
+#define RESIDENT_FIRST (RESIDENT_PPN + DATA_PPN / RECORDS_PAGE / RESIDENT_BITS)
+_Static_assert(RESIDENT_PPN >= CPU_PPN + PERSIST_CPUS && RESIDENT_PPN + RECORD_PAGES / RESIDENT_BITS <= RECORD_PPN,
+               "the resident map's place");
+
+/* The first page behind those that the map has, with records up to records_end. */
+static inline uint64_t resident_stop(uint64_t records_end)
+{
+        return RESIDENT_PPN + (records_end / RECORDS_PAGE + RESIDENT_BITS - 1) / RESIDENT_BITS;
+}
 
 #define SPACE_TYPES    128u /* type numbers: those of the users from 1, byte classes from TYPE_BYTES */
 #define TYPE_BYTES     112u
@@ -60,6 +84,7 @@ struct root_page {
         uint32_t partial[SPACE_TYPES]; /* slabs of the type that no CPU owns and that have room */
         uint32_t full[SPACE_TYPES];    /* and those that have none */
         uint32_t schema;               /* no typed object is of an older schema than this; 0: 1 */
+        uint32_t resident_map;         /* 1: there is one, and what it says holds; 0: not yet */
 };
 #define ROOT_MAGIC     0x5048414e544f4d31ul
 #define LAYOUT_VERSION 1u
@@ -68,7 +93,7 @@ struct root_page {
  * or of one older than SPACE_SCHEMA_OLDEST, is not opened for writing. Raise it with every change that makes old contents mean something else, and say in the
  * types that change how they come over (space_type.migrate). README.md, "Schema", has the list.
  */
-#define SPACE_SCHEMA        4u
+#define SPACE_SCHEMA        5u
 #define SPACE_SCHEMA_OLDEST 1u
 _Static_assert(sizeof(struct root_page) <= PAGE_BYTES, "root page");
 

@@ -53,7 +53,10 @@ void page_dirtied(ppn_t ppn)
         if (space_store) {
                 if (unlikely_(__atomic_load_n(&snapshot_idle, __ATOMIC_RELAXED)))
                         snapshot_first_dirty();
-                if (unlikely_(!(++dirtied_since_look % LOOK_PAGES)))
+                uint32_t n = __atomic_load_n(&dirtied_since_look, __ATOMIC_RELAXED) + 1;
+
+                __atomic_store_n(&dirtied_since_look, n, __ATOMIC_RELAXED);
+                if (unlikely_(!(n % LOOK_PAGES)))
                         reclaim_note();
         }
         if (!s || !s->active)
@@ -246,9 +249,9 @@ static void provide_surely(struct root_page *r, struct cpu_heap *h, ppn_t ppn)
 static int records_extend(struct root_page *r, ppn_t end)
 {
         while (r->records_end < end) {
-                ppn_t ppn = RECORD_PPN + r->records_end / RECORDS_PAGE;
+                ppn_t ppn = record_ppn(r->records_end);
 
-                if (r->records_end >= SPACE_PAGES || persist_host->page_provide(ppn))
+                if (r->records_end >= SPACE_PAGES || resident_map_extend(r) || persist_host->page_provide(ppn))
                         return -ENOMEM;
                 zero_page(space_page(ppn));
                 r->records_end += RECORDS_PAGE;
@@ -505,6 +508,7 @@ ppn_t run_alloc(unsigned order)
 
         if (!order) {
                 ppn = space_page_alloc(PAGE_RUN);
+                resident_note(ppn);
                 return ppn;
         }
         must(section_this()->changed, "P14: run of pages allocated before section_changes");
@@ -512,6 +516,8 @@ ppn_t run_alloc(unsigned order)
         ppn = run_take(root(), h, order);
         space_unlock();
         h->count[PAGE_RUN] += 1 << order;
+        resident_note(ppn);
+        resident_note(ppn + (1u << order) - 1); /* a run is shorter than what a page of records has */
         *record(ppn) = (struct page_record){.refs = 1, .kind = PAGE_RUN, .order = order};
         for (uint32_t i = 1; i < 1u << order; i++)
                 *record(ppn + i) = (struct page_record){.refs = 1, .kind = PAGE_RUN, .order = RUN_INNER};

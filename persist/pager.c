@@ -76,7 +76,9 @@ int pager_fetch(ppn_t ppn)
         frame = persist_host->frame_get();
         if (!frame)
                 return -ENOMEM;
+        turn_take();
         r = store_read(space_store, ppn, frame);
+        turn_give();
         if (r == -ENOENT)
                 r = 0; /* all zeroes */
         if (!r && ppn >= DATA_PPN && record(ppn)->kind == PAGE_SLAB)
@@ -118,13 +120,16 @@ static void reach(ppn_t ppn, ppn_t *first, ppn_t *end)
 /* Those that lie side by side on the disk are read at once. */
 static void read_ahead(ppn_t first, ppn_t end)
 {
-        uint64_t block = store_place(space_store, first);
+        uint64_t block;
         uint32_t n = 1;
 
+        turn_take();
+        block = store_place(space_store, first);
         while (block && first + n < end && store_place(space_store, first + n) == block + n)
                 n++;
         if (n > 1)
                 store_ahead(space_store, block, n);
+        turn_give();
 }
 
 /* With what will be wanted next. */

@@ -66,7 +66,8 @@ bool reclaim_disk_full(void)
 /* So many pages an epoch may dirty: till the gate closes, then those of sections that have passed it, and what devices write to. Of the allocator's own there are not more than there are. */
 static uint64_t epoch_most(uint64_t nblocks)
 {
-        uint64_t own = 1 + persist_ncpus + (root()->records_end - DATA_PPN) / RECORDS_PAGE + 8;
+        uint64_t end = root()->records_end,
+                 own = 1 + persist_ncpus + (end - DATA_PPN) / RECORDS_PAGE + resident_stop(end) - RESIDENT_FIRST + 8;
 
         if (own > persist_ncpus * META_DIRTY_MAX)
                 own = persist_ncpus * META_DIRTY_MAX;
@@ -99,7 +100,7 @@ void reclaim_disk(void)
         __atomic_store_n(&disk_blocks, info.nblocks, __ATOMIC_RELAXED);
         most = epoch_most(disk_blocks);
         full = !store_room(space_store, most, most);
-        persist_host->set_aside(store_memory(space_store, most) + REQUEST_BYTES);
+        persist_host->set_aside(store_memory(space_store, most) + REQUEST_BYTES + records_frames() * PAGE_BYTES);
         __atomic_store_n(&disk_growth, full ? 0 : store_growth(space_store, most) - most + info.pending,
                          __ATOMIC_RELAXED);
         if (full != disk_full)

@@ -62,7 +62,9 @@ static int all(struct rollback *r, uint64_t records_end, ppn_t frontier)
         int e = range(r, ROOT_PPN, CPU_PPN + PERSIST_CPUS);
 
         if (!e)
-                e = range(r, RECORD_PPN + DATA_PPN / RECORDS_PAGE, RECORD_PPN + records_end / RECORDS_PAGE);
+                e = range(r, RESIDENT_FIRST, resident_stop(records_end));
+        if (!e)
+                e = range(r, RECORD_FIRST, record_ppn(records_end));
         return e ? e : range(r, DATA_PPN, frontier);
 }
 

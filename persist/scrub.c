@@ -26,7 +26,8 @@ static struct scrub_stats stats; /* [a] each field */
 static bool running;
 static uint64_t begin_ns, step_ns; /* when the next pass, and the next step, are due; 0: not known yet */
 static uint64_t since, epoch;      /* of the state that is read: blocks born after `since`; epoch 0: the newest */
-static struct range ranges[3];
+#define RANGES 4u
+static struct range ranges[RANGES];
 static unsigned nrange;
 static ppn_t at;
 
@@ -55,8 +56,9 @@ static int state_begin(void)
         if (r)
                 then = root(); /* as far as we know */
         ranges[0] = (struct range){ROOT_PPN, CPU_PPN + PERSIST_CPUS};
-        ranges[1] = (struct range){RECORD_PPN + DATA_PPN / RECORDS_PAGE, RECORD_PPN + then->records_end / RECORDS_PAGE};
-        ranges[2] = (struct range){DATA_PPN, then->frontier};
+        ranges[1] = (struct range){RESIDENT_FIRST, resident_stop(then->records_end)};
+        ranges[2] = (struct range){RECORD_FIRST, record_ppn(then->records_end)};
+        ranges[3] = (struct range){DATA_PPN, then->frontier};
         nrange = 0;
         at = ranges[0].first;
         return r == -ENOMEM ? r : 0;
@@ -92,9 +94,9 @@ static int step(void)
         while (looked++ < STEP_LOOKS && read < STEP_PAGES) {
                 int r;
 
-                while (nrange < 3 && at >= ranges[nrange].end)
-                        at = ++nrange < 3 ? ranges[nrange].first : 0;
-                if (nrange == 3) {
+                while (nrange < RANGES && at >= ranges[nrange].end)
+                        at = ++nrange < RANGES ? ranges[nrange].first : 0;
+                if (nrange == RANGES) {
                         if (!epoch) {
                                 running = false;
                                 persist_host->log("store: all pages were read, %lu in %lu states: %lu damaged, %lu of "

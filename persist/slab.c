@@ -148,6 +148,8 @@ static struct slab *slab_create(unsigned type)
         ppn_t ppn = space_page_alloc(PAGE_SLAB);
         struct slab *b = space_page(ppn);
 
+        if (type_is_resident(type))
+                resident_note(ppn);
         record(ppn)->type = type;
         *b = (struct slab){
                 .type = type, .version = ti->type ? ti->type->version : 0, .size = ti->size, .fresh = SLAB_FIRST};

@@ -11,10 +11,11 @@
 #include "persist/engine.h"
 #include "persist/store/store.h"
 
-#define YIELD_PAGES 16u /* the writer gives way after so many */
-#define TAKE_PAGES  64u
-#define SHORT_NS    1000000u /* when memory is short, the writer looks again after this */
-#define CLEAN_NS    20000000u
+#define YIELD_PAGES   16u /* the writer gives way after so many */
+#define TAKE_PAGES    64u
+#define SHORT_NS      1000000u /* when memory is short, the writer looks again after this */
+#define CLEAN_NS      20000000u
+#define LOAD_AFTER_NS 10000000u /* programs that go on go first */
 
 uint32_t space_absent_per_mille;
 bool space_check_each_barrier;
@@ -35,6 +36,7 @@ static uint32_t requested; /* [a] somebody waits for a commit */
 uint32_t snapshot_idle;
 static bool cleaning;
 static uint64_t clean_ns; /* when the cleaner goes on */
+static uint64_t load_ns;  /* when more page records are read; 0: not known yet */
 static uint64_t due;      /* monotonic ns of the next commit; 0: nothing was dirty when last looked at */
 static uint64_t ncommits, npages;
 static bool attaching;                 /* no commit has been made on this store yet */
@@ -109,8 +111,8 @@ bool page_evictable(ppn_t ppn)
         case PAGE_DIR:
                 return persist_host->page_present(ppn);
         case PAGE_SLAB:
-                return r->type < TYPE_BYTES && !(type_info[r->type].flags & SPACE_RESIDENT) &&
-                       persist_host->page_present(ppn) && !((const struct slab *)space_page(ppn))->owner;
+                return !type_is_resident(r->type) && persist_host->page_present(ppn) &&
+                       !((const struct slab *)space_page(ppn))->owner;
         default:
                 return false;
         }
@@ -458,17 +460,52 @@ static bool clean_step(uint64_t now)
         return cleaning;
 }
 
-void snapshot_step(uint64_t *next_ns)
+/*
+ * Page records that have yet to come are read beside the programs: first those begin, then half of the time is theirs, and all of it the writer's when somebody waits for a commit. True: all
+ * are there.
+ */
+static bool load(uint64_t *next_ns)
+{
+        while (records_missing()) {
+                uint64_t now = now_ns();
+
+                pager_serve();
+                if (reclaim_wanted())
+                        reclaim();
+                if (!load_ns)
+                        load_ns = now + LOAD_AFTER_NS;
+                if (now < load_ns && !__atomic_load_n(&requested, __ATOMIC_SEQ_CST)) {
+                        *next_ns = load_ns;
+                        if (pager_waits() && load_ns > now + SHORT_NS)
+                                *next_ns = now + SHORT_NS;
+                        else if (warm_step())
+                                *next_ns = now;
+                        return false;
+                }
+                now = now_ns();
+                records_step();
+                load_ns = 2 * now_ns() - now;
+                persist_host->writer_yield();
+        }
+        if (load_ns)
+                reclaim_disk(); /* what was set aside for them is free */
+        load_ns = 0;
+        return true;
+}
+
+bool snapshot_step(uint64_t *next_ns)
 {
         uint64_t wait;
 
         *next_ns = 0;
         if (!space_store)
-                return;
+                return true;
+        if (!load(next_ns))
+                return false;
         pager_serve();
         leave();
         if (failure)
-                return;
+                return true;
         if (!due)
                 set_due(0);
         wait = store_wait_ns(space_store);
@@ -483,7 +520,7 @@ void snapshot_step(uint64_t *next_ns)
         else if (space_gate)
                 reclaim_look();
         if (!space_store) /* attaching has failed */
-                return;
+                return true;
         pager_serve();
         if (!due)
                 set_due(0);
@@ -506,6 +543,7 @@ void snapshot_step(uint64_t *next_ns)
                 if (!*next_ns || scrub_ns < *next_ns)
                         *next_ns = scrub_ns;
         }
+        return true;
 }
 
 void snapshot_stats(struct snapshot_stats *s)
@@ -545,8 +583,9 @@ static uint64_t attach_begin(uint64_t arg)
         note_present(ROOT_PPN);
         for (unsigned cpu = 0; cpu < root_page->ncpus; cpu++)
                 note_present(CPU_PPN + cpu);
-        for (ppn_t ppn = RECORD_PPN + DATA_PPN / RECORDS_PAGE; ppn < RECORD_PPN + root_page->records_end / RECORDS_PAGE;
-             ppn++)
+        for (ppn_t ppn = RESIDENT_FIRST; ppn < resident_stop(root_page->records_end); ppn++)
+                note_present(ppn);
+        for (ppn_t ppn = RECORD_FIRST; ppn < record_ppn(root_page->records_end); ppn++)
                 note_present(ppn);
         for (ppn_t ppn = DATA_PPN; ppn < root_page->frontier; ppn++)
                 if (record(ppn)->kind != PAGE_FREE)
@@ -575,45 +614,6 @@ int space_attach(struct store *s, void (*done)(int error))
         snapshot_at_barrier(attach_begin, (uint64_t)s);
         snapshot_request();
         return 0;
-}
-
-static int fetch_range(ppn_t first, ppn_t end)
-{
-        int r = 0;
-
-        for (ppn_t ppn = first; ppn < end && !r; ppn++)
-                r = pager_fetch(ppn);
-        return r;
-}
-
-static inline bool is_resident(const struct page_record *r)
-{
-        enum { SOME = 1u << PAGE_META | 1u << PAGE_RUN | 1u << PAGE_SLAB };
-
-        return SOME >> r->kind & 1 &&
-               (r->kind != PAGE_SLAB || r->type >= TYPE_BYTES || type_info[r->type].flags & SPACE_RESIDENT);
-}
-
-/* Root, CPU pages, records; then what the records say is resident, and the slabs that CPUs own. */
-static int read_resident(void)
-{
-        const struct root_page *root_page = root();
-        int r = fetch_range(CPU_PPN, CPU_PPN + root_page->ncpus);
-
-        if (!r)
-                r = fetch_range(RECORD_PPN + DATA_PPN / RECORDS_PAGE,
-                                RECORD_PPN + root_page->records_end / RECORDS_PAGE);
-        for (ppn_t ppn = DATA_PPN; ppn < root_page->frontier && !r; ppn++)
-                if (is_resident(record(ppn)))
-                        r = pager_fetch(ppn);
-        for (unsigned cpu = 0; cpu < root_page->ncpus && !r; cpu++) {
-                const struct cpu_heap *h = space_page(CPU_PPN + cpu);
-
-                for (unsigned t = 0; t < SPACE_TYPES && !r; t++)
-                        if (h->slab[t])
-                                r = pager_fetch(space_ppn(h->slab[t]));
-        }
-        return r;
 }
 
 int space_open(struct store *s, struct space_clock *clock)
@@ -647,7 +647,7 @@ int space_open(struct store *s, struct space_clock *clock)
                 r = -EOPNOTSUPP;
         }
         if (!r)
-                r = read_resident();
+                r = records_open();
         if (!r) {
                 pages_open();
                 reclaim_disk();
@@ -671,6 +671,7 @@ void snapshot_forget(void)
         requested = 0;
         ncommits = npages = due = 0;
         cleaning = false;
+        load_ns = 0;
         snapshot_idle = 0;
         attaching = false;
         attach_done = NULL;

@@ -21,7 +21,8 @@ int space_create(void)
         r->schema = SPACE_SCHEMA;
         r->frontier = DATA_PPN;
         r->records_end = DATA_PPN;
-        return 0;
+        r->resident_map = 1;
+        return resident_map_extend(r);
 }
 
 /* The CPU's page, and its first credit. Boot: memory that is missing now is missing for good. */
@@ -54,6 +55,7 @@ void space_forget(void)
         capture_forget();
         pager_forget();
         pins_forget();
+        records_forget();
         warm_forget();
         reclaim_forget();
         check_forget();
@@ -85,8 +87,12 @@ __attribute__((noinline)) static bool fault_absent(uint64_t addr, ppn_t ppn)
         struct section *s = section_this();
         struct page_record *r;
 
+        if (ppn >= RECORD_FIRST && ppn < record_ppn(root()->records_end))
+                return records_fault(ppn);
         if (ppn < DATA_PPN || ppn >= __atomic_load_n(&root()->frontier, __ATOMIC_ACQUIRE))
                 return false;
+        if (!persist_host->page_present(record_ppn(ppn)) && !records_fault(record_ppn(ppn)))
+                return false; /* asked for, so that no fault comes in a fault */
         r = record(ppn);
         if (r->kind == PAGE_FREE || r->kind >= PAGE_KINDS)
                 return false;
@@ -153,7 +159,8 @@ void space_stats(struct space_stats *st)
         }
         for (unsigned k = 0; k < PAGE_KINDS; k++)
                 st->pages[k] = count[k] > 0 ? (uint64_t)count[k] : 0;
-        st->pages[PAGE_META] += 1 + r->ncpus + (r->records_end - DATA_PPN) / RECORDS_PAGE;
+        st->pages[PAGE_META] += 1 + r->ncpus + (r->records_end - DATA_PPN) / RECORDS_PAGE +
+                                resident_stop(r->records_end) - RESIDENT_FIRST;
         st->pages[PAGE_FREE] = st->pages_cached + r->nfree;
         for (unsigned order = 0; order < RUN_ORDERS; order++)
                 st->pages[PAGE_FREE] += (uint64_t)r->run[order].nframed << order;

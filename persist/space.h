@@ -240,9 +240,9 @@ int space_rollback(uint64_t epoch, const struct space_clock *clock);
 
 /*
  * The writer's work, one piece: reads pages that are wanted, makes a snapshot and commits it when one is due. Called by the writer's thread in a loop, outside sections. Returns when there is
- * nothing to do before *next_ns (monotonic; 0: until writer_wake).
+ * nothing to do before *next_ns (monotonic; 0: until writer_wake). False: the life has just begun, the store has other users than the writer, and the writer may do nothing else with it.
  */
-void snapshot_step(uint64_t *next_ns);
+bool snapshot_step(uint64_t *next_ns);
 extern uint64_t
         snapshot_interval_ns; /* at most this much time is at risk; 0: commits only on request. Default 100 ms */
 struct snapshot_stats {

@@ -60,8 +60,11 @@ static bool read_some(void)
         for (; first && end < ntodo && (todo[end] >> 32) - last <= NEAR_GAP && (todo[end] >> 32) - first < NEAR_MAX;
              end++)
                 last = todo[end] >> 32;
-        if (end - next > 1)
+        if (end - next > 1) {
+                turn_take();
                 store_ahead(space_store, first, (uint32_t)(last - first) + 1);
+                turn_give();
+        }
         for (; next < end; next++) {
                 ppn_t ppn = (uint32_t)todo[next];
 
@@ -79,9 +82,13 @@ bool warm_step(void)
         if (next >= ntodo)
                 return false;
         if (placed < ntodo) {
-                for (unsigned n = 0; n < LOOKS && placed < ntodo; n++, placed++)
-                        if (is_wanted(todo[placed]))
-                                todo[placed] |= store_place(space_store, todo[placed]) << 32;
+                for (unsigned n = 0; n < LOOKS && placed < ntodo; n++, placed++) {
+                        if (!is_wanted(todo[placed]))
+                                continue;
+                        turn_take();
+                        todo[placed] |= store_place(space_store, todo[placed]) << 32;
+                        turn_give();
+                }
                 if (placed == ntodo)
                         sort_u64(todo, ntodo);
         } else if (reclaim_wanted() || !read_some()) {

@@ -365,6 +365,7 @@ static const struct persist_host kernel_host = {
         .mem_alloc = host_mem_alloc,
         .mem_free = host_mem_free,
         .set_aside = host_set_aside,
+        .use_aside = frames_use_aside,
         .log = host_log,
         .panic = host_panic,
 };

@@ -1,9 +1,9 @@
 /*
  * store_disk.c - struct store_disk over a block device.
  *
- * A transfer goes in pieces through bounce buffers, several requests in flight; so the store's buffers may be any memory. On a worker the waiting is worker_sleep; at boot, before threads
- * run, the device is polled, and a single block that is read brings its neighbours along: recovery reads the store in about the order in which it was written. Later the store says what it
- * will read.
+ * A transfer goes in pieces through bounce buffers, several requests in flight; so the store's buffers may be any memory. On a worker the waiting is worker_sleep. While a space is
+ * recovered - at boot, before threads run, and after that as long as the store is used from anywhere (at_once) - the device is polled, and a single block that is read brings its
+ * neighbours along: recovery reads the store in about the order in which it was written. Later the store says what it will read.
  * One transfer at a time, as one thread at a time uses a store.
  */
 #include "kernel/glue/store_disk.h"
@@ -57,6 +57,11 @@ static void slot_done(struct block_request *r, int status)
                 worker_wake(w);
 }
 
+static bool is_polled(const struct disk *k)
+{
+        return k->d.at_once || !worker_this();
+}
+
 static void wait_for(struct disk *k, struct slot *s)
 {
         while (__atomic_load_n(&s->busy, __ATOMIC_ACQUIRE)) {
@@ -87,7 +92,7 @@ static int slot_submit(struct disk *k, struct slot *s, enum block_op op, uint64_
                 counts.discarded += len;
         else
                 counts.writes++, counts.written += len;
-        s->waits = worker_this();
+        s->waits = is_polled(k) ? NULL : worker_this();
         s->busy = true;
         e = block_submit(k->device, r);
         if (e)
@@ -160,7 +165,7 @@ static int disk_read(struct store_disk *d, uint64_t block, void *buf, uint32_t n
 {
         struct disk *k = container_of(d, struct disk, d);
 
-        if (nblocks == 1 && !is_near(k, block) && !worker_this())
+        if (nblocks == 1 && !is_near(k, block) && is_polled(k))
                 disk_ahead(d, block, (uint32_t)MIN(d->nblocks - block, (uint64_t)SLOTS * PIECE_BLOCKS));
         if (nblocks > 1 || !is_near(k, block))
                 return transfer(k, BLOCK_READ, block * (BLOCK_BYTES / 512), buf, (uint64_t)nblocks * BLOCK_BYTES);
@@ -265,7 +270,8 @@ int store_disk_open(struct block_device *device, uint64_t sector, uint64_t nsect
                                    .write_sector = disk_write_sector,
                                    .flush = disk_flush,
                                    .ahead = disk_ahead,
-                                   .forget = disk_forget};
+                                   .forget = disk_forget,
+                                   .can_share = device->polls};
         if (device->has_discard) {
                 k->d.discard = disk_discard;
                 k->d.discard_unit = MAX(device->discard_align / 8, 1u);

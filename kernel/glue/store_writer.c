@@ -45,12 +45,13 @@ static void run(void *arg)
         (void)arg;
         for (;;) {
                 __atomic_store_n(&woken, false, __ATOMIC_SEQ_CST);
-                snapshot_step(&next_ns);
-                snap_serve(snapshot_store());
-                if (well_ns)
-                        well_ns = well(since_ns);
-                if (well_ns && (!next_ns || well_ns < next_ns))
-                        next_ns = well_ns;
+                if (snapshot_step(&next_ns)) {
+                        snap_serve(snapshot_store());
+                        if (well_ns)
+                                well_ns = well(since_ns);
+                        if (well_ns && (!next_ns || well_ns < next_ns))
+                                next_ns = well_ns;
+                }
                 if (__atomic_load_n(&woken, __ATOMIC_SEQ_CST))
                         writer_yield();
                 else

@@ -48,7 +48,8 @@ struct block_device {
         uint32_t max_discard_sectors; /* of one request */
         uint32_t discard_align;       /* sectors: what is discarded well */
         bool read_only, has_flush, has_discard; /* has_flush false: every completed write is durable */
-        bool rotational, removable;             /* for those who ask; removable: the medium, as of a CD drive */
+        bool polls;                 /* poll alone brings every request to its end, whatever else runs or waits */
+        bool rotational, removable; /* for those who ask; removable: the medium, as of a CD drive */
         bool gone; /* [a] failed or taken out, for ever; a partition: until a table has it again. All fails (-EIO) */
         uint32_t major, minor;      /* Linux's numbers; a partition's minor is its disk's and its own number */
         bool claimed;               /* a store is open on it, or on a partition of it: not for programs to write */

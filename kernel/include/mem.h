@@ -16,10 +16,11 @@ uint64_t frames_total(void);
 uint64_t frames_free(void); /* without those that are set aside */
 /*
  * The last n frames that are free, but for a few in the CPUs' caches, are for one worker: the writer needs memory to write down what then can be evicted. What it shares out, frames for pages
- * of the space, is not of these: frame_alloc_common.
+ * of the space, is not of these: frame_alloc_common. frames_use_aside(true): nor is there a difference on this CPU, till false.
  */
 struct worker;
 void frames_set_aside(uint64_t n, const struct worker *whom);
+void frames_use_aside(bool on);
 paddr_t frame_alloc_common(void);
 static inline void *direct(paddr_t pa)
 {

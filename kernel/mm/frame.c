@@ -29,6 +29,7 @@ static uint64_t nframes;      /* numbers below it have a state byte */
 static uint64_t total, nfree; /* nfree: in the buddy lists */
 static uint64_t aside;        /* [a] the last ones, which only aside_for gets */
 static const struct worker *aside_for;
+static bool use_aside[MAX_CPUS]; /* own CPU only */
 static struct list free_blocks[ORDERS];
 static struct spinlock frames_lock;
 
@@ -279,7 +280,7 @@ static inline __attribute__((always_inline)) paddr_t alloc(bool may_all)
         paddr_t pa = 0;
 
         if (unlikely(!c->n))
-                cache_fill(c, may_all && may_take_all());
+                cache_fill(c, use_aside[cpu_this()->id] || (may_all && may_take_all()));
         if (likely(c->n))
                 pa = c->slot[--c->n];
         irq_restore(f);
@@ -296,6 +297,11 @@ paddr_t frame_alloc(void)
 paddr_t frame_alloc_common(void)
 {
         return alloc(false);
+}
+
+void frames_use_aside(bool on)
+{
+        use_aside[cpu_this()->id] = on;
 }
 
 void frames_set_aside(uint64_t n, const struct worker *whom)

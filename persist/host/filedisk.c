@@ -60,7 +60,8 @@ void filedisk_open(struct filedisk *f, int fd, uint64_t offset, uint64_t len, bo
                                      .read = file_read,
                                      .write = file_write,
                                      .write_sector = file_write_sector,
-                                     .flush = file_flush},
+                                     .flush = file_flush,
+                                     .can_share = true},
                                .fd = fd,
                                .offset = offset,
                                .read_only = read_only};

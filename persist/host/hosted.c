@@ -436,6 +436,11 @@ static void host_set_aside(size_t len)
         __atomic_store_n(&frames_aside, (len + PAGE - 1) / PAGE, __ATOMIC_RELAXED);
 }
 
+static void host_use_aside(bool on)
+{
+        (void)on; /* malloc gives */
+}
+
 static void host_mem_free(void *p, size_t len)
 {
         (void)len;
@@ -500,6 +505,7 @@ static const struct persist_host hosted = {
         .mem_alloc = host_mem_alloc,
         .mem_free = host_mem_free,
         .set_aside = host_set_aside,
+        .use_aside = host_use_aside,
         .log = host_log,
         .panic = host_panic,
 };

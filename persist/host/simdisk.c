@@ -117,7 +117,8 @@ static int disk_discard_(struct store_disk *d, uint64_t block, uint32_t n)
 
 void simdisk_init(struct simdisk *s, uint64_t nblocks, uint64_t seed)
 {
-        *s = (struct simdisk){.d = {nblocks, disk_read_, disk_write_, disk_write_sector, disk_flush_, disk_discard_, 1},
+        *s = (struct simdisk){.d = {nblocks, disk_read_, disk_write_, disk_write_sector, disk_flush_, disk_discard_, 1,
+                                    .can_share = true},
                               .rng = seed};
         s->now = must_have(calloc(nblocks, BLOCK));
         s->base = must_have(calloc(nblocks, BLOCK));

@@ -128,6 +128,14 @@ int store_leave(struct store *s)
 
 /* ---- access ---- */
 
+bool store_share(struct store *s, bool on)
+{
+        if (on && !s->disk->can_share)
+                return false;
+        s->disk->at_once = on;
+        return true;
+}
+
 int disk_read(struct store *s, uint64_t block, void *buf, uint32_t n)
 {
         if (block >= s->disk->nblocks || n > s->disk->nblocks - block)

@@ -23,6 +23,8 @@ struct store_disk {
          */
         void (*ahead)(struct store_disk *d, uint64_t block, uint32_t nblocks);
         void (*forget)(struct store_disk *d);
+        bool can_share; /* at_once may be set at any time */
+        bool at_once; /* who waits for the disk does not give way: several may use it in turn, from wherever they are */
 };
 
 struct store;
@@ -43,6 +45,11 @@ int store_format(struct store_disk *d, const uint8_t uuid[16], uint64_t base);
  * written; -ENOMEM.
  */
 int store_open(struct store_disk *d, uint64_t owner, struct store **store);
+/*
+ * on: whoever reads from now on may be another one each time, one at a time, also one who may not give way. False: this disk cannot do that, and nothing has changed. It does no good to
+ * writes and is not meant for them.
+ */
+bool store_share(struct store *s, bool on);
 void store_close(struct store *s); /* frees memory; the disk stays as it is */
 int store_leave(struct store *s);  /* marks the store as closed in order; nothing more is written then */
 int store_well(struct store *s);   /* this boot went well: attempts are counted from 0 again */

@@ -187,6 +187,19 @@ out:
 }
 
 /*
+ * What is left of the other superblock, which is damaged or leads nowhere. To write over it at once would be wrong: nothing keeps what it names, and a write that is torn where it is damaged may
+ * make it whole.
+ */
+static int super_wipe(struct store *s)
+{
+        int r;
+
+        zero_page(s->page);
+        r = disk_write(s, super_place(s, !s->slot), s->page, 1);
+        return r ? r : disk_flush(s);
+}
+
+/*
  * Before the first commit of this life. The map stays where it is, but behind the older superblock: replaying went past a checkpoint that may have moved pages (clean.c), and must not have to do
  * so again once both superblocks are good, when it would not know of that.
  */
@@ -203,6 +216,10 @@ int life_begin(struct store *s)
         s->super.life_epoch = s->epoch;
         s->super.life_sum = s->prev_sum;
         next = s->super;
+        if (s->fell_back)
+                r = super_wipe(s);
+        if (r)
+                return r;
         r = s->fell_back && s->epoch != next.map_epoch ? checkpoint(s) : super_write(s, &next);
         if (r)
                 return r;

@@ -3,6 +3,7 @@
  * past, and the space that is opened from what survived must be that of one epoch, whole, not older than the last one that was durable (P6), and good to go on with.
  */
 #include "tests/unit/persist_test.h"
+#include <pthread.h>
 #include "persist/old.h"
 #include "persist/host/simdisk.h"
 #include "persist/store/internal.h"
@@ -94,9 +95,11 @@ static void retry(void *arg)
 {
         uint64_t next;
         void (*fn)(void) = arg;
+        int r;
 
-        while (space_fetch_start(space_fetch_pending()) > 0)
+        while ((r = space_fetch_start(space_fetch_pending())) > 0)
                 snapshot_step(&next);
+        assert_int_equal(r, 0);
         section_begin(retry, arg);
         fn();
         section_end();
@@ -176,11 +179,12 @@ static void make_table(void)
         space_root_set(ROOT_PVM, space_alloc_bytes(sizeof(struct table)));
 }
 
-static void first_life(void)
+/* make: what the program begins with, in a section. */
+static void first_life_on(uint64_t nblocks, void (*make)(void))
 {
         static const uint8_t uuid[16] = {1};
 
-        simdisk_init(&disk, BLOCKS, rng);
+        simdisk_init(&disk, nblocks, rng);
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
         hosted_clock_ns += store_wait_ns(store);
@@ -190,8 +194,13 @@ static void first_life(void)
         assert_int_equal(space_create(), 0);
         assert_int_equal(space_attach(store, NULL), 0);
         hosted_cpu_ready();
-        hosted_run(run_section, make_table);
+        hosted_run(run_section, make);
         nhistory = 0;
+}
+
+static void first_life(void)
+{
+        first_life_on(BLOCKS, make_table);
 }
 
 /* P5: every page in use, as it was at the barrier. Nothing runs between that and this. */
@@ -216,7 +225,8 @@ static void image_take(void)
 {
         nimage = 0;
         image_range(ROOT_PPN, CPU_PPN + root()->ncpus);
-        image_range(RECORD_PPN + DATA_PPN / RECORDS_PAGE, RECORD_PPN + root()->records_end / RECORDS_PAGE);
+        image_range(RESIDENT_FIRST, resident_stop(root()->records_end));
+        image_range(RECORD_FIRST, record_ppn(root()->records_end));
         image_range(DATA_PPN, root()->frontier);
 }
 
@@ -547,7 +557,8 @@ static unsigned warmed(void)
         unsigned n = 0;
 
         for (unsigned i = 0; i < MANY; i++)
-                snapshot_step(&next);
+                if (!snapshot_step(&next))
+                        hosted_clock_ns = next;
         for (unsigned i = 0; i < MANY; i++) {
                 bool there = persist_host->page_present(many()->ppn[i]);
 
@@ -768,23 +779,6 @@ static void small_disk_is_used(void **state)
         hosted_quiet = false;
 }
 
-static void start_many(uint64_t nblocks)
-{
-        static const uint8_t uuid[16] = {4};
-
-        simdisk_init(&disk, nblocks, rng);
-        assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
-        assert_int_equal(store_open(&disk.d, 77, &store), 0);
-        hosted_clock_ns += store_wait_ns(store);
-        hosted_open(8192);
-        hosted_cpu_enter(0);
-        space_types_register(test_types, T_TYPES);
-        assert_int_equal(space_create(), 0);
-        assert_int_equal(space_attach(store, NULL), 0);
-        hosted_cpu_ready();
-        hosted_run(run_section, make_many);
-}
-
 static void write_all(unsigned n, uint32_t seed)
 {
         for (chosen = 0; chosen < n; chosen++) {
@@ -812,7 +806,7 @@ static void damaged_page(void **state)
         (void)state;
         rng = 12;
         hosted_quiet = true;
-        start_many(BLOCKS);
+        first_life_on(BLOCKS, make_many);
         write_all(50, 1);
         commit_all();
         write_all(1, 1);
@@ -862,7 +856,7 @@ static void what_may_go(void **state)
 {
         (void)state;
         rng = 15;
-        start_many(BLOCKS);
+        first_life_on(BLOCKS, make_many);
         hosted_run(run_section, make_pages);
         assert_true(page_evictable(anon_page));
         assert_false(page_evictable(own_slab));
@@ -920,7 +914,7 @@ static void pinned_page(void **state)
 
         (void)state;
         rng = 16;
-        start_many(BLOCKS);
+        first_life_on(BLOCKS, make_many);
         hosted_run(run_section, make_pages);
         hosted_run(run_section, pin_too_many);
         hosted_run(run_section, pin_page);
@@ -989,7 +983,7 @@ static void freed_while_captured(void **state)
 
         (void)state;
         rng = 14;
-        start_many(2 * BLOCKS); /* on a smaller disk an epoch has fewer dirty pages */
+        first_life_on(2 * BLOCKS, make_many); /* on a smaller disk an epoch has fewer dirty pages */
         write_all(200, 1);
         commit_all();
         write_all(200, 7); /* nothing is allocated: the records stay as they are */
@@ -1002,6 +996,243 @@ static void freed_while_captured(void **state)
         assert_true(chosen < 195);
         image_compare();
         commit_all();
+        power_off();
+        simdisk_free(&disk);
+}
+
+/* Pages of records; absent: of these, that are not there. */
+static unsigned nrecords(unsigned *absent)
+{
+        ppn_t stop = record_ppn(root()->records_end);
+
+        *absent = 0;
+        for (ppn_t ppn = RECORD_FIRST; ppn < stop; ppn++)
+                *absent += !persist_host->page_present(ppn);
+        return (unsigned)(stop - RECORD_FIRST);
+}
+
+/* Nothing of the program's is in memory, nor are most records: it takes and drops pages, objects and runs all the same. */
+static void change_everything(void)
+{
+        struct many *m = many();
+
+        section_changes();
+        for (unsigned i = 0; i < 20; i++) {
+                chosen = (unsigned)pick(MANY);
+                if (m->ppn[chosen])
+                        space_page_unref(m->ppn[chosen]);
+                m->ppn[chosen] = 0;
+        }
+        space_free_bytes(space_alloc_bytes(3 * 4096));
+        space_free(space_alloc(T_BIG));
+}
+
+static void read_everything(void)
+{
+        for (chosen = 0; chosen < MANY; chosen++)
+                hosted_run(run_section, read_chosen);
+}
+
+static unsigned resident_bits(void)
+{
+        unsigned n = 0;
+
+        for (uint64_t i = 0; i < root()->records_end / RECORDS_PAGE; i += 64)
+                n += i >= (DATA_PPN / RECORDS_PAGE & ~63ul) ? (unsigned)__builtin_popcountl(*resident_word(i)) : 0;
+        return n;
+}
+
+#define SPREAD 40u
+#define LONE   20u
+static void *spread[SPREAD], *lone;
+
+/* Runs in places that are far from each other: of pages of records nearly each has some. One has a byte block alone. */
+static void make_spread(void)
+{
+        unsigned i = chosen / (MANY / SPREAD) - 1;
+
+        section_changes();
+        if (i == LONE)
+                lone = space_alloc_bytes(1900);
+        spread[i] = i < LONE - 6 || i > LONE + 6 ? space_alloc_bytes(2 * 4096) : NULL;
+}
+
+static void free_spread(void)
+{
+        section_changes();
+        for (unsigned i = 0; i < SPREAD; i++)
+                if (spread[i])
+                        space_free_bytes(spread[i]);
+}
+
+static void forget_map(void)
+{
+        section_changes();
+        root()->resident_map = 0;
+        for (uint64_t i = DATA_PPN / RECORDS_PAGE & ~63ul; i < root()->records_end / RECORDS_PAGE; i += 64)
+                *resident_word(i) = 0;
+}
+
+/* A life begins with few page records; who touches one of the others has it read, and the writer reads the rest before it commits anything. */
+static void records_when_touched(void **state)
+{
+        struct space_clock clock = {1, 2};
+        unsigned absent, bits;
+        uint64_t next, kept;
+
+        (void)state;
+        rng = 21;
+        first_life_on(4 * BLOCKS, make_many);
+        for (unsigned i = 0; i < SPREAD; i++) {
+                for (chosen = i * (MANY / SPREAD); chosen < (i + 1) * (MANY / SPREAD); chosen++) {
+                        chosen_seed = 100000 * chosen;
+                        hosted_run(run_section, write_chosen);
+                }
+                hosted_run(run_section, make_spread);
+        }
+        commit_all();
+        assert_true(nrecords(&absent) >= 12);
+        assert_int_equal(absent, 0);
+        bits = resident_bits();
+        assert_true(bits >= 9);
+        assert_int_equal(store_keep(store, KEPT_PINNED, &kept), 0);
+        hosted_run(run_section, free_spread);
+        commit_all();
+        commit_all();
+        space_check_pages();
+        power_off();
+
+        life_begins(78, 8192); /* takes back what the map has for nothing */
+        assert_true(resident_bits() < bits / 2);
+        assert_true(persist_host->page_present(space_ppn(lone)));
+        commit_all();
+        bits = resident_bits();
+        power_off();
+
+        for (unsigned life = 0; life < 6; life++) {
+                disk.d.can_share = life != 3;
+                life_begins(79 + life, 8192);
+                assert_int_equal(root()->resident_map, 1);
+                assert_true(persist_host->page_present(space_ppn(lone)));
+                assert_int_equal(records_missing(),
+                                 life != 3 && life != 2); /* life 2: the map is made from all of them */
+                if (records_missing()) {
+                        unsigned n = nrecords(&absent);
+
+                        assert_true(life ||
+                                    n < 2 * absent); /* later the free pages that the CPU has are of all parts */
+                        for (unsigned i = 0; i < 3 * (life + 1); i++)
+                                hosted_run(run_section, change_everything);
+                        assert_true(records_on_the_spot() > 2);
+                        assert_true(life || records_missing());
+                        if (life == 4)
+                                commit_all(); /* has all read first */
+                        assert_true(life != 4 || !records_missing());
+                }
+                while (!snapshot_step(&next))
+                        hosted_clock_ns = next;
+                (void)nrecords(&absent);
+                assert_int_equal(absent, 0);
+                assert_false(records_missing() || disk.d.at_once);
+                assert_true(resident_bits() >= bits);
+                write_all(400, life);
+                commit_all();
+                space_check_pages();
+                read_everything();
+                if (life == 1) {
+                        hosted_run(run_section, forget_map);
+                        commit_all();
+                }
+                if (life == 5)
+                        assert_int_equal(space_rollback(kept, &clock), 0);
+                power_off();
+        }
+        life_begins(98, 8192); /* what was resident then, with a map that was forgotten since */
+        for (unsigned i = 0; i < SPREAD; i++)
+                assert_true(!spread[i] || persist_host->page_present(space_ppn(spread[i])));
+        space_check_pages();
+        power_off();
+        assert_int_equal(store_open(&disk.d, 99, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
+        assert_int_equal(store_check(store, true, NULL, NULL), 0);
+        store_close(store);
+        simdisk_free(&disk);
+}
+
+/* Drops pages of all parts, but so few that nobody must wait for a commit. The table is changed later. */
+#define SIDES 2u
+#define DROPS 100u /* by each side */
+static unsigned dropped[SIDES];
+
+static void drop_next(unsigned side)
+{
+        ppn_t ppn = many()->ppn[(dropped[side] * SIDES + side) * (MANY / (SIDES * DROPS))];
+
+        section_changes();
+        space_page_unref(ppn);
+        dropped[side]++;
+}
+
+static void drop_here(void)
+{
+        drop_next(0);
+}
+
+static void drop_there(void)
+{
+        drop_next(1);
+}
+
+static void *other_side(void *arg)
+{
+        hosted_cpu_enter(1);
+        hosted_cpu_ready();
+        __atomic_store_n((bool *)arg, true, __ATOMIC_RELEASE); /* the writer may run: CPUs come before it does */
+        while (dropped[1] < DROPS)
+                hosted_run(run_section, drop_there);
+        hosted_cpu_leave();
+        return NULL;
+}
+
+static void forget_pages(void)
+{
+        section_changes();
+        for (unsigned i = 0; i < SIDES * DROPS; i++)
+                many()->ppn[i * (MANY / (SIDES * DROPS))] = 0;
+}
+
+/* Two CPUs meet page records that are not there yet, while the writer reads them, too. */
+static void records_from_all_sides(void **state)
+{
+        bool begun = false;
+        uint64_t next;
+        pthread_t t;
+
+        (void)state;
+        rng = 22;
+        first_life_on(4 * BLOCKS, make_many);
+        write_all(MANY, 5);
+        commit_all();
+        power_off();
+        memset(dropped, 0, sizeof(dropped));
+        life_begins(78, 8192);
+        assert_true(records_missing());
+        assert_int_equal(pthread_create(&t, NULL, other_side, &begun), 0);
+        while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
+                sched_yield();
+        while (dropped[0] < DROPS) {
+                hosted_run(run_section, drop_here);
+                if (dropped[0] % 30 == 0 && !snapshot_step(&next))
+                        hosted_clock_ns = next;
+        }
+        assert_int_equal(pthread_join(t, NULL), 0);
+        hosted_run(run_section, forget_pages);
+        commit_all();
+        assert_false(records_missing());
+        space_check_pages();
+        power_off();
+        life_begins(79, 8192);
+        space_check_pages();
         power_off();
         simdisk_free(&disk);
 }
@@ -1042,7 +1273,7 @@ static void rollback_without_room(void **state)
         (void)state;
         rng = 13;
         hosted_quiet = true;
-        start_many(SMALL);
+        first_life_on(SMALL, make_many);
         write_all(1000, 1);
         commit_all();
         assert_int_equal(store_keep(store, 0, &epoch), 0);
@@ -1397,7 +1628,7 @@ static void waits_for_the_one_before(void **state)
 
         (void)state;
         rng = 5;
-        first_life();
+        first_life_on(2 * BLOCKS, make_table); /* so many pages may be dirty that nobody waits for a commit */
         mutate(50);
         commit_now(false);
         before = sum();
@@ -1493,8 +1724,8 @@ static void scrubbed(void **state)
         assert_true(s.pages > 100 &&
                     nread < s.pages + s.pages / 4 + 50); /* packed pages take their record, and there are nodes */
         assert_int_equal(s.pages, stored(ROOT_PPN, CPU_PPN + PERSIST_CPUS, kept) +
-                                          stored(RECORD_PPN + DATA_PPN / RECORDS_PAGE,
-                                                 RECORD_PPN + root()->records_end / RECORDS_PAGE, kept) +
+                                          stored(RESIDENT_FIRST, resident_stop(root()->records_end), kept) +
+                                          stored(RECORD_FIRST, record_ppn(root()->records_end), kept) +
                                           stored(DATA_PPN, root()->frontier, kept));
 
         ppn = nth_page(3, true); /* in memory */
@@ -1586,6 +1817,8 @@ int main(int argc, char **argv)
                                            TEST_ALONE(what_may_go),
                                            TEST_ALONE(freed_while_captured),
                                            TEST_ALONE(damaged_page),
+                                           TEST_ALONE(records_when_touched),
+                                           TEST_ALONE(records_from_all_sides),
                                            TEST_ALONE(other_space),
                                            TEST_ALONE(rollback_without_room),
                                            TEST_ALONE(attach_while_running),

@@ -1711,6 +1711,59 @@ static void moved_and_forgotten(void **state)
         whole_to_the_end(s);
 }
 
+/* The disk's past up to an operation, of which only the sectors in `mask` were written. */
+static void torn_at(struct simdisk *after, size_t at, unsigned mask)
+{
+        simdisk_init(after, NBLOCKS, 1);
+        memcpy(after->now, disk.base, NBLOCKS * STORE_BLOCK);
+        for (size_t i = 0; i <= at; i++) {
+                const struct simdisk_op *op = &disk.op[i];
+
+                for (uint32_t k = 0; k < op->nsectors; k++)
+                        if (i < at || mask >> (k % 8) & 1)
+                                memcpy(after->now + (op->sector + k) * SECTOR, op->data + k * SECTOR, SECTOR);
+        }
+        simdisk_settle(after);
+}
+
+/* A superblock is damaged in one sector. What is written over it is torn so that this one is good again, and the others are as they were: it is whole, and leads to all that it did. */
+static void whole_by_tearing(void **state)
+{
+        static const unsigned mask[] = {1, 0x80, 0x7f, 0xfe};
+
+        (void)state;
+        for (unsigned more = 1; more <= HOMES; more++) { /* what it names is in one place or another */
+                struct store *s = with_deltas(true, 3);
+                uint64_t newest, before;
+
+                for (unsigned i = 0; i < more; i++) {
+                        commit_many(s, 10 + i, 20, 1, 1);
+                        assert_int_equal(store_checkpoint(s), 0);
+                }
+                newest = super_place(s, s->slot);
+                before = s->super.sequence;
+                s = again(s);
+                store_close(s);
+                block_of(newest)[STORE_BLOCK - 50] ^= 4;
+                simdisk_settle(&disk);
+                assert_int_equal(store_open(&disk.d, 3, &s), 0);
+                assert_true(s->super.sequence < before);
+                commit_many(s, 10, 1, 1, 2);
+                store_close(s);
+                for (size_t at = 0; at < disk.nops; at++)
+                        for (unsigned i = 0; i < sizeof(mask) / sizeof(mask[0]); i++) {
+                                struct simdisk after;
+
+                                torn_at(&after, at, mask[i]);
+                                assert_int_equal(store_open(&after.d, 5, &s), 0);
+                                whole(s);
+                                store_close(s);
+                                simdisk_free(&after);
+                        }
+                simdisk_free(&disk);
+        }
+}
+
 /* The last record's only entry is a delta; it is changed, and the sums hold. */
 static struct disk_entry *last_delta(struct disk_record **h)
 {
@@ -1917,6 +1970,7 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(bad_deltas),
                                            cmocka_unit_test(crumbs_are_cleaned),
                                            cmocka_unit_test(moved_and_forgotten),
+                                           cmocka_unit_test(whole_by_tearing),
                                            cmocka_unit_test(deltas_of_nothing),
                                            cmocka_unit_test(version_1)};
 

@@ -62,8 +62,12 @@ static void kernel_page_fault(struct frame *f)
         if (addr - SPACE_BASE < SPACE_MAX && !c->probing) {
                 if (unlikely(f->err & PF_KEY))
                         panic_trap(f, "P14: store to the space before section_changes", addr);
-                if (hooks.arena_fault && hooks.arena_fault(addr, f->err, f))
+                if (!(f->err & 1) && f->rflags & RFLAGS_IF) /* it may have to wait for a disk */
+                        irq_enable();
+                if (hooks.arena_fault && hooks.arena_fault(addr, f->err, f)) {
+                        irq_disable();
                         return;
+                }
                 panic_trap(f, "page fault on the space", addr);
         }
         e = ex_find(f->rip);

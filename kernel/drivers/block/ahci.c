@@ -777,6 +777,7 @@ static int read_disk(struct port *p, const uint16_t *id)
         d->max_seg_bytes = ATA_SEG_MAX;
         d->has_flush = (id[WORD_SETS] & SETS_FLUSH) && (id[WORD_ENABLED] & ENABLED_WRITE_CACHE);
         d->has_discard = id[WORD_DATASET] & 1;
+        d->polls = true;
         d->max_discard_sectors = TRIM_ENTRIES * TRIM_ENTRY_MAX / 8 * 8;
         d->discard_align = d->physical_block / 512;
         d->rotational = id[WORD_ROTATION] != ROTATION_NONE;

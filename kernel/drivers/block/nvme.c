@@ -715,6 +715,7 @@ static void add_namespace(struct controller *c, uint32_t nsid, const uint8_t *pa
         d->read_only = page[99] & NSATTR_PROTECTED;
         d->has_flush = c->has_flush;
         d->has_discard = c->has_discard && !d->read_only;
+        d->polls = true;
         d->major = MAJOR_NVME;
         d->minor = minors++ * MINORS;
         d->ops = &nvme_ops;

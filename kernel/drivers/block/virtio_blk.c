@@ -384,6 +384,7 @@ static int read_limits(struct blk *b)
         d->max_discard_sectors = CONFIG32(b, VIRTIO_BLK_F_DISCARD, max_discard_sectors, 0);
         d->discard_align = MAX(CONFIG32(b, VIRTIO_BLK_F_DISCARD, discard_sector_alignment, 1), 1u);
         d->has_discard = d->max_discard_sectors != 0 && !d->read_only;
+        d->polls = true;
         return 0;
 }
 
