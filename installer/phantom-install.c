@@ -694,18 +694,19 @@ static void ask_setting(const char *question, bool hidden, char *to, size_t size
 
         if (*to)
                 return;
-        printf("%s", question);
-        fflush(stdout);
+        /* Before the question: whoever sees it may answer at once. */
         if (tty) {
                 quiet = was;
                 quiet.c_lflag &= ~(tcflag_t)ECHO;
                 tcsetattr(0, TCSAFLUSH, &quiet);
         }
+        printf("%s", question);
+        fflush(stdout);
         if (!fgets(to, (int)size, stdin))
                 *to = 0;
         to[strcspn(to, "\n")] = 0;
         if (tty) {
-                tcsetattr(0, TCSAFLUSH, &was);
+                tcsetattr(0, TCSADRAIN, &was);
                 puts("");
         }
 }
