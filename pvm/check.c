@@ -107,17 +107,34 @@ static bool runs(const struct obj *o)
         return t;
 }
 
+/* When each card of the block has been looked at. Blocks that wait to be swept behind an image may have more. */
+static void check_fill(uint32_t b, uint64_t units)
+{
+        uint64_t fill = side.fill[b - FIRST_BLOCK];
+
+        if (kinds[b] == BLOCK_SMALL && (fill < units || (fill > units && !heap_stats.images)))
+                pvm_host->panic("block %u has %lu units of old objects, not %lu", b, units, fill);
+}
+
 void check_before_young(void)
 {
-        for (uint64_t card = 0; card < (root()->frontier - FIRST_BLOCK) * (uint64_t)CARDS; card++)
+        uint64_t units = 0;
+
+        for (uint64_t card = 0; card < (root()->frontier - FIRST_BLOCK) * (uint64_t)CARDS; card++) {
                 for (uint64_t bits = side.marks[card]; bits; bits &= bits - 1) {
                         struct obj *o = unit_object(card * 64 + (unsigned)__builtin_ctzl(bits));
 
+                        units += obj_size(o) / 8;
                         if (!runs(o))
                                 obj_each_ref(o, check_card, o);
                         if (obj_class(o)->kind == CLASS_WEAK)
                                 check_card(&((struct weakref *)o)->target, o);
                 }
+                if (card % CARDS == CARDS - 1) {
+                        check_fill(FIRST_BLOCK + (uint32_t)(card / CARDS), units);
+                        units = 0;
+                }
+        }
 }
 
 void check_behind_young(void)

@@ -28,6 +28,8 @@
 #define YOUNG_TIMES 4u /* so many times more, at most, if most of it survives */
 /* So much becomes old before a full collection, at least. */
 #define FULL_LEAST (4ul << 20)
+/* If fewer bytes are young, a snapshot may have them. */
+#define SNAPSHOT_LEAST (64ul << 10)
 /* Frames between two that get FRAME_SCANNED. */
 #define SCAN_FRAMES 64u
 
@@ -49,7 +51,8 @@ static struct {
         bool failed; /* no volatile memory: this collection frees nothing */
         uint64_t live;
         bool all;        /* of old objects, too */
-        uint64_t *map;   /* of all lines: what is marked; NULL: not wanted */
+        uint64_t *map;   /* of all lines: what is marked; NULL: neither this nor fill is wanted */
+        uint16_t *fill;  /* of all blocks: like side.fill */
         uint64_t *moved; /* like side.marks: whose new address stands where its header was */
         uint64_t moved_words;
         struct {
@@ -61,7 +64,11 @@ static struct {
 
 /* ---- marking ---- */
 
-/* What of `mark` the loop of marking needs, in registers: nobody gets its address. */
+/*
+ * What of `mark` the loop of marking needs, in registers: nobody gets its address. On the stack are references; those with MARKED have led to their object first, and its mark is set. Of the
+ * others several may lead to the same object, and marked ones.
+ */
+#define MARKED 1ul
 struct grey {
         uint64_t *marks;
         struct obj **stack;
@@ -73,26 +80,57 @@ static inline struct grey grey(void)
         return (struct grey){side.marks, mark.stack, mark.n, mark.cap};
 }
 
+/* o gets its mark; false: it had one. */
+static inline bool set_mark(uint64_t *marks, const struct obj *o)
+{
+        uint64_t unit = unit_of(o), *at = &marks[unit / 64], with = *at | 1ul << unit % 64;
+
+        if (*at == with)
+                return false;
+        *at = with;
+        return true;
+}
+
+/*
+ * Room for n more on the stack: what leads to the same object as another goes, since of these there may be many more than objects. So behind it each has MARKED, and half of the stack is
+ * free, or it has grown.
+ */
+static __attribute__((noinline)) bool grey_room(struct grey *g, unsigned n)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < g->n; i++) {
+                uint64_t o = (uint64_t)g->stack[i];
+
+                if (o & MARKED || set_mark(g->marks, (struct obj *)o))
+                        g->stack[kept++] = (struct obj *)(o | MARKED);
+        }
+        g->n = kept;
+        while (kept + n > mark.cap / 2)
+                if (!room_for((void **)&mark.stack, &mark.cap, mark.cap, sizeof(*mark.stack))) {
+                        mark.failed |= kept + n > mark.cap;
+                        break;
+                }
+        g->stack = mark.stack;
+        g->cap = mark.cap;
+        return !mark.failed;
+}
+
 /*
  * o gets its mark, and is to be looked at, if it had none. Without a branch for either: whether there is an object, and whether it is known, is what no processor can guess.
  */
 static inline __attribute__((always_inline)) void shade(struct grey *g, struct obj *o)
 {
         static uint64_t nowhere;
-        uint64_t unit = o ? unit_of(o) : 0, bit = (uint64_t)(o != NULL) << unit % 64, *at = &g->marks[unit / 64];
+        uint64_t some = o != NULL, unit = unit_of(o) & -some, bit = some << unit % 64, *at = &g->marks[unit / 64];
         uint64_t with = *at | bit;
         bool white = with != *at;
 
         at = white ? at : &nowhere;
         *at = with;
-        if (__builtin_expect(g->n == g->cap, 0)) {
-                mark.failed |= !room_for((void **)&mark.stack, &mark.cap, g->n, sizeof(*mark.stack));
-                if (mark.failed)
-                        return;
-                g->stack = mark.stack;
-                g->cap = mark.cap;
-        }
-        g->stack[g->n] = o;
+        if (__builtin_expect(g->n == g->cap, 0) && !grey_room(g, 1))
+                return;
+        g->stack[g->n] = (struct obj *)((uint64_t)o | MARKED);
         g->n += white;
 }
 
@@ -193,9 +231,12 @@ static void mark_roots(void)
 
 static inline void use_lines(uint64_t *map, const struct obj *o, uint64_t size)
 {
-        uint64_t at = (uint64_t)o - PVM_HEAP_START;
+        uint64_t at = (uint64_t)o - PVM_HEAP_START, line = at / LINE, last = (at + size - 1) / LINE;
 
-        for (uint64_t line = at / LINE; line <= (at + size - 1) / LINE; line++)
+        /* Nearly always these two are all, if they are two: no branch for that. */
+        map[line / 64] |= 1ul << line % 64;
+        map[last / 64] |= 1ul << last % 64;
+        while (__builtin_expect(++line < last, 0))
                 map[line / 64] |= 1ul << line % 64;
 }
 
@@ -209,41 +250,65 @@ static void note_pending(const struct obj *o)
 #define RING 16u
 
 /*
- * All that is reachable from what is on the stack; fn for each, if there is one. Depth first, but for the last few: these wait in a ring while their headers come into the cache
- * (Cher, Hosking, Vitek 2004).
+ * All that is reachable from what is on the stack; fn for each, if there is one. Depth first, fields in their order, which is that of most allocations; but the last few wait in a ring while
+ * their headers and marks come into the cache (Cher, Hosking, Vitek 2004). What the fields of small objects refer to is looked at when it leaves the ring, marked or not: so where the stack's
+ * top is has not to wait for marks. Elements of stores are marked before, so the stack does not grow with what they have in common.
  */
 static void mark_reachable(void (*fn)(struct obj *o, void *arg), void *arg)
 {
-        struct obj *ring[RING] = {NULL};
-        unsigned at = 0, waiting = 0;
+        struct obj *ring[RING];
+        unsigned first = 0, waiting = 0;
         struct grey g = grey();
         uint64_t *map = mark.map, live = 0;
+        uint16_t *fill = mark.fill;
 
-        while ((g.n || waiting) && !mark.failed) {
-                struct obj *o = ring[at];
+        while (!mark.failed && (g.n || waiting)) {
+                struct obj *o;
                 const struct klass *k;
                 uint64_t size;
 
-                ring[at] = g.n ? g.stack[--g.n] : NULL;
-                waiting += (ring[at] != NULL) - (o != NULL);
-                __builtin_prefetch(ring[at]);
-                at = (at + 1) % RING;
-                if (!o)
+                if (g.n) {
+                        struct obj *next = g.stack[--g.n];
+
+                        __builtin_prefetch(next);
+                        __builtin_prefetch(&g.marks[unit_of(next) / 64]);
+                        if (waiting < RING) {
+                                ring[(first + waiting++) % RING] = next;
+                                continue;
+                        }
+                        o = ring[first % RING];
+                        ring[first % RING] = next;
+                } else {
+                        o = ring[first % RING];
+                        waiting--;
+                }
+                first++;
+                if ((uint64_t)o & MARKED)
+                        o = (struct obj *)((uint64_t)o & ~MARKED);
+                else if (!set_mark(g.marks, o))
                         continue;
                 k = obj_class(o);
                 size = (o->info & OBJ_UNITS) * 8ul;
                 live += size ? size : obj_size(o);
-                if (size && map)
+                if (size && map) {
                         use_lines(map, o, size);
+                        fill[block_of(o)] += (uint16_t)(size / 8);
+                }
                 if (fn)
                         fn(o, arg);
                 if (k->kind == CLASS_PLAIN && o->class != CLASS_closure) {
-                        for (unsigned i = 0; i < k->nrefs; i++)
-                                shade(&g, ((struct obj **)o)[k->refs[i]]);
+                        if (__builtin_expect(g.n + k->nrefs > g.cap, 0) && !grey_room(&g, k->nrefs))
+                                break;
+                        for (unsigned i = k->nrefs; i--;) {
+                                struct obj *to = ((struct obj **)o)[k->refs[i]];
+
+                                g.stack[g.n] = to;
+                                g.n += to != NULL;
+                        }
                 } else if (k->kind == CLASS_REFS && (struct store *)o != root()->versions) {
                         struct store *s = (struct store *)o;
 
-                        for (uint32_t i = 0; i < s->len; i++)
+                        for (uint32_t i = s->len; i--;)
                                 shade(&g, s->r[i]);
                 } else if (k->kind != CLASS_RAW) {
                         mark.n = g.n;
@@ -266,10 +331,12 @@ static void clear_dead_weak(void)
                         mark.weak[i]->target = NULL;
 }
 
-static void mark_begin(bool all, uint64_t *map)
+/* fill: of the blocks from FIRST_BLOCK on. */
+static void mark_begin(bool all, uint64_t *map, uint16_t *fill)
 {
         mark.all = all;
         mark.map = map;
+        mark.fill = fill ? fill - FIRST_BLOCK : NULL;
         mark.n = mark.nweak = mark.ncard = 0;
         mark.live = 0;
         mark.failed = false;
@@ -277,10 +344,10 @@ static void mark_begin(bool all, uint64_t *map)
 
 /* ---- of an image (image.c) ---- */
 
-void collect_mark_image(uint64_t *marks, uint64_t *map)
+void collect_mark_image(uint64_t *marks, uint64_t *map, uint16_t *fill)
 {
         side.marks = marks;
-        mark_begin(true, map);
+        mark_begin(true, map, fill);
         mark_roots();
         mark_reachable(NULL, NULL);
 }
@@ -472,14 +539,16 @@ void sweep_block_to(uint32_t b, const uint64_t *map)
 
 void sweep_block_to_marks(uint32_t b)
 {
-        uint64_t first = (b - FIRST_BLOCK) * (uint64_t)CARDS, map[LINES / 64] = {0};
+        uint64_t first = (b - FIRST_BLOCK) * (uint64_t)CARDS, map[LINES / 64] = {0}, bytes = 0;
 
         for (unsigned card = 0; card < CARDS; card++)
                 for (uint64_t bits = side.marks[first + card]; bits; bits &= bits - 1) {
                         const struct obj *o = unit_object((first + card) * 64 + (unsigned)__builtin_ctzl(bits));
 
                         use_lines(map - b * (LINES / 64), o, obj_size(o));
+                        bytes += obj_size(o);
                 }
+        side.fill[b - FIRST_BLOCK] = (uint16_t)(bytes / 8);
         sweep_block_to(b, map);
 }
 
@@ -497,15 +566,28 @@ static void sweep_given(void)
         }
 }
 
+/* What may be used beside what lives, so that collections are rare. */
+static uint64_t room_beside(uint64_t live)
+{
+        uint64_t limit = pvm_limits.heap_bytes;
+
+        if (!pvm_limits.use_heap || limit <= live)
+                return 0;
+        return limit - live < live ? limit - live : live;
+}
+
 /* When is the next one? When as much has died as may, if as much of it survives as did of these bytes. */
 static void set_young_bytes(uint64_t bytes, uint64_t survived)
 {
         uint64_t may_die = pvm_limits.young_bytes ? pvm_limits.young_bytes : YOUNG_BYTES,
-                 most = pvm_limits.heap_bytes / 8, dead = bytes > survived ? bytes - survived : 0;
+                 most = pvm_limits.heap_bytes / 4, dead = bytes > survived ? bytes - survived : 0,
+                 room = room_beside(heap_stats.live) / 2;
 
-        /* What is young, and what died since it became old, is to be small beside what lives. */
-        if (may_die > YOUNG_BYTES && may_die > heap_stats.live / 16)
-                may_die = heap_stats.live / 16 > YOUNG_BYTES ? heap_stats.live / 16 : YOUNG_BYTES;
+        /* What is young, and what died since it became old, is to be small beside what lives, or has room. */
+        if (may_die > YOUNG_BYTES && room > YOUNG_BYTES)
+                may_die = room;
+        else if (may_die > YOUNG_BYTES && may_die > heap_stats.live / 24)
+                may_die = heap_stats.live / 24 > YOUNG_BYTES ? heap_stats.live / 24 : YOUNG_BYTES;
         /* Where little survives a collection costs little, and what is made again and again should fit in the caches. */
         if (survived < bytes / 16 && may_die > YOUNG_BYTES)
                 may_die = YOUNG_BYTES;
@@ -520,7 +602,7 @@ static void collect_young(void)
 
         if (pvm_hostile)
                 check_before_young();
-        mark_begin(false, lines[0]);
+        mark_begin(false, lines[0], side.fill);
         set_given(false);
         mark.before.card = UINT64_MAX;
         mark.before.block = 0;
@@ -539,7 +621,8 @@ static void collect_young(void)
         }
         clear_dead_weak();
         sweep_given();
-        set_young_bytes(given.bytes, mark.live);
+        if (given.bytes >= young_bytes / 2) /* of one that came early the rest would have died */
+                set_young_bytes(given.bytes, mark.live);
         promoted += mark.live;
         heap_collected(true, heap_stats.live + promoted);
         collect_at = young_bytes;
@@ -558,6 +641,7 @@ static void mark_all(void (*fn)(struct obj *o, void *arg), void *arg)
 
         memset(side.marks, 0, cards * sizeof(*side.marks));
         memset(side.cards, 0, cards);
+        memset(side.fill, 0, (root()->frontier - FIRST_BLOCK) * sizeof(*side.fill));
         known = false;
         heap_no_holes();
         mark_roots();
@@ -589,14 +673,16 @@ static void sweep_all(void)
 }
 
 /*
- * How much may become old until the next one: a quarter of what lives, or, while there is ever more of that and little to be found, half; but something, and not more than half of what the
- * limit leaves.
+ * How much may become old until the next one: a quarter of what lives, or, while there is ever more of that and little to be found, half; or half of what may be used beside it; but
+ * something, and not more than half of what the limit leaves.
  */
 static void set_full_at(uint64_t live)
 {
         uint64_t least = grows ? 4 * FULL_LEAST : FULL_LEAST, part = grows ? live / 2 : live / 4,
                  limit = pvm_limits.heap_bytes, most = live < limit * 7 / 8 ? (limit - live) / 2 : limit / 16;
 
+        if (part < room_beside(live) / 2)
+                part = room_beside(live) / 2;
         full_at = part > least ? part : least;
         if (full_at > most)
                 full_at = most;
@@ -605,7 +691,8 @@ static void set_full_at(uint64_t live)
 /* Is it time for a full one? Sooner, if the heap is too large for what lives in it. */
 static bool full_is_due(void)
 {
-        bool large = !grows && root()->blocks_in_use * PVM_BLOCK_BYTES / 4 > heap_stats.live / 3;
+        bool large =
+                !grows && !pvm_limits.use_heap && root()->blocks_in_use * PVM_BLOCK_BYTES / 4 > heap_stats.live / 3;
 
         return promoted >= full_at || (large && promoted >= full_at / 3 && promoted >= FULL_LEAST / 2);
 }
@@ -664,7 +751,7 @@ void heap_collect(void)
         heap_safepoint(); /* it may be what somebody found no memory for */
         heap_wants = WANTS_NOTHING;
         image_abandon();
-        mark_begin(true, map ? map - FIRST_BLOCK * (LINES / 64) : NULL);
+        mark_begin(true, map ? map - FIRST_BLOCK * (LINES / 64) : NULL, side.fill);
         mark.failed = !map;
         if (!mark.failed)
                 mark_all(NULL, NULL);
@@ -720,8 +807,8 @@ void heap_collect_wanted(void)
         if (what == WANTS_NOTHING && image == IMAGE_DECIDED)
                 what = WANTS_YOUNG;
         full = (full_is_due() || (pvm_hostile && what == WANTS_YOUNG && (dice >> 20) % 512 == 0)) && !image_marking;
-        if (image == IMAGE_FAILED ||
-            (what == WANTS_YOUNG && (!known || given.incomplete || (full && !image_possible()))))
+        if (image == IMAGE_FAILED || (what == WANTS_YOUNG && (!known || given.incomplete ||
+                                                              (full && !image_possible(heap_stats.live + promoted)))))
                 what = WANTS_FULL;
         heap_wants = WANTS_NOTHING;
         if (what == WANTS_NOTHING)
@@ -739,6 +826,15 @@ void heap_collect_wanted(void)
         else
                 image_sweep();
         stood_still(began);
+}
+
+void pvm_snapshot_comes(void)
+{
+        if (!known || given.bytes < SNAPSHOT_LEAST)
+                return;
+        if (heap_wants == WANTS_NOTHING)
+                heap_wants = WANTS_YOUNG;
+        heap_collect_wanted();
 }
 
 void collect_begin(bool all_young)
@@ -774,7 +870,7 @@ void pvm_stats(struct pvm_stats *s)
 bool heap_mark(void (*fn)(struct obj *o, void *arg), void *arg)
 {
         image_abandon();
-        mark_begin(true, NULL);
+        mark_begin(true, NULL, NULL);
         mark.moved_words = (root()->frontier - FIRST_BLOCK) * (uint64_t)CARDS;
         mark.moved = pvm_host->mem_alloc(mark.moved_words * sizeof(*mark.moved));
         mark.failed = !mark.moved;

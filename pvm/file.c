@@ -18,15 +18,16 @@ struct check {
         size_t why_len;
 };
 
-static bool __attribute__((format(printf, 2, 3))) bad(const struct check *c, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) complain(const struct check *c, const char *fmt, ...)
 {
         va_list ap;
 
         va_start(ap, fmt);
         vsnprintf(c->why, c->why_len, fmt, ap);
         va_end(ap);
-        return false;
 }
+/* False, for whoever looked. */
+#define bad(...) (complain(__VA_ARGS__), false)
 
 bool pvm_utf8_ok(const char *text, size_t len)
 {

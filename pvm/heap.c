@@ -23,8 +23,11 @@
 #include "kernel/lib/string.h"
 #include <asm/errno.h>
 
-#define CHUNK 32u  /* blocks provided at once */
-#define GAP   24u  /* shorter gaps are not worth a run */
+#define CHUNK 32u /* blocks provided at once */
+#define GAP   24u /* shorter gaps are not worth a run */
+#define DENSE                                                                                                          \
+        (PVM_BLOCK_BYTES / 8 * 31 /                                                                                    \
+         32) /* units of 8 bytes: a block with more than that of old objects is not worth a look at each of them */
 #define AHEAD 256u /* blocks for which side tables have room before they are needed, if there are several workers */
 
 struct side side;
@@ -124,6 +127,8 @@ static void side_free(struct side *s)
                 pvm_host->mem_free(s->cards, s->blocks * CARDS);
         if (s->holes)
                 pvm_host->mem_free(s->holes, s->blocks);
+        if (s->fill)
+                pvm_host->mem_free(s->fill, s->blocks * sizeof(*s->fill));
         if (s->group)
                 pvm_host->mem_free(s->group, s->blocks);
         memset(s, 0, sizeof(*s));
@@ -136,15 +141,17 @@ static bool side_room(uint32_t blocks)
                 .marks = pvm_host->mem_alloc(more * CARDS * sizeof(*new.marks)),
                 .cards = pvm_host->mem_alloc(more * CARDS),
                 .holes = pvm_host->mem_alloc(more),
+                .fill = pvm_host->mem_alloc(more * sizeof(*new.fill)),
                 .group = pvm_host->mem_alloc(more),
                 .blocks = more,
         };
-        bool ok = new.marks &&new.cards &&new.holes &&new.group;
+        bool ok = new.marks &&new.cards &&new.holes &&new.fill &&new.group;
 
         if (ok && before) {
                 memcpy(new.marks, side.marks, before * CARDS * sizeof(*new.marks));
                 memcpy(new.cards, side.cards, before * CARDS);
                 memcpy(new.holes, side.holes, before);
+                memcpy(new.fill, side.fill, before * sizeof(*new.fill));
                 memcpy(new.group, side.group, before);
         }
         side_free(ok ? &side : &new);
@@ -379,6 +386,8 @@ static bool short_in(uint32_t b, struct place *p, unsigned size, struct room *ro
         if (!*holes && !p->offset)
                 return false;
         *holes = 0;
+        if (!p->offset && side.fill[b - FIRST_BLOCK] > DENSE)
+                return false;
         return gap_in(b, p, size > GAP ? size : GAP, room);
 }
 
@@ -537,20 +546,50 @@ static void forget_runs(void)
                 workers[i]->cur = workers[i]->end = workers[i]->mcur = workers[i]->mend = NULL;
 }
 
+#define LISTED 0x80u /* in side.group, in note_swept alone */
+
+/* The blocks in `given`, once each, and behind them those in `swept` that nobody has come to. */
+static void note_swept(void)
+{
+        size_t first = 0, kept, listed = 0;
+
+        for (unsigned i = 0; i < SIZES; i++)
+                first = in_swept[i].at > first ? in_swept[i].at : first;
+        kept = first;
+        for (size_t i = 0; i < given.n; i++) {
+                uint8_t *group = &side.group[given.run[i].block - FIRST_BLOCK];
+
+                if (*group & LISTED || kinds[given.run[i].block] == BLOCK_LARGE)
+                        continue;
+                *group |= LISTED;
+                given.run[listed++] = given.run[i];
+        }
+        for (size_t i = first; i < swept.n; i++)
+                if (!(side.group[swept.block[i] - FIRST_BLOCK] & LISTED))
+                        swept.block[kept++] = swept.block[i];
+        kept -= first;
+        for (size_t i = 0; i < listed; i++)
+                side.group[given.run[i].block - FIRST_BLOCK] &= (uint8_t)~LISTED;
+        while (listed + kept > swept.cap)
+                if (!room_for((void **)&swept.block, &swept.cap, swept.cap, sizeof(*swept.block))) {
+                        kept = 0;
+                        listed = listed < swept.cap ? listed : swept.cap;
+                }
+        if (kept)
+                memmove(swept.block + listed, swept.block + first, kept * sizeof(*swept.block));
+        for (size_t i = 0; i < listed; i++)
+                swept.block[i] = given.run[i].block;
+        swept.n = listed + kept;
+}
+
 void heap_collected(bool young, uint64_t live)
 {
         holes_first = root()->blocks_in_use * PVM_BLOCK_BYTES > live / 4 * 5;
-        swept.n = 0;
+        if (young)
+                note_swept();
+        else
+                swept.n = 0;
         memset(in_swept, 0, sizeof(in_swept));
-        for (size_t i = 0; young && i < given.n; i++) {
-                uint32_t b = given.run[i].block;
-
-                if ((i && b == given.run[i - 1].block) || kinds[b] == BLOCK_LARGE)
-                        continue;
-                if (!room_for((void **)&swept.block, &swept.cap, swept.n, sizeof(*swept.block)))
-                        break;
-                swept.block[swept.n++] = b;
-        }
         for (unsigned i = 0; i < SIZES; i++)
                 if (!young) {
                         in_group[i] = in_all[i] = (struct place){FIRST_BLOCK, 0, PVM_BLOCK_BYTES};
@@ -611,6 +650,21 @@ int heap_recover(void)
         volatile_state();
         collect_begin(false);
         return 0;
+}
+
+uint8_t pvm_pages_free(uint32_t b)
+{
+        const uint32_t *page = (const uint32_t *)lines[b];
+        uint8_t free = 0;
+
+        _Static_assert(PVM_BLOCK_BYTES / 8 / LINE == 32, "a page's lines are a word");
+        if (b < FIRST_BLOCK || kinds[b] == BLOCK_LARGE || kinds[b] == BLOCK_LARGE_NEXT)
+                return 0;
+        if (kinds[b] == BLOCK_FREE)
+                return 0xff;
+        for (unsigned i = 0; i < 8; i++)
+                free |= (uint8_t)(!page[i] << i);
+        return free;
 }
 
 uint32_t pvm_frontier(void)

@@ -32,6 +32,8 @@ extern struct side {
         uint8_t *cards;  /* 1: since the last collection a reference was stored here (heap_wrote) */
         /* By block, if it is a small one: 1 and how many free lines there are in a row, at most, when it was swept; 0: all gaps were handed out since. */
         uint8_t *holes;
+        uint16_t *
+                fill; /* by block, if it is a small one: how many units of 8 bytes old objects have; or more, until it is swept behind an image */
         uint8_t *group;  /* by block: whose objects it was handed out for last (heap.c); 0: nobody knows */
         uint32_t blocks; /* there is room for these, counted from FIRST_BLOCK on */
 } side;
@@ -122,12 +124,12 @@ void collect_forget(void);
 void sweep_block_to(uint32_t b, const uint64_t *map);
 void sweep_block_to_marks(uint32_t b);
 /* In an image: marks everything that is reachable, in these tables; then what is reachable from one more object; what has come of it (false: no memory), with all weak references. */
-void collect_mark_image(uint64_t *marks, uint64_t *map);
+void collect_mark_image(uint64_t *marks, uint64_t *map, uint16_t *fill);
 void collect_mark_from(struct obj *o);
 bool collect_marked(uint64_t *live, struct weakref ***weak, size_t *nweak);
 
 /* ---- image.c ---- */
-bool image_possible(void);
+bool image_possible(uint64_t live);  /* if so many bytes may live, it is better to make one */
 bool image_begin(uint64_t promoted); /* right behind a young collection. False: not now */
 enum image_state { IMAGE_NONE, IMAGE_MARKING, IMAGE_DECIDED, IMAGE_FAILED } image_state(void);
 void image_handed_out(uint32_t b); /* some of the block was, since the last collection */

@@ -116,10 +116,13 @@ extern const struct pvm_host *pvm_host;
 void pvm_interrupt(void);
 
 struct pvm_limits {
-        uint64_t heap_bytes;  /* whole blocks in use */
+        uint64_t heap_bytes; /* whole blocks in use */
+        bool use_heap; /* as much as twice what lives may be used, if it is below that: collections are as rare as it allows */
         uint64_t stack_bytes; /* of one thread */
         uint64_t
                 young_bytes; /* how much may have died when young objects are collected: a snapshot takes these pages in vain; 0: 1.5 MiB */
+        uint64_t
+                image_bytes; /* if so much may live, full collections are made on an image, beside the program; 0: 64 MiB */
 };
 
 /*
@@ -134,6 +137,12 @@ bool pvm_has_threads(void);
 unsigned pvm_run(void);
 void pvm_stop(void);    /* at a safepoint, or while nothing runs: all threads end; pvm_run returns */
 void pvm_collect(void); /* at a safepoint */
+/*
+ * For who takes snapshots. pvm_snapshot_comes: at a safepoint, right before one: young objects that are dead are free then. pvm_pages_free: which of the block's 8 pages of 4 KiB have nothing in
+ * them that anybody will read, a bit a page. A snapshot has no need of these: they are written before they are read.
+ */
+void pvm_snapshot_comes(void);
+uint8_t pvm_pages_free(uint32_t block);
 /*
  * At a safepoint: the class is found and loaded; if it is loaded, and its file has changed, that is its new version (upgrade.c). True: `text` has its version; false: why nothing has
  * changed.

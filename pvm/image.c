@@ -21,8 +21,10 @@
 #include "pvm/heap.h"
 #include "kernel/lib/string.h"
 
-/* Heaps below this are marked in less time than an image takes. */
-#define IMAGE_LEAST (16ul << 20)
+/*
+ * If nobody says (pvm_limits). Less than this is marked within 30 ms, and in less processor time than an image takes: most of that goes into copies of the pages that are written meanwhile.
+ */
+#define IMAGE_BYTES (64ul << 20)
 /* Blocks that need a look at each object, swept behind one young collection. */
 #define SWEEP_AT_ONCE 256u
 
@@ -46,6 +48,7 @@ static struct {
         uint64_t *asks;                /* what weak loads have asked for: may be old in S */
         uint64_t (*lines)[LINES / 64]; /* what is marked reaches into them */
         uint64_t *weak;                /* a bit a card: a weak reference, marked, whose target is not */
+        uint16_t *fill;                /* like side.fill */
         uint8_t *has_asks;
         uint8_t *pending; /* by class: some object waits for its migrate() */
         /* The machine's own: */
@@ -96,7 +99,7 @@ static void mark_image(void)
 
         for (uint64_t i = 0; i < image.blocks * (uint64_t)CARDS; i++)
                 __atomic_store_n(&marks[i], ~then[i], __ATOMIC_RELAXED);
-        collect_mark_image(marks, image.lines[0] - FIRST_BLOCK * (LINES / 64));
+        collect_mark_image(marks, image.lines[0] - FIRST_BLOCK * (LINES / 64), image.fill);
         do {
                 asked = __atomic_load_n(&image.shared->asked, __ATOMIC_ACQUIRE);
                 mark_asked(then);
@@ -146,10 +149,11 @@ void image_forget(void)
         image_marking = false;
 }
 
-bool image_possible(void)
+bool image_possible(uint64_t live)
 {
-        return pvm_host->image_begin && !image_marking &&
-               (pvm_hostile || root()->blocks_in_use * PVM_BLOCK_BYTES >= IMAGE_LEAST);
+        uint64_t least = pvm_limits.image_bytes ? pvm_limits.image_bytes : IMAGE_BYTES;
+
+        return pvm_host->image_begin && !image_marking && (pvm_hostile || live >= least);
 }
 
 bool image_begin(uint64_t promoted)
@@ -162,7 +166,9 @@ bool image_begin(uint64_t promoted)
         image.classes = (uint32_t)classes;
         image.promoted = promoted;
         image.bytes = sizeof(*image.shared) +
-                      n * (2 * CARDS * sizeof(*image.marks) + sizeof(*image.lines) + sizeof(*image.weak) + 1) + classes;
+                      n * (2 * CARDS * sizeof(*image.marks) + sizeof(*image.lines) + sizeof(*image.weak) +
+                           sizeof(*image.fill) + 1) +
+                      classes;
         image.shared = pvm_host->shared_alloc(image.bytes);
         image.handed_out = pvm_host->mem_alloc(n);
         if (image.shared && image.handed_out) {
@@ -170,7 +176,8 @@ bool image_begin(uint64_t promoted)
                 image.asks = (void *)(p += n * CARDS * sizeof(*image.marks));
                 image.lines = (void *)(p += n * CARDS * sizeof(*image.asks));
                 image.weak = (void *)(p += n * sizeof(*image.lines));
-                image.has_asks = (void *)(p += n * sizeof(*image.weak));
+                image.fill = (void *)(p += n * sizeof(*image.weak));
+                image.has_asks = (void *)(p += n * sizeof(*image.fill));
                 image.pending = (void *)(p + n);
                 image_marking = !pvm_host->image_begin(mark_image);
         }
@@ -242,8 +249,10 @@ void image_verdict(uint64_t *live, uint64_t *promoted)
 void image_sweep_first(void)
 {
         for (uint32_t i = 0, b = FIRST_BLOCK; i < image.blocks; i++, b++)
-                if (!image.handed_out[i] || kinds[b] != BLOCK_SMALL)
+                if (!image.handed_out[i] || kinds[b] != BLOCK_SMALL) {
+                        side.fill[i] = image.fill[i];
                         sweep_block_to(b, image.lines[i]);
+                }
         pvm_host->image_end();
         pvm_host->shared_free(image.shared, image.bytes);
         image.shared = NULL;

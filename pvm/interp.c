@@ -20,6 +20,8 @@ uint32_t pvm_drop_code;
 uint32_t pvm_hot_calls = 200;
 #define WARM_TURN    1000u /* as many calls as a turn counts */
 #define WARM_CALLERS 4u
+#define WARM_JUMPS   1024u /* are as many calls as: */
+#define WARM_JUMPED  100u
 static uint32_t pvm_hot; /* as pvm_compile wants it */
 
 #define Q_OPS(Q)                                                                                                       \
@@ -330,7 +332,13 @@ static void learn(const uint32_t *pc, uint32_t w)
 /* What a call site has seen last: one word, so that nobody finds one call's class with another's method. */
 static void site_learn(struct site *s, uint32_t class, const struct method *target)
 {
-        s->many |= site_class(s) != 0;
+        uint64_t last = site_last(s);
+        bool known = !(uint32_t)last || (uint32_t)last == class;
+
+        for (unsigned n = 0; n < SITE_BEFORE; n++)
+                known |= (uint32_t)s->before[n] == (uint32_t)last;
+        if (!known)
+                __atomic_store_n(&s->before[s->nbefore++ % SITE_BEFORE], last, __ATOMIC_RELAXED);
         __atomic_store_n(&s->last, (uint64_t)target->id << 32 | class, __ATOMIC_RELEASE);
 }
 
@@ -1258,6 +1266,8 @@ static enum run_end wait_for_other(struct thread *t)
                 pc += (int32_t)(offset);                                                                               \
                 if (__builtin_expect(worker.poll, 0))                                                                  \
                         goto yield;                                                                                    \
+                if (__builtin_expect(!--jumps, 0))                                                                     \
+                        goto warm;                                                                                     \
                 w = WORD(pc);                                                                                          \
                 goto *label[w & 0xff];                                                                                 \
         } while (0)
@@ -1396,7 +1406,9 @@ enum run_end interp_run(struct thread *t)
         enum jit_end ended;
         enum class_init init;
         int how;
+        uint32_t jumps = WARM_JUMPS; /* till the method that makes the last of them is so much warmer */
 
+        pvm_hot = pvm_compile == PVM_COMPILE_ALWAYS ? 1 : pvm_hot_calls;
         m = methods[f->method];
         R = f->r;
         if (!m->code) {
@@ -1404,7 +1416,6 @@ enum run_end interp_run(struct thread *t)
                 goto native_again;
         }
         pc = m->code + f->pc;
-        pvm_hot = pvm_compile == PVM_COMPILE_ALWAYS ? 1 : pvm_hot_calls;
         if (pvm_compile != PVM_COMPILE_NEVER) {
                 /* What is at it when its turn is over has loops that are worth it, or the loop is in who called it: ticks fall into what polls. */
                 g = f;
@@ -2339,6 +2350,20 @@ hot:
                 goto resume;
         JUMP(0);
 
+        /* A loop need not wait for the end of a turn. */
+warm:
+        jumps = WARM_JUMPS;
+        if (!is_hot(m, WARM_JUMPED))
+                NEXT(0);
+        f->pc = (uint32_t)(pc - m->code);
+        t->top = f;
+        if (!at_safepoint(compile, f))
+                return RUN_YIELD;
+        ENTER(f);
+        if (m->compiled)
+                goto resume;
+        NEXT(0);
+
 yield:
         if (worker.poll == POLL_COMPILED) {
                 /* It is for us alone: back to compiled code. */
@@ -2347,6 +2372,8 @@ yield:
                 __atomic_fetch_and(&worker.poll, ~POLL_COMPILED, __ATOMIC_RELAXED);
                 if (m->compiled)
                         goto resume;
+                if (!--jumps)
+                        goto warm;
                 NEXT(0);
         }
         f->pc = (uint32_t)(pc - m->code);

@@ -331,12 +331,14 @@ struct method {
 };
 
 /* What a call site has learnt. Any worker learns, at any time: so what belongs together is one word. */
+#define SITE_BEFORE 3u
 struct site {
         uint64_t
                 last; /* the receiver's last class, and in the upper half the id of the method that ran; 0: none has run */
         struct method *ref; /* the method named, once it is known; untyped: what ran last */
         uint32_t pool;      /* or ordinal */
-        bool many;          /* receivers of several classes were seen */
+        uint32_t nbefore;
+        uint64_t before[SITE_BEFORE]; /* the same of other classes, that were seen before; 0: none */
 };
 
 struct klass {
@@ -411,7 +413,7 @@ struct call {
 
 /* ---- thread.c: workers ---- */
 
-#define WORKER_VALUES 256u
+#define WORKER_VALUES 384u
 #define WORKER_FOUND  256u
 /* [V] What belongs to who runs managed code, a thread of the host's: its own alone, but for what its comments say. Compiled code finds it in r15. */
 struct worker {                 /* of compiled code: what is used often comes first */
@@ -631,6 +633,14 @@ static inline uint64_t site_last(const struct site *s)
 static inline uint32_t site_class(const struct site *s)
 {
         return (uint32_t)site_last(s);
+}
+/* Of another class: the n-th. NULL: there are not so many. */
+static inline struct method *site_before(const struct site *s, unsigned n, uint32_t *class)
+{
+        uint64_t before = __atomic_load_n(&s->before[n], __ATOMIC_RELAXED);
+
+        *class = (uint32_t)before;
+        return before ? methods[before >> 32] : NULL;
 }
 static inline struct method *site_target(const struct site *s)
 {

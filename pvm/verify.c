@@ -23,7 +23,7 @@ struct method_check {
         size_t why_len;
 };
 
-static bool __attribute__((format(printf, 2, 3))) bad(const struct method_check *c, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) complain(const struct method_check *c, const char *fmt, ...)
 {
         struct pvm_text name = pvm_file_text(c->f, c->m->name);
         size_t at = fmt_append(c->why, c->why_len, 0, "method %u %.*s at %u: ", c->index,
@@ -33,8 +33,9 @@ static bool __attribute__((format(printf, 2, 3))) bad(const struct method_check 
         va_start(ap, fmt);
         vsnprintf(c->why + at, c->why_len - at, fmt, ap);
         va_end(ap);
-        return false;
 }
+/* False, for whoever looked. */
+#define bad(...) (complain(__VA_ARGS__), false)
 
 /* Words at which an instruction begins, of the method that is looked at: one bit each. Classes are loaded one at a time. */
 static uint64_t starts[PVM_MAX_CODE / 64];
@@ -71,7 +72,7 @@ static bool target(const struct method_check *c, int64_t offset)
 static const struct pvm_file_pool *entry(const struct method_check *c, uint32_t index, unsigned tag)
 {
         if (!index || index >= c->f->h->npool || c->f->pool[index].tag != tag)
-                return bad(c, "pool entry %u is not what is needed", index), NULL;
+                return complain(c, "pool entry %u is not what is needed", index), NULL;
         return &c->f->pool[index];
 }
 

@@ -298,6 +298,8 @@ static void safepoint(void)
                 return;
         last_snapshot = now;
         fflush(stdout);
+        if (heap_store_ready())
+                pvm_snapshot_comes();
         heap_store_snapshot(now, false);
 }
 

@@ -81,6 +81,14 @@ static uint64_t default_workers(void)
         return n > 0 ? (uint64_t)n : 1;
 }
 
+/* For tests. */
+static uint64_t image_bytes(void)
+{
+        const char *text = getenv("PVM_IMAGE_BYTES");
+
+        return text ? strtoull(text, NULL, 10) : 0;
+}
+
 static int run(int argc, char **argv)
 {
         struct pvm_limits limits = {.heap_bytes = default_heap(), .stack_bytes = 16ul << 20};
@@ -109,6 +117,7 @@ static int run(int argc, char **argv)
                 } else if (!strcmp(argv[i], "--heap")) {
                         if (!number(argv[i + 1], 1ul << 20, &limits.heap_bytes))
                                 return 2;
+                        limits.use_heap = true;
                 } else if (!strcmp(argv[i], "-j")) {
                         if (!number(argv[i + 1], 1, &workers))
                                 return 2;
@@ -127,6 +136,7 @@ static int run(int argc, char **argv)
         hosted_pvm_folder(PVM_LIBRARY);
 #endif
         limits.young_bytes = default_young(store);
+        limits.image_bytes = image_bytes();
         pvm_workers = workers < PVM_WORKERS ? (unsigned)workers : PVM_WORKERS;
         state = hosted_pvm_open(store, limits.heap_bytes);
         if (state < 0)

@@ -6,6 +6,9 @@
  * Units of 32 KiB are NONE (no access), CLEAN (read-only: as in the last snapshot) or DIRTY (writable, in the list). A store to a clean unit faults and makes it dirty. At a
  * safepoint the pages of dirty units whose contents have changed (by their 128-bit hash) are copied, the units become clean, and the writer's thread commits the copies
  * while the machine goes on. One snapshot at a time: the next one waits until the commit has ended, so what is at risk is what was done since.
+ *
+ * Pages that are free (pvm_pages_free) are not copied: the store has something older in them, or nothing. Units of such pages alone stay dirty: they are where new objects are made, and need no
+ * fault to be written again. They come first in the list, and are looked at again when something else is dirty: so is the heap's line map, when one of their pages is not free any more.
  */
 #define _GNU_SOURCE
 #include "pvm/host/store.h"
@@ -41,6 +44,7 @@ static struct store *store;
 static uint8_t *state; /* of units */
 static uint32_t *dirty;
 static volatile uint32_t ndirty;
+static uint32_t nfree;        /* the first so many were free when the last snapshot was taken */
 static XXH128_hash_t *hashes; /* of pages, as they were committed last */
 static uint64_t provided, provided_max;
 static uint64_t commits, captured; /* captured: pages */
@@ -148,31 +152,68 @@ static int by_number(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
+static void copy_unit(uint64_t unit)
+{
+        uint8_t free = pvm_pages_free((uint32_t)unit);
+
+        for (uint64_t page = unit * UNIT_PAGES; page < (unit + 1) * UNIT_PAGES; page++) {
+                const void *p = (const void *)(PVM_HEAP_START + page * PAGE);
+                XXH128_hash_t hash;
+
+                if (free >> page % UNIT_PAGES & 1)
+                        continue;
+                hash = XXH3_128bits(p, PAGE);
+                if (XXH128_isEqual(hash, hashes[page]))
+                        continue;
+                hashes[page] = hash;
+                captured++;
+                memcpy(writer.pages + writer.n * PAGE, p, PAGE);
+                writer.ppn[writer.n++] = page + 1; /* 0 is no page */
+        }
+}
+
 static void copy_dirty(void)
 {
-        uint32_t n = ndirty;
+        uint32_t n;
 
+        nfree = 0;
+        for (uint32_t i = 0; i < ndirty; i++) {
+                uint32_t unit = dirty[i];
+
+                if (pvm_pages_free(unit) == 0xff) {
+                        dirty[i] = dirty[nfree];
+                        dirty[nfree++] = unit;
+                }
+        }
+        n = ndirty - nfree;
         make_room(n * UNIT_PAGES);
-        qsort(dirty, n, sizeof(*dirty), by_number);
+        qsort(dirty + nfree, n, sizeof(*dirty), by_number);
         writer.n = 0;
-        for (uint32_t i = 0, run; i < n; i += run) {
-                for (run = 1; i + run < n && dirty[i + run] == dirty[i] + run; run++)
+        for (uint32_t i = nfree, run; i < ndirty; i += run) {
+                for (run = 1; i + run < ndirty && dirty[i + run] == dirty[i] + run; run++)
                         ;
                 protect(dirty[i], run, PROT_READ);
                 memset(state + dirty[i], CLEAN, run);
-                for (uint64_t page = dirty[i] * UNIT_PAGES; page < (dirty[i] + run) * UNIT_PAGES; page++) {
-                        const void *p = (const void *)(PVM_HEAP_START + page * PAGE);
-                        XXH128_hash_t hash = XXH3_128bits(p, PAGE);
-
-                        if (XXH128_isEqual(hash, hashes[page]))
-                                continue;
-                        hashes[page] = hash;
-                        captured++;
-                        memcpy(writer.pages + writer.n * PAGE, p, PAGE);
-                        writer.ppn[writer.n++] = page + 1; /* 0 is no page */
-                }
+                for (uint32_t unit = dirty[i]; unit < dirty[i] + run; unit++)
+                        copy_unit(unit);
         }
-        ndirty = 0;
+        ndirty = nfree;
+}
+
+/* writer.lock held. */
+static bool is_ready(void)
+{
+        return !writer.busy && !writer.error && ndirty > nfree;
+}
+
+bool heap_store_ready(void)
+{
+        bool ready;
+
+        pthread_mutex_lock(&writer.lock);
+        ready = is_ready();
+        pthread_mutex_unlock(&writer.lock);
+        return ready;
 }
 
 void heap_store_snapshot(uint64_t clock_ns, bool wait)
@@ -180,7 +221,7 @@ void heap_store_snapshot(uint64_t clock_ns, bool wait)
         pthread_mutex_lock(&writer.lock);
         while (wait && writer.busy)
                 pthread_cond_wait(&writer.changed, &writer.lock);
-        if (!writer.busy && !writer.error && ndirty) {
+        if (is_ready()) {
                 copy_dirty();
                 writer.clock_ns = clock_ns;
                 if (wait) {
@@ -347,7 +388,7 @@ int heap_store_open(const char *path, uint64_t heap_bytes, uint64_t *clock_ns)
         state = reserve(PVM_BLOCKS_MAX);
         dirty = reserve(PVM_BLOCKS_MAX * sizeof(*dirty));
         hashes = reserve(HEAP_BYTES / PAGE * sizeof(*hashes));
-        ndirty = 0;
+        ndirty = nfree = 0;
         provided = 0;
         provided_max = (uint64_t)st.st_size / 2;
         *clock_ns = info.clock.mono_ns;

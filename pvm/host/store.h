@@ -13,7 +13,9 @@
  */
 int heap_store_open(const char *path, uint64_t heap_bytes, uint64_t *clock_ns);
 int heap_store_provide(void *start, size_t len); /* 0, -ENOMEM */
-/* At a safepoint: if the last snapshot is committed and `due`, a new one; with wait, also its commit is waited for. Ends the process if commits cannot go on. */
+/* Is the last snapshot committed, and has anything changed since? */
+bool heap_store_ready(void);
+/* At a safepoint: if the last snapshot is committed, a new one; with wait, also its commit is waited for. Ends the process if commits cannot go on. */
 void heap_store_snapshot(uint64_t clock_ns, bool wait);
 void heap_store_close(void);
 uint64_t heap_store_commits(void);

@@ -2,8 +2,8 @@
  * compile.c - a method's bytecode to machine code.
  *
  * Passes: (1) `expand` makes a list of instructions, small methods that are called in place of their calls; (2) `find_loops`; (3) `find_live`, backwards, which values are
- * still wanted; (4) `choose_registers`; (5) `find_dirty`, forwards, which values may be in a machine register alone; (6) `find_invariants`, what is tested before loops; (7)
- * `emit`, one instruction after the other; what is rarely needed goes behind.
+ * still wanted, and `split`, which are several in one register of the method; (4) `find_invariants`, what is tested before loops, and `find_hoists`, what is loaded there; (5) `choose_registers`; (6) `find_dirty`, forwards, which values may be
+ * in a machine register alone; (7) `emit`, one instruction after the other; what is rarely needed goes behind.
  *
  * Invariants of the code:
  *   J1  rbx points to the registers of the frame on top (f->r), r15 to the worker; the rest of the machine's registers hold values, or nothing across instructions (rax, rcx,
@@ -17,27 +17,40 @@
 #include "kernel/lib/string.h"
 #include "pvm/jit/x86.h"
 
-#define MAX_CODE   12000u /* words of a method; longer ones stay with the interpreter */
-#define MAX_VALUES 512u
-#define MAX_INLINE 24u /* instructions */
-#define MAX_DEPTH  3u
-#define MAX_LOOPS  16u /* that are looked at for invariants */
-#define MAX_ITEMS  8u
-#define MAX_PASSES 40u      /* over a method, till nothing changes: more than any compiler's code needs */
-#define MAX_WORK   1000000u /* words times handlers */
-#define NONE       0xffffffffu
-#define HEADER     ((int32_t)sizeof(struct frame))
+#define MAX_CODE    12000u /* words of a method; longer ones stay with the interpreter */
+#define MAX_VALUES  640u
+#define MAX_HOISTS  24u
+#define MAX_SPLITS  128u
+#define MAX_SPLIT   200u /* instructions */
+#define MAX_INLINE  24u  /* instructions */
+#define MAX_DEPTH   3u
+#define MAX_COUNTED 30u  /* instructions of a counted loop that is made in strips */
+#define STRIP       1000 /* turns, at most */
+#define FEW_TURNS   200  /* known before: not worth it */
+#define MAX_LOOPS   16u  /* that are looked at for invariants */
+#define MAX_ITEMS   8u
+#define MAX_PASSES  40u      /* over a method, till nothing changes: more than any compiler's code needs */
+#define MAX_WORK    1000000u /* words times handlers */
+#define FETCH       64u      /* a processor takes code in such pieces: a short loop is in as few of them as can be */
+#define NONE        0xffffffffu
+#define NOWHERE     0xffffu /* no register of the frame */
+#define HEADER      ((int32_t)sizeof(struct frame))
 
 /* Instructions that no file has. */
-enum { I_GUARD = PVM_OP_COUNT, I_ZERO, I_BOX, I_LENGTH };
+enum { I_GUARD = PVM_OP_COUNT, I_ZERO, I_BOX, I_LENGTH, I_LIMIT, I_LIMITI };
 
 struct ins {
         uint8_t op;
         bool target;      /* somebody jumps here */
         bool header;      /* of a loop: polls */
+        bool tight;       /* a loop without loops in it begins here, in the order of the code */
         bool inlined;     /* leaves to pc, which is the call */
         bool stored;      /* inlined, behind a store */
-        uint16_t a, b, c; /* values: registers of the method, then those of inlined ones */
+        bool strip;       /* jumps back in a strip: no poll there */
+        uint16_t a, b, c; /* values: registers of the method, those of inlined ones, splits, hoists */
+        bool hoisted;     /* b is a hoist; it was: */
+        uint16_t was;
+        uint16_t store; /* the hoist that is the store of the array b; 0: none */
         uint32_t pc;
         struct method *m;
         const uint32_t *w, *file; /* as it is now, as it was in the file */
@@ -57,7 +70,7 @@ struct fact {
 
 /* Code that is rarely run, put behind the rest. */
 struct cold {
-        enum { COLD_EXIT, COLD_LEAVE, COLD_POLL, COLD_STEP, COLD_CALL, COLD_DEEP, COLD_SATURATE } kind;
+        enum { COLD_EXIT, COLD_LEAVE, COLD_POLL, COLD_STEP, COLD_CALL, COLD_DEEP, COLD_SATURATE, COLD_APPEND } kind;
         uint32_t from[2], nfrom; /* jumps to it */
         uint32_t back;
         uint32_t ins;
@@ -74,7 +87,21 @@ struct loop {
                 struct fact fact;
         } item[MAX_ITEMS];
         unsigned n;
-        uint32_t tests; /* where they stand in x, for who comes from outside; 0: not yet */
+        bool calls;      /* there is a call in it that comes back to it, but no inlined one */
+        bool hoists;     /* it has some */
+        uint64_t stored; /* references: bit n: to the n-th 8 bytes of an object, modulo 64 */
+        uint32_t tests;  /* where they stand in x, for who comes from outside; 0: not yet */
+};
+
+/*
+ * What a loop loads before it instead of in it: a reference in a field, which nothing in the loop stores to, of an object that it does not change; the store of an array that it does not change. It is a
+ * value of its own, in a machine register or not there at all, alive in all of the loop; made again at each way in: what other threads store is seen behind the next poll that sends away. Behind
+ * interp_step, which may have made the array grow, the store is made again, but not the reference: another thread may have stored there what has not been tested.
+ */
+struct hoist {
+        uint32_t loop;
+        uint16_t v, of;            /* the value, and the object */
+        const struct field *field; /* NULL: the store */
 };
 
 struct comp {
@@ -84,10 +111,14 @@ struct comp {
         uint32_t *at_pc; /* instruction of a pc */
         unsigned nvalues, words;
         char type[MAX_VALUES];
-        int8_t home[MAX_VALUES]; /* machine register; -1: memory */
+        uint16_t slot[MAX_VALUES]; /* register of the frame; NOWHERE: it has none */
+        int8_t home[MAX_VALUES];   /* machine register; -1: memory */
         struct fact fact[MAX_VALUES];
         uint64_t *live, *dirty; /* before each instruction */
         bool self;              /* value 0 is the receiver, always */
+        unsigned first_limit;   /* values from here to last_limit are those of strips */
+        unsigned last_limit;
+        unsigned first_hoist; /* values from here on are hoists */
         bool failed, learning, may_inline;
         struct x86 x;
         uint32_t *label; /* of instructions: where in x */
@@ -101,6 +132,8 @@ struct comp {
         uint32_t nclosing;
         struct loop loop[MAX_LOOPS];
         uint32_t nloops;
+        struct hoist hoist[MAX_HOISTS];
+        uint32_t nhoists;
         uint64_t *bodies;
         struct cold *cold;
         uint32_t ncold, cold_cap;
@@ -155,26 +188,35 @@ static unsigned arguments(const struct ins *i, uint16_t *v)
 
 static bool writes(const struct ins *i)
 {
-        return (i->op >= I_ZERO && i->op <= I_LENGTH) || (i->op < PVM_OP_COUNT && pvm_op_info[i->op].writes);
+        return (i->op >= I_ZERO && i->op <= I_LIMITI) || (i->op < PVM_OP_COUNT && pvm_op_info[i->op].writes);
+}
+
+/* Which of its values an instruction reads: bits 1, 2, 4 for a, b, c. Not what stands in a list of arguments. */
+static unsigned names(const struct ins *i)
+{
+        const struct pvm_op_info *info = &pvm_op_info[i->op < PVM_OP_COUNT ? i->op : 0];
+
+        if (i->op == I_GUARD || i->op == I_BOX || i->op == I_LENGTH || i->op == I_LIMITI)
+                return 2;
+        if (i->op == I_LIMIT)
+                return 2 | 4;
+        if (i->op == I_ZERO || info->format == PVM_CALL || info->format == PVM_CAT)
+                return 0;
+        return (!info->writes && info->a != '-' ? 1 : 0) | (info->b != '-' ? 2 : 0) | (info->c != '-' ? 4 : 0);
 }
 
 static unsigned reads(const struct ins *i, uint16_t *v)
 {
-        const struct pvm_op_info *info = &pvm_op_info[i->op < PVM_OP_COUNT ? i->op : 0];
-        unsigned n = 0;
+        unsigned which = names(i), n = 0, f = format_of(i);
 
-        if (i->op == I_GUARD || i->op == I_BOX || i->op == I_LENGTH) {
+        if (f == PVM_CALL || f == PVM_CAT)
+                return arguments(i, v);
+        if (which & 1)
+                v[n++] = i->a;
+        if (which & 2)
                 v[n++] = i->b;
-        } else if (i->op != I_ZERO) {
-                if (info->format == PVM_CALL || info->format == PVM_CAT)
-                        return arguments(i, v);
-                if (!info->writes && info->a != '-')
-                        v[n++] = i->a;
-                if (info->b != '-')
-                        v[n++] = i->b;
-                if (info->c != '-')
-                        v[n++] = i->c;
-        }
+        if (which & 4)
+                v[n++] = i->c;
         /* Whoever leaves an inlined method makes its call. */
         if (i->inlined) {
                 const struct ins call = {.op = PVM_CALLV, .file = i->call};
@@ -317,8 +359,9 @@ static bool inline_call(struct comp *c, const struct ins *call, const uint16_t *
         bool had = *stored;
         struct ins *i;
 
-        if (!c->may_inline || depth > MAX_DEPTH || !callable(call) || s->many || t->ncode > 2 * MAX_INLINE ||
-            t->file->nhandlers || before + t->nregs > MAX_VALUES || before + t->nregs > c->m->nregs + 200u)
+        if (!c->may_inline || depth > MAX_DEPTH || !callable(call) || s->nbefore || t->ncode > 2 * MAX_INLINE ||
+            t->file->nhandlers || before + t->nregs > MAX_VALUES - MAX_HOISTS - MAX_SPLITS ||
+            before + t->nregs > c->m->nregs + 200u)
                 return false;
         file = file_code(t);
         for (unsigned r = 0; r < t->nregs; r++)
@@ -428,6 +471,8 @@ static void expand(struct comp *c)
 
         c->nvalues = m->nregs;
         memcpy(c->type, m->types, m->nregs);
+        for (unsigned v = 0; v < MAX_VALUES; v++)
+                c->slot[v] = v < m->nregs ? (uint16_t)v : NOWHERE;
         for (unsigned r = 0; r <= PVM_MAX_REGS; r++)
                 map[r] = (uint16_t)r;
         c->n = 0;
@@ -475,197 +520,6 @@ static void expand(struct comp *c)
 }
 
 /* ---- 2: loops ---- */
-
-/* A jump to an instruction on the path that leads to it closes a loop. */
-static void find_loops(struct comp *c)
-{
-        enum { NEW, OPEN, CLOSED };
-        uint8_t *state = scratch(c, c->n + 1);
-        struct {
-                uint32_t ins, next;
-        } *path = scratch(c, (c->n + 1ul) * sizeof(*path));
-        const struct pvm_file_handler *h = (const void *)(c->m->class->file.data + c->m->file->handlers);
-        uint32_t depth, root = 0;
-
-        for (unsigned k = 0; path && state && k <= c->m->file->nhandlers;
-             root = k < c->m->file->nhandlers ? c->at_pc[h[k].target] : 0, k++) {
-                if (state[root] != NEW)
-                        continue;
-                depth = 0;
-                path[0].ins = root;
-                path[0].next = 0;
-                state[root] = OPEN;
-                for (;;) {
-                        struct ins *i = &c->ins[path[depth].ins];
-                        uint32_t k2 = path[depth].next++, to = NONE;
-
-                        if (!jumps_on(i))
-                                to = k2 ? successor(c, i, k2 - 1) : path[depth].ins + 1;
-                        else
-                                to = successor(c, i, k2);
-                        if (to == NONE) {
-                                state[path[depth].ins] = CLOSED;
-                                if (!depth--)
-                                        break;
-                                continue;
-                        }
-                        if (state[to] == OPEN) {
-                                c->ins[to].header = true;
-                                if (c->nclosing < MAX_LOOPS * 2) {
-                                        c->closing[c->nclosing].from = path[depth].ins;
-                                        c->closing[c->nclosing].to = to;
-                                }
-                                c->nclosing++;
-                        }
-                        if (state[to] != NEW)
-                                continue;
-                        state[to] = OPEN;
-                        depth++;
-                        path[depth].ins = to;
-                        path[depth].next = 0;
-                }
-        }
-        if (state)
-                pvm_host->mem_free(state, c->n + 1);
-        if (path)
-                pvm_host->mem_free(path, (c->n + 1ul) * sizeof(*path));
-        /* How deep: by jumps that go back, which is what compilers write. */
-        for (uint32_t k = 0; k < c->n; k++)
-                for (uint32_t s = 0; successor(c, &c->ins[k], s) != NONE; s++) {
-                        uint32_t to = successor(c, &c->ins[k], s);
-
-                        for (uint32_t j = to; j <= k; j++)
-                                c->ins[j].depth++;
-                }
-}
-
-/* ---- 3: what is alive ---- */
-
-static uint64_t *set_of(const struct comp *c, uint64_t *sets, uint32_t ins)
-{
-        return sets + (size_t)ins * c->words;
-}
-
-static void find_live(struct comp *c)
-{
-        const struct pvm_file_handler *h = (const void *)(c->m->class->file.data + c->m->file->handlers);
-        uint64_t now[MAX_VALUES / 64];
-        uint16_t v[PVM_MAX_ARGS * 5];
-        bool changed = true;
-
-        for (unsigned pass = 0; changed && !c->failed; pass++) {
-                changed = false;
-                c->failed |= pass == MAX_PASSES;
-                for (uint32_t k = c->n; k--;) {
-                        struct ins *i = &c->ins[k];
-                        uint64_t *live = set_of(c, c->live, k);
-                        unsigned n;
-
-                        memset(now, 0, c->words * 8);
-                        if (!jumps_on(i))
-                                memcpy(now, set_of(c, c->live, k + 1), c->words * 8);
-                        for (uint32_t s = 0; successor(c, i, s) != NONE; s++)
-                                for (unsigned w = 0; w < c->words; w++)
-                                        now[w] |= set_of(c, c->live, successor(c, i, s))[w];
-                        if (writes(i))
-                                del(now, i->a);
-                        n = reads(i, v);
-                        for (unsigned r = 0; r < n; r++)
-                                add(now, v[r]);
-                        for (unsigned j = 0; j < c->m->file->nhandlers; j++) {
-                                if (i->pc < h[j].start || i->pc >= h[j].end)
-                                        continue;
-                                for (unsigned w = 0; w < c->words; w++) {
-                                        uint64_t more = set_of(c, c->live, c->at_pc[h[j].target])[w];
-
-                                        if (w == h[j].reg / 64u)
-                                                more &= ~(1ul << h[j].reg % 64);
-                                        now[w] |= more;
-                                }
-                        }
-                        if (memcmp(now, live, c->words * 8)) {
-                                memcpy(live, now, c->words * 8);
-                                changed = true;
-                        }
-                }
-        }
-}
-
-/* ---- 4: registers ---- */
-
-static const uint8_t general[] = {RSI, RDI, R8, R9, R10, R11, RBP, R12, R13, R14};
-#define NGENERAL ((unsigned)sizeof(general))
-#define NFLOAT   14u
-#define X0       15u
-#define X1       14u
-
-static bool kept_over_c(unsigned reg)
-{
-        return reg == RBP || reg >= R12;
-}
-
-/* The heaviest first; each gets a register that is free from its first to its last instruction. */
-static void choose_registers(struct comp *c)
-{
-        struct range {
-                uint32_t from, to, weight;
-                bool done;
-        } *range = scratch(c, c->nvalues * sizeof(*range));
-        uint16_t v[PVM_MAX_ARGS * 5];
-
-        if (!range)
-                return;
-        for (unsigned r = 0; r < c->nvalues; r++) {
-                range[r].from = NONE;
-                c->home[r] = -1;
-        }
-        for (uint32_t k = 0; k < c->n; k++) {
-                const struct ins *i = &c->ins[k];
-                uint32_t weight = 1u << 3 * (i->depth < 7 ? i->depth : 7);
-                struct ins alone = *i;
-                unsigned n;
-
-                alone.inlined = false;
-                n = reads(&alone, v);
-                if (writes(i))
-                        v[n++] = i->a;
-                for (unsigned r = 0; r < n; r++)
-                        range[v[r]].weight += weight;
-                for (unsigned r = 0; r < c->nvalues; r++)
-                        if (has(set_of(c, c->live, k), r) || (writes(i) && i->a == r)) {
-                                if (range[r].from == NONE)
-                                        range[r].from = k;
-                                range[r].to = k;
-                        }
-        }
-        for (;;) {
-                unsigned best = NONE;
-                uint32_t taken = 0;
-
-                for (unsigned r = 0; r < c->nvalues; r++)
-                        if (!range[r].done && range[r].from != NONE && range[r].weight &&
-                            (best == NONE || range[r].weight > range[best].weight))
-                                best = r;
-                if (best == NONE)
-                        break;
-                range[best].done = true;
-                for (unsigned r = 0; r < c->nvalues; r++)
-                        if (c->home[r] >= 0 && is_float(c->type[r]) == is_float(c->type[best]) &&
-                            range[r].from <= range[best].to && range[best].from <= range[r].to)
-                                taken |= 1u << c->home[r];
-                for (unsigned k = 0; k < (is_float(c->type[best]) ? NFLOAT : NGENERAL); k++) {
-                        unsigned reg = is_float(c->type[best]) ? k : general[k];
-
-                        if (!(taken >> reg & 1)) {
-                                c->home[best] = (int8_t)reg;
-                                break;
-                        }
-                }
-        }
-        pvm_host->mem_free(range, c->nvalues * sizeof(*range));
-}
-
-/* ---- 5: what is dirty ---- */
 
 enum shape {
         PLAIN, /* done here */
@@ -725,23 +579,205 @@ static enum shape shape_of(const struct ins *i)
         }
 }
 
-static bool can_be_dirty(const struct comp *c, unsigned v)
+/* The jump that is taken when it was not: of those that end counted loops. */
+static void turn_round(struct ins *i)
 {
-        return c->home[v] >= 0 && c->type[v] != 'R' && v < c->m->nregs;
+        uint16_t a = i->a;
+
+        if (i->op == PVM_JLTI_I || i->op == PVM_JLEI_I) {
+                i->op = i->op == PVM_JLTI_I ? PVM_JGEI_I : PVM_JGTI_I;
+                return;
+        }
+        i->op = i->op == PVM_JLT_I ? PVM_JLE_I : PVM_JLT_I;
+        i->a = i->b;
+        i->b = a;
 }
 
-/* The set behind an instruction, made of that before it. */
-static void step_dirty(const struct comp *c, const struct ins *i, uint64_t *dirty)
+/* Whether somebody outside goes to one of [from, k] but by its end, or comes to it from what stands before. */
+static bool has_ways_in(const struct comp *c, uint32_t from, uint32_t k)
 {
-        enum shape s = i->inlined ? PLAIN : shape_of(i);
+        const struct pvm_file_handler *h = (const void *)(c->m->class->file.data + c->m->file->handlers);
 
-        if (s != PLAIN)
-                memset(dirty, 0, c->words * 8);
-        if (!writes(i))
-                return;
-        del(dirty, i->a);
-        if ((s == PLAIN || s == CALLS) && can_be_dirty(c, i->a))
-                add(dirty, i->a);
+        if (!from || !jumps_on(&c->ins[from - 1]))
+                return true;
+        for (unsigned j = 0; j < c->m->file->nhandlers; j++)
+                if (c->at_pc[h[j].target] >= from && c->at_pc[h[j].target] < k)
+                        return true;
+        for (uint32_t j = 0; j < c->n; j++)
+                for (uint32_t s = 0; (j < from || j > k) && successor(c, &c->ins[j], s) != NONE; s++)
+                        if (successor(c, &c->ins[j], s) >= from && successor(c, &c->ins[j], s) < k)
+                                return true;
+        return false;
+}
+
+/*
+ * Whether the k-th ends a loop that counts a number up to one that it does not change, by the same in each turn, and is short: no calls, no loops in it. Then no more than some turns need a poll.
+ */
+static bool is_counted(const struct comp *c, uint32_t k)
+{
+        const struct ins *last = &c->ins[k];
+        bool immediate = last->op == PVM_JLTI_I || last->op == PVM_JLEI_I;
+        uint32_t from = last->to, counts = NONE;
+
+        if (!(immediate ? (int32_t)last->file[0] >> 16 >= FEW_TURNS : last->op == PVM_JLT_I || last->op == PVM_JLE_I) ||
+            from > k || k - from > MAX_COUNTED || (!immediate && last->a == last->b) || has_ways_in(c, from, k))
+                return false;
+        for (uint32_t j = from; j < k; j++) {
+                const struct ins *i = &c->ins[j];
+
+                if (writes(i) && i->a == last->a) {
+                        if (counts != NONE || i->op != PVM_ADDI_I || i->b != i->a || (int32_t)i->w[0] >> 24 <= 0)
+                                return false;
+                        counts = j;
+                }
+                if ((!immediate && writes(i) && i->a == last->b) || i->op == PVM_TSWITCH || i->op == PVM_LSWITCH ||
+                    (!i->inlined && (shape_of(i) == CALLS || shape_of(i) == LEAVE)))
+                        return false;
+        }
+        for (uint32_t j = from; j < k; j++)
+                if (branches(&c->ins[j]) &&
+                    (c->ins[j].to <= j || (j < counts && c->ins[j].to > counts && c->ins[j].to <= k)))
+                        return false;
+        return counts != NONE;
+}
+
+/*
+ * Loop strip mining: a counted loop runs without polls to a limit, at most STRIP further or its end; behind it stands what polls, sees whether that was the end, and if not makes a new limit and goes on. Whoever comes from elsewhere
+ * finds no limit, which is INT_MIN (`reload`), and gets there.
+ */
+static void strip_mine(struct comp *c)
+{
+        c->first_limit = c->nvalues;
+        for (uint32_t k = 0; k < c->n && c->nvalues < c->first_limit + MAX_LOOPS; k++) {
+                struct ins end = c->ins[k], limit = end, again = end;
+                bool immediate = end.op == PVM_JLTI_I || end.op == PVM_JLEI_I;
+                uint32_t from = end.to;
+
+                if (!is_counted(c, k))
+                        continue;
+                for (unsigned j = 0; j < 3; j++)
+                        new_ins(c);
+                if (c->failed)
+                        return;
+                memmove(&c->ins[k + 4], &c->ins[k + 1], (c->n - (k + 4)) * sizeof(end));
+                c->type[c->nvalues] = 'I';
+                c->slot[c->nvalues] = NOWHERE;
+                limit.op = immediate ? I_LIMITI : I_LIMIT;
+                limit.c = end.b;
+                limit.b = end.a;
+                limit.a = (uint16_t)c->nvalues;
+                limit.target = false;
+                again.op = PVM_JMP;
+                again.target = false;
+                turn_round(&end);
+                end.to = k + 1; /* behind the loop, once all are moved */
+                end.target = true;
+                c->ins[k + 1] = end;
+                c->ins[k + 2] = limit;
+                c->ins[k + 3] = again;
+                c->ins[k].op = end.op == PVM_JGEI_I || end.op == PVM_JLE_I ? PVM_JLT_I : PVM_JLE_I;
+                c->ins[k].b = limit.a;
+                c->ins[k].strip = true;
+                c->ins[k].target = false;
+                c->ins[k + 4].target = true;
+                for (uint32_t j = 0; j < c->n; j++) {
+                        struct ins *i = &c->ins[j];
+
+                        if (!branches(i))
+                                continue;
+                        if (i->to > k)
+                                i->to += 3;
+                        else if (i->to == k && j >= from && j < k)
+                                c->ins[k].target = true;
+                        else if (i->to == k)
+                                i->to++;
+                }
+                for (uint32_t pc = 0; pc <= c->m->ncode; pc++)
+                        if (c->at_pc[pc] > k)
+                                c->at_pc[pc] += 3;
+                c->at_pc[end.pc] = k + 1;
+                c->nvalues++;
+                k += 3;
+        }
+        c->last_limit = c->nvalues;
+}
+
+/* A jump to an instruction on the path that leads to it closes a loop. */
+static void find_loops(struct comp *c)
+{
+        enum { NEW, OPEN, CLOSED };
+        uint8_t *state = scratch(c, c->n + 1);
+        struct {
+                uint32_t ins, next;
+        } *path = scratch(c, (c->n + 1ul) * sizeof(*path));
+        const struct pvm_file_handler *h = (const void *)(c->m->class->file.data + c->m->file->handlers);
+        uint32_t depth, root = 0;
+
+        for (unsigned k = 0; path && state && k <= c->m->file->nhandlers;
+             root = k < c->m->file->nhandlers ? c->at_pc[h[k].target] : 0, k++) {
+                if (state[root] != NEW)
+                        continue;
+                depth = 0;
+                path[0].ins = root;
+                path[0].next = 0;
+                state[root] = OPEN;
+                for (;;) {
+                        struct ins *i = &c->ins[path[depth].ins];
+                        uint32_t k2 = path[depth].next++, to = NONE;
+
+                        if (!jumps_on(i))
+                                to = k2 ? successor(c, i, k2 - 1) : path[depth].ins + 1;
+                        else
+                                to = successor(c, i, k2);
+                        if (to == NONE) {
+                                state[path[depth].ins] = CLOSED;
+                                if (!depth--)
+                                        break;
+                                continue;
+                        }
+                        if (state[to] == OPEN && !(i->strip && to == i->to)) {
+                                c->ins[to].header = true;
+                                if (c->nclosing < MAX_LOOPS * 2) {
+                                        c->closing[c->nclosing].from = path[depth].ins;
+                                        c->closing[c->nclosing].to = to;
+                                }
+                                c->nclosing++;
+                        }
+                        if (state[to] != NEW)
+                                continue;
+                        state[to] = OPEN;
+                        depth++;
+                        path[depth].ins = to;
+                        path[depth].next = 0;
+                }
+        }
+        if (state)
+                pvm_host->mem_free(state, c->n + 1);
+        if (path)
+                pvm_host->mem_free(path, (c->n + 1ul) * sizeof(*path));
+        /* How deep: by jumps that go back, which is what compilers write. */
+        for (uint32_t k = 0; k < c->n; k++)
+                for (uint32_t s = 0; successor(c, &c->ins[k], s) != NONE; s++) {
+                        uint32_t to = successor(c, &c->ins[k], s);
+
+                        for (uint32_t j = to; j <= k; j++)
+                                c->ins[j].depth++;
+                }
+        for (uint32_t k = 0; k < c->n; k++)
+                for (uint32_t s = 0; successor(c, &c->ins[k], s) != NONE; s++) {
+                        uint32_t to = successor(c, &c->ins[k], s), j = to;
+
+                        while (j <= k && c->ins[j].depth == c->ins[k].depth)
+                                j++;
+                        c->ins[to].tight |= to <= k && j > k;
+                }
+}
+
+/* ---- 3: what is alive ---- */
+
+static uint64_t *set_of(const struct comp *c, uint64_t *sets, uint32_t ins)
+{
+        return sets + (size_t)ins * c->words;
 }
 
 static bool join(struct comp *c, uint64_t *to, const uint64_t *from)
@@ -755,28 +791,121 @@ static bool join(struct comp *c, uint64_t *to, const uint64_t *from)
         return changed;
 }
 
-static void find_dirty(struct comp *c)
+static void find_live(struct comp *c)
 {
+        const struct pvm_file_handler *h = (const void *)(c->m->class->file.data + c->m->file->handlers);
         uint64_t now[MAX_VALUES / 64];
+        uint16_t v[PVM_MAX_ARGS * 5];
         bool changed = true;
 
         for (unsigned pass = 0; changed && !c->failed; pass++) {
                 changed = false;
                 c->failed |= pass == MAX_PASSES;
-                for (uint32_t k = 0; k < c->n; k++) {
-                        const struct ins *i = &c->ins[k];
+                for (uint32_t k = c->n; k--;) {
+                        struct ins *i = &c->ins[k];
+                        uint64_t *live = set_of(c, c->live, k);
+                        unsigned n;
 
-                        memcpy(now, set_of(c, c->dirty, k), c->words * 8);
-                        step_dirty(c, i, now);
+                        memset(now, 0, c->words * 8);
                         if (!jumps_on(i))
-                                changed |= join(c, set_of(c, c->dirty, k + 1), now);
+                                memcpy(now, set_of(c, c->live, k + 1), c->words * 8);
                         for (uint32_t s = 0; successor(c, i, s) != NONE; s++)
-                                changed |= join(c, set_of(c, c->dirty, successor(c, i, s)), now);
+                                for (unsigned w = 0; w < c->words; w++)
+                                        now[w] |= set_of(c, c->live, successor(c, i, s))[w];
+                        if (writes(i))
+                                del(now, i->a);
+                        n = reads(i, v);
+                        for (unsigned r = 0; r < n; r++)
+                                add(now, v[r]);
+                        for (unsigned j = 0; j < c->m->file->nhandlers; j++) {
+                                if (i->pc < h[j].start || i->pc >= h[j].end)
+                                        continue;
+                                for (unsigned w = 0; w < c->words; w++) {
+                                        uint64_t more = set_of(c, c->live, c->at_pc[h[j].target])[w];
+
+                                        if (w == h[j].reg / 64u)
+                                                more &= ~(1ul << h[j].reg % 64);
+                                        now[w] |= more;
+                                }
+                        }
+                        if (memcmp(now, live, c->words * 8)) {
+                                memcpy(live, now, c->words * 8);
+                                changed = true;
+                        }
                 }
         }
 }
 
-/* ---- 6: what need not be tested in loops ---- */
+/*
+ * Numbers that are made anew in a register of the method, and wanted no longer when the next instruction comes to which somebody jumps, become values of their own, splits, so that each may be in another machine
+ * register. In the frame they are in the register that they were. What is in a list of arguments stays: such lists are in the file.
+ */
+static bool can_split(const struct comp *c, uint32_t k, uint32_t *end)
+{
+        unsigned r = c->ins[k].a;
+        uint16_t v[PVM_MAX_ARGS * 5];
+
+        for (uint32_t j = k + 1; j < c->n && j < k + MAX_SPLIT; j++) {
+                const struct ins *i = &c->ins[j];
+                unsigned n = reads(i, v), named = names(i);
+
+                *end = j;
+                if (!has(set_of(c, c->live, j), r))
+                        return true;
+                if (i->target || jumps_on(i - 1))
+                        return false;
+                named = (named & 1 && i->a == r) + (named & 2 && i->b == r) + (named & 4 && i->c == r);
+                for (unsigned a = 0; a < n; a++)
+                        named -= v[a] == r;
+                if (named)
+                        return false;
+                for (uint32_t s = 0; successor(c, i, s) != NONE; s++)
+                        if (has(set_of(c, c->live, successor(c, i, s)), r))
+                                return false;
+                if (writes(i) && i->a == r) {
+                        *end = j + 1;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static void split(struct comp *c)
+{
+        const struct pvm_file_handler *h = (const void *)(c->m->class->file.data + c->m->file->handlers);
+        uint64_t caught[MAX_VALUES / 64] = {0};
+        unsigned first = c->nvalues;
+
+        for (unsigned j = 0; j < c->m->file->nhandlers; j++)
+                join(c, caught, set_of(c, c->live, c->at_pc[h[j].target]));
+        for (uint32_t k = 0; k < c->n && c->nvalues < first + MAX_SPLITS; k++) {
+                unsigned r = c->ins[k].a, v = c->nvalues;
+                uint32_t end;
+
+                if (!writes(&c->ins[k]) || r >= c->m->nregs || c->type[r] == 'R' || has(caught, r) ||
+                    !has(set_of(c, c->live, k + 1), r) || !can_split(c, k, &end))
+                        continue;
+                c->type[v] = c->type[r];
+                c->slot[v] = (uint16_t)r;
+                c->nvalues++;
+                c->ins[k].a = (uint16_t)v;
+                for (uint32_t j = k + 1; j < end; j++) {
+                        struct ins *i = &c->ins[j];
+                        unsigned named = names(i);
+
+                        if (named & 1 && i->a == r)
+                                i->a = (uint16_t)v;
+                        if (named & 2 && i->b == r)
+                                i->b = (uint16_t)v;
+                        if (named & 4 && i->c == r)
+                                i->c = (uint16_t)v;
+                }
+        }
+        memset(c->live, 0, (c->n + 1ul) * c->words * 8);
+        find_live(c);
+}
+
+/* ---- 4: what need not be done in loops ---- */
 
 static bool leads_to(const struct comp *c, uint32_t k, const uint64_t *set, uint32_t but)
 {
@@ -850,6 +979,30 @@ static bool tested_outside(const struct comp *c, uint32_t k, const struct invari
         return false;
 }
 
+static bool is_put(const struct ins *i)
+{
+        return i->op >= PVM_AST_I && i->op <= PVM_AST_R;
+}
+
+/* Of an instruction on an array: its kind. 0: it is another one. */
+static uint8_t kind_of(const struct ins *i)
+{
+        if (i->op >= PVM_ALD_I && i->op <= PVM_AST_R)
+                return (uint8_t)(ARRAY_I + i->op - (is_put(i) ? PVM_AST_I : PVM_ALD_I));
+        return 0;
+}
+
+/* The bits of `stored` in struct loop. */
+static uint64_t place_of(const struct field *f)
+{
+        return 1ul << f->offset / 8 % 64 | 1ul << (f->offset + 7) / 8 % 64;
+}
+
+static bool is_self(const struct comp *c, unsigned v, const struct field *f)
+{
+        return v == 0 && c->self && class_is(c->m->class, f->class);
+}
+
 static void find_invariants(struct comp *c)
 {
         uint32_t words = (c->n + 64) / 64;
@@ -859,15 +1012,15 @@ static void find_invariants(struct comp *c)
                 return;
         for (uint32_t h = 0; h < c->n && c->nloops < MAX_LOOPS; h++) {
                 struct loop *l = &c->loop[c->nloops];
-                bool calls = false;
+                bool leaves = false;
 
                 if (!c->ins[h].header)
                         continue;
                 *l = (struct loop){.header = h, .body = c->bodies + (size_t)c->nloops * words};
                 memset(l->body, 0, words * 8);
+                memset(written, 0, sizeof(written));
                 if (!find_body(c, l))
                         continue;
-                memset(written, 0, sizeof(written));
                 for (uint32_t k = 0; k < c->n; k++) {
                         const struct ins *i = &c->ins[k];
 
@@ -875,32 +1028,35 @@ static void find_invariants(struct comp *c)
                                 continue;
                         if (writes(i))
                                 add(written, i->a);
-                        calls |= !i->inlined && (shape_of(i) == CALLS || shape_of(i) == LEAVE);
+                        /* One that has not run yet: who comes back from it comes by a way in. */
+                        if (i->op == PVM_SETF && c->type[i->a] == 'R' && field_known(i))
+                                l->stored |= place_of(field_of(i, false));
+                        l->calls |= !i->inlined && shape_of(i) == CALLS;
+                        leaves |= !i->inlined && shape_of(i) == LEAVE;
                 }
                 for (uint32_t k = 0; k < c->n; k++) {
                         const struct ins *i = &c->ins[k];
-                        bool put = (i->op >= PVM_AST_I && i->op <= PVM_AST_R) || i->op == PVM_SETF;
-                        struct fact fact = {.there = true, .writable = put && !calls};
+                        bool put = is_put(i) || i->op == PVM_SETF;
+                        struct fact fact = {.there = true, .writable = put && !l->calls && !leaves};
 
-                        if (!has(l->body, k) || has(written, i->b))
+                        if (!has(l->body, k))
                                 continue;
-                        if (i->op >= PVM_ALD_I && i->op <= PVM_AST_R)
-                                fact.array = (uint8_t)(ARRAY_I + i->op - (put ? PVM_AST_I : PVM_ALD_I));
+                        if (kind_of(i))
+                                fact.array = kind_of(i);
                         else if ((i->op == PVM_GETF || i->op == PVM_SETF) && field_known(i) &&
                                  (i->w[0] & 0xff) != i->op)
                                 fact.class = i->w[1];
                         else
                                 continue;
-                        if (i->b == 0 && c->self && fact.class && class_is(c->m->class, field_of(i, false)->class)) {
+                        if (fact.class && is_self(c, i->b, field_of(i, false))) {
                                 fact.class = 0; /* of any class that is of this one */
                                 if (!fact.writable)
                                         continue;
                         }
-                        if (has(set_of(c, c->live, h), i->b))
+                        if (!has(written, i->b) && has(set_of(c, c->live, h), i->b))
                                 add_invariant(l, i->b, fact);
                 }
-                if (l->n)
-                        c->nloops++;
+                c->nloops++;
         }
         for (uint32_t k = 0; k < c->nloops; k++)
                 for (unsigned j = 0; j < c->loop[k].n;)
@@ -910,16 +1066,302 @@ static void find_invariants(struct comp *c)
                                 j++;
 }
 
+/* What is tested before the loop, or one around it, of v. */
+static bool tested(const struct comp *c, const struct loop *l, unsigned v, uint8_t array, uint32_t class)
+{
+        for (uint32_t o = 0; o < c->nloops; o++)
+                for (unsigned j = 0; has(c->loop[o].body, l->header) && j < c->loop[o].n; j++) {
+                        const struct invariant *item = &c->loop[o].item[j];
+
+                        if (item->v == v && (array ? item->fact.array == array : item->fact.class == class))
+                                return true;
+                }
+        return false;
+}
+
+static struct loop *loop_of(struct comp *c, unsigned hoist)
+{
+        return &c->loop[c->hoist[hoist - c->first_hoist].loop];
+}
+
+/* The value that the loops around instruction k can have instead of the load there; made for the outermost of them. 0: there is none. */
+static uint16_t hoist(struct comp *c, uint32_t k, const struct field *f)
+{
+        const struct ins *i = &c->ins[k];
+        struct loop *best = NULL;
+        struct hoist *h;
+
+        for (uint32_t n = 0; n < c->nloops; n++) {
+                struct loop *l = &c->loop[n];
+
+                if (!has(l->body, k) || l->calls || (best && !has(l->body, best->header)))
+                        continue;
+                if (i->hoisted && !has(loop_of(c, i->b)->body, l->header))
+                        continue;
+                if (f ? (l->stored & place_of(f)) || !(is_self(c, i->b, f) || tested(c, l, i->b, 0, i->w[1]))
+                      : !tested(c, l, i->b, kind_of(i), 0))
+                        continue;
+                best = l;
+        }
+        if (!best)
+                return 0;
+        for (uint32_t n = 0; n < c->nhoists; n++)
+                if (c->hoist[n].of == i->b && c->hoist[n].field == f && &c->loop[c->hoist[n].loop] == best)
+                        return c->hoist[n].v;
+        if (c->nhoists == MAX_HOISTS)
+                return 0;
+        h = &c->hoist[c->nhoists++];
+        *h = (struct hoist){.loop = (uint32_t)(best - c->loop), .v = (uint16_t)c->nvalues, .of = i->b, .field = f};
+        best->hoists = true;
+        c->type[c->nvalues++] = f ? 'R' : 'P';
+        for (uint32_t n = 0; n < c->n; n++)
+                if (has(best->body, n))
+                        add(set_of(c, c->live, n), h->v);
+        return h->v;
+}
+
+/*
+ * Where a run may begin: at pc 0, where jumps go, behind what calls. What was found out before is not known there. (Behind an inlined call it is, so the interpreter goes on to the next jump.)
+ */
+static bool is_entry(const struct comp *c, uint32_t n)
+{
+        const struct ins *before = n ? &c->ins[n - 1] : NULL;
+
+        if (!before || c->ins[n].target)
+                return true;
+        return !before->inlined && (shape_of(before) == CALLS || shape_of(before) == LEAVE || before->op == PVM_TOSTR ||
+                                    before->op == PVM_VEQ);
+}
+
+/* The value that instruction k makes is the hoist's: so it is for those behind, in the loop, that use it as an array, until somebody else may come, also back from the interpreter, or it is another one. */
+static void use_hoist(struct comp *c, uint32_t k, uint16_t v)
+{
+        struct ins *i = &c->ins[k];
+        uint16_t r = i->a;
+        struct fact fact = {.there = true};
+
+        i->was = i->b;
+        i->b = v;
+        i->hoisted = true;
+        i->op = PVM_MOV;
+        while (++k < c->n && has(loop_of(c, v)->body, k) && !is_entry(c, k) && !jumps_on(&c->ins[k - 1])) {
+                i = &c->ins[k];
+                if (i->b == r && kind_of(i)) {
+                        fact.array = kind_of(i);
+                        fact.writable = is_put(i);
+                        add_invariant(loop_of(c, v), v, fact);
+                        i->was = r;
+                        i->b = v;
+                        i->hoisted = true;
+                }
+                if (writes(i) && i->a == r)
+                        break;
+        }
+}
+
+static void find_hoists(struct comp *c)
+{
+        c->first_hoist = c->nvalues;
+        for (uint32_t k = 0; k < c->n; k++) {
+                const struct ins *i = &c->ins[k];
+                uint16_t v;
+
+                if (i->op != PVM_GETF || c->type[i->a] != 'R' || !field_known(i) || (i->w[0] & 0xff) == i->op)
+                        continue;
+                v = hoist(c, k, field_of(i, false));
+                if (v)
+                        use_hoist(c, k, v);
+        }
+        for (uint32_t k = 0; k < c->n; k++)
+                if (kind_of(&c->ins[k]))
+                        c->ins[k].store = hoist(c, k, NULL);
+}
+
+/* ---- 5: registers ---- */
+
+static const uint8_t general[] = {RSI, RDI, R8, R9, R10, R11, RBP, R12, R13, R14};
+#define NGENERAL ((unsigned)sizeof(general))
+#define NFLOAT   14u
+#define X0       15u
+#define X1       14u
+
+static bool kept_over_c(unsigned reg)
+{
+        return reg == RBP || reg >= R12;
+}
+
+/* Those that have found no register, and what is loaded by way of them. */
+static void forget_hoists(struct comp *c)
+{
+        for (uint32_t n = 0; n < c->nhoists; n++) {
+                const struct hoist *h = &c->hoist[n];
+
+                if (h->of >= c->first_hoist && c->home[h->of] < 0)
+                        c->home[h->v] = -1;
+                if (c->home[h->v] >= 0)
+                        continue;
+                for (uint32_t k = 0; k < c->n; k++) {
+                        struct ins *i = &c->ins[k];
+
+                        if (i->store == h->v)
+                                i->store = 0;
+                        if (!i->hoisted || i->b != h->v)
+                                continue;
+                        i->hoisted = false;
+                        i->b = i->was;
+                        if (i->op == PVM_MOV)
+                                i->op = PVM_GETF;
+                }
+        }
+}
+
+static bool commutes(const struct ins *i)
+{
+        static const uint8_t ops[] = {PVM_ADD_I, PVM_MUL_I, PVM_ADD_L, PVM_MUL_L, PVM_ADD_F, PVM_MUL_F, PVM_ADD_D,
+                                      PVM_MUL_D, PVM_AND_I, PVM_OR_I,  PVM_XOR_I, PVM_AND_L, PVM_OR_L,  PVM_XOR_L};
+
+        return memchr(ops, i->op, sizeof(ops));
+}
+
+/* The register of what v is made of, or of what is made of it, so that nothing has to be moved: if it is free. Else -1. */
+static int wished(const struct comp *c, unsigned v, uint32_t from, uint32_t to, uint32_t taken)
+{
+        const struct ins *made = &c->ins[from / 2], *last = &c->ins[to / 2];
+        unsigned with[3], n = 0;
+
+        if (from % 2 && names(made) & 2)
+                with[n++] = made->b;
+        if (to % 2 == 0 && writes(last) && names(last) & 2 && last->b == v)
+                with[n++] = last->a;
+        if (from % 2 && names(made) & 4 && commutes(made))
+                with[n++] = made->c;
+        for (unsigned k = 0; k < n; k++)
+                if (c->home[with[k]] >= 0 && is_float(c->type[with[k]]) == is_float(c->type[v]) &&
+                    !(taken >> c->home[with[k]] & 1))
+                        return c->home[with[k]];
+        return -1;
+}
+
+/* The heaviest first; each gets a register that is free from its first to its last instruction. */
+static void choose_registers(struct comp *c)
+{
+        struct range {
+                uint32_t from, to; /* 2k: before instruction k, which may read it; 2k + 1: behind it, which makes it */
+                uint32_t weight;
+                bool done;
+        } *range = scratch(c, c->nvalues * sizeof(*range));
+        uint16_t v[PVM_MAX_ARGS * 5];
+
+        if (!range)
+                return;
+        for (unsigned r = 0; r < c->nvalues; r++) {
+                range[r].from = NONE;
+                c->home[r] = -1;
+        }
+        for (uint32_t k = 0; k < c->n; k++) {
+                const struct ins *i = &c->ins[k];
+                uint32_t weight = 1u << 3 * (i->depth < 7 ? i->depth : 7);
+                struct ins alone = *i;
+                unsigned n;
+
+                alone.inlined = false;
+                n = reads(&alone, v);
+                if (writes(i))
+                        v[n++] = i->a;
+                if (i->store)
+                        v[n++] = i->store;
+                for (unsigned r = 0; r < n; r++)
+                        range[v[r]].weight += weight;
+                for (unsigned r = 0; r < c->nvalues; r++) {
+                        bool before = has(set_of(c, c->live, k), r), made = writes(i) && i->a == r;
+
+                        if (!before && !made)
+                                continue;
+                        if (range[r].from == NONE)
+                                range[r].from = 2 * k + !before;
+                        range[r].to = 2 * k + made;
+                }
+        }
+        for (;;) {
+                unsigned best = NONE;
+                uint32_t taken = 0;
+
+                for (unsigned r = 0; r < c->nvalues; r++)
+                        if (!range[r].done && range[r].from != NONE && range[r].weight &&
+                            (best == NONE || range[r].weight > range[best].weight))
+                                best = r;
+                if (best == NONE)
+                        break;
+                range[best].done = true;
+                for (unsigned r = 0; r < c->nvalues; r++)
+                        if (c->home[r] >= 0 && is_float(c->type[r]) == is_float(c->type[best]) &&
+                            range[r].from <= range[best].to && range[best].from <= range[r].to)
+                                taken |= 1u << c->home[r];
+                c->home[best] = (int8_t)wished(c, best, range[best].from, range[best].to, taken);
+                for (unsigned k = 0; c->home[best] < 0 && k < (is_float(c->type[best]) ? NFLOAT : NGENERAL); k++) {
+                        unsigned reg = is_float(c->type[best]) ? k : general[k];
+
+                        if (!(taken >> reg & 1))
+                                c->home[best] = (int8_t)reg;
+                }
+        }
+        pvm_host->mem_free(range, c->nvalues * sizeof(*range));
+        forget_hoists(c);
+}
+
+/* ---- 6: what is dirty ---- */
+
+static bool can_be_dirty(const struct comp *c, unsigned v)
+{
+        return c->home[v] >= 0 && c->type[v] != 'R' && c->slot[v] != NOWHERE;
+}
+
+/* The set behind an instruction, made of that before it. */
+static void step_dirty(const struct comp *c, const struct ins *i, uint64_t *dirty)
+{
+        enum shape s = i->inlined ? PLAIN : shape_of(i);
+
+        if (s != PLAIN)
+                memset(dirty, 0, c->words * 8);
+        if (!writes(i))
+                return;
+        del(dirty, i->a);
+        if ((s == PLAIN || s == CALLS) && can_be_dirty(c, i->a))
+                add(dirty, i->a);
+}
+
+static void find_dirty(struct comp *c)
+{
+        uint64_t now[MAX_VALUES / 64];
+        bool changed = true;
+
+        for (unsigned pass = 0; changed && !c->failed; pass++) {
+                changed = false;
+                c->failed |= pass == MAX_PASSES;
+                for (uint32_t k = 0; k < c->n; k++) {
+                        const struct ins *i = &c->ins[k];
+
+                        memcpy(now, set_of(c, c->dirty, k), c->words * 8);
+                        step_dirty(c, i, now);
+                        if (!jumps_on(i))
+                                changed |= join(c, set_of(c, c->dirty, k + 1), now);
+                        for (uint32_t s = 0; successor(c, i, s) != NONE; s++)
+                                changed |= join(c, set_of(c, c->dirty, successor(c, i, s)), now);
+                }
+        }
+}
+
 /* ---- 7: machine code: values ---- */
 
 static unsigned base_of(const struct comp *c, unsigned v)
 {
-        return v < c->m->nregs ? RBX : R15;
+        return c->slot[v] != NOWHERE ? RBX : R15;
 }
 
 static int32_t disp_of(const struct comp *c, unsigned v)
 {
-        return v < c->m->nregs ? (int32_t)(8 * v) : JIT_WORKER(temporary) + (int32_t)((v - c->m->nregs) * sizeof(slot));
+        return c->slot[v] != NOWHERE ? (int32_t)(8 * c->slot[v])
+                                     : JIT_WORKER(temporary) + (int32_t)((v - c->m->nregs) * sizeof(slot));
 }
 
 static void load(struct comp *c, unsigned v, unsigned reg)
@@ -981,26 +1423,63 @@ static unsigned want(const struct comp *c, unsigned v)
 /* v is in reg now. */
 static void set(struct comp *c, unsigned v, unsigned reg)
 {
-        if (c->home[v] < 0 || (c->type[v] == 'R' && v < c->m->nregs))
+        if (c->home[v] < 0 || (c->type[v] == 'R' && c->slot[v] != NOWHERE))
                 store(c, v, reg);
-        if (c->home[v] >= 0)
+        if (c->home[v] >= 0 && has(set_of(c, c->live, c->now + 1), v))
                 move(c, c->type[v], (unsigned)c->home[v], reg);
         c->fact[v] = (struct fact){0};
 }
 
 static void spill(struct comp *c, const uint64_t *dirty, const uint64_t *live)
 {
-        for (unsigned v = 0; v < c->m->nregs; v++)
+        for (unsigned v = 0; v < c->nvalues; v++)
                 if (has(dirty, v) && has(live, v) && can_be_dirty(c, v))
                         store(c, v, (unsigned)c->home[v]);
 }
 
+static int32_t hoist_at(const struct hoist *h)
+{
+        return h->field ? (int32_t)h->field->offset : (int32_t) __builtin_offsetof(struct array, store);
+}
+
+/* Of one loop, or, l is NULL, of all around the instruction `at`: references, or stores. */
+static void load_hoists(struct comp *c, uint32_t at, const struct loop *l, bool stores)
+{
+        for (uint32_t n = 0; n < c->nhoists; n++) {
+                const struct hoist *h = &c->hoist[n];
+
+                if (c->home[h->v] >= 0 && !h->field == stores &&
+                    (l ? l == &c->loop[h->loop] : has(c->loop[h->loop].body, at)))
+                        x_rm(&c->x, X_LOAD, true, (unsigned)c->home[h->v], get(c, h->of, RCX), hoist_at(h));
+        }
+}
+
+/* Over a C function that instruction `at` calls: references are stored, or loaded again. */
+static void keep_hoists(struct comp *c, uint32_t at, void (*how)(struct comp *c, unsigned v, unsigned reg))
+{
+        for (uint32_t n = 0; n < c->nhoists; n++) {
+                const struct hoist *h = &c->hoist[n];
+
+                if (h->field && c->home[h->v] >= 0 && has(c->loop[h->loop].body, at) &&
+                    !kept_over_c((unsigned)c->home[h->v]))
+                        how(c, h->v, (unsigned)c->home[h->v]);
+        }
+}
+
 static void reload(struct comp *c, const uint64_t *live, unsigned but, bool all)
 {
-        for (unsigned v = 0; v < c->m->nregs; v++)
-                if (c->home[v] >= 0 && v != but && has(live, v) &&
+        for (unsigned v = 0; v < c->nvalues; v++)
+                if (c->home[v] >= 0 && c->slot[v] != NOWHERE && v != but && has(live, v) &&
                     (all || is_float(c->type[v]) || !kept_over_c((unsigned)c->home[v])))
                         load(c, v, (unsigned)c->home[v]);
+        for (unsigned v = c->first_limit; v < c->last_limit; v++)
+                if (has(live, v)) {
+                        x_imm(&c->x, RAX, (uint32_t)INT32_MIN);
+                        if (c->home[v] >= 0)
+                                move(c, 'I', (unsigned)c->home[v], RAX);
+                        else
+                                store(c, v, RAX);
+                }
 }
 
 /* ---- jumps ---- */
@@ -1074,6 +1553,7 @@ static void emit_step(struct comp *c, uint32_t ins, const uint64_t *dirty)
         struct cold *k;
 
         spill(c, dirty, set_of(c, c->live, ins));
+        keep_hoists(c, ins, store);
         x_imm(&c->x, RDI, (uint64_t)i->m);
         x_rr(&c->x, X_LOAD, true, RSI, RBX);
         x_imm(&c->x, RDX, (uint64_t)i->w);
@@ -1086,6 +1566,8 @@ static void emit_step(struct comp *c, uint32_t ins, const uint64_t *dirty)
         reload(c, set_of(c, c->live, ins + 1), NONE, false);
         if (writes(i) && c->home[i->a] >= 0)
                 load(c, i->a, (unsigned)c->home[i->a]);
+        keep_hoists(c, ins, load);
+        load_hoists(c, ins, NULL, true);
 }
 
 /* If cc, interp_step does the instruction. Returns what goes on at `back`. */
@@ -1100,18 +1582,6 @@ static uint32_t step_if(struct comp *c, unsigned cc)
         k = cold(c, COLD_STEP);
         k->from[k->nfrom++] = x_jcc(&c->x, cc);
         return (uint32_t)(k - c->cold);
-}
-
-static void step_too(struct comp *c, uint32_t step, unsigned cc)
-{
-        struct cold *k = &c->cold[step];
-
-        if (step == NONE)
-                leave_if(c, cc);
-        else if (k->nfrom < 2)
-                k->from[k->nfrom++] = x_jcc(&c->x, cc);
-        else
-                c->failed = true;
 }
 
 static void back(struct comp *c, uint32_t step)
@@ -1272,6 +1742,8 @@ static void divide_by(struct comp *c, const struct ins *i, bool rest)
         set(c, i->a, RAX);
 }
 
+static const unsigned float_op[] = {X_ADDSD, X_SUBSD, X_MULSD, X_DIVSD};
+
 static void float_arithmetic(struct comp *c, const struct ins *i, unsigned op, bool commutes)
 {
         unsigned b = get(c, i->b, X0), d = get(c, i->c, X1), a = want(c, i->a);
@@ -1408,11 +1880,6 @@ static unsigned object(struct comp *c, unsigned v, unsigned spare)
         return o;
 }
 
-static bool is_self(const struct comp *c, const struct field *f)
-{
-        return c->self && class_is(c->m->class, f->class);
-}
-
 /* heap_wrote(): what is at this address has got a reference. Changes at, rdx. */
 static void mark_card(struct comp *c, unsigned at)
 {
@@ -1420,6 +1887,19 @@ static void mark_card(struct comp *c, unsigned at)
         x_rm(&c->x, X_LOAD, true, RDX, R15, JIT_WORKER(cards));
         x_rmx(&c->x, 0xc6, false, 0, RDX, at, 0, 0);
         x_byte(&c->x, 1);
+}
+
+/*
+ * The field that instruction k loads is a number that the next one alone adds to another, or the like: it takes it from the object.
+ */
+static bool folds(const struct comp *c, uint32_t k)
+{
+        const struct ins *i = &c->ins[k], *next = i + 1;
+
+        return k + 1 < c->n && i->op == PVM_GETF && is_float(c->type[i->a]) && next->op >= PVM_ADD_F &&
+               next->op <= PVM_NEG_D && (next->op - PVM_ADD_F) % 6 < 4 && next->c == i->a && next->b != i->a &&
+               !next->target && i->inlined == next->inlined && !(c->m->careful && !i->inlined) &&
+               (next->a == i->a || !has(set_of(c, c->live, k + 2), i->a));
 }
 
 static void field_access(struct comp *c, const struct ins *i)
@@ -1432,7 +1912,7 @@ static void field_access(struct comp *c, const struct ins *i)
         struct fact *fact = &c->fact[i->b];
         unsigned v;
 
-        if (!(i->b == 0 && is_self(c, f)) && !(fact->class && class_is(classes[fact->class], f->class))) {
+        if (!is_self(c, i->b, f) && !(fact->class && class_is(classes[fact->class], f->class))) {
                 x_mi(&c->x, 7, false, o, 0, (int32_t) class);
                 if (c->m->careful && !i->inlined) {
                         step = step_if(c, CC_NE);
@@ -1458,6 +1938,13 @@ static void field_access(struct comp *c, const struct ins *i)
                         move(c, 'R', RCX, o);
                         mark_card(c, RCX);
                 }
+        } else if (folds(c, c->now)) {
+                i = &c->ins[++c->now];
+                v = want(c, i->a);
+                get_into(c, i->b, v);
+                op = float_op[(i->op - PVM_ADD_F) % 6];
+                x_rm(&c->x, c->type[i->a] == 'F' ? X_SINGLE(op) : op, false, v, o, (int32_t)f->offset);
+                set(c, i->a, v);
         } else {
                 v = want(c, i->a);
                 x_rm(&c->x,
@@ -1489,15 +1976,60 @@ static void statics(struct comp *c, const struct ins *i)
         set(c, i->a, v);
 }
 
+/* The value of an AST to its place in the store `from`, whose index is in the register `at`. Changes rdx. */
+static void put_element(struct comp *c, const struct ins *i, unsigned from, unsigned at)
+{
+        char t = c->type[i->a];
+        bool wide = t != 'I' && t != 'F';
+        unsigned v = get(c, i->a, is_float(t) ? X0 : RDX);
+
+        x_rmx(&c->x,
+              t == 'F'   ? X_STSS
+              : t == 'D' ? X_STSD
+                         : X_STORE,
+              wide && t != 'D', v, from, at, wide ? 3 : 2, __builtin_offsetof(struct store, i));
+}
+
+static void mark_element(struct comp *c, unsigned from, unsigned at)
+{
+        x_rmx(&c->x, X_LEA, true, RCX, from, at, 3, __builtin_offsetof(struct store, i));
+        mark_card(c, RCX);
+}
+
+/*
+ * Right behind the end of the array, while its store has room: the element, and then the length, if that is still what it was: others that make the array longer have the machine's lock. Else
+ * interp_step does it all.
+ */
+static void append(struct comp *c, const struct ins *i, struct cold *k)
+{
+        unsigned at = c->home[i->c] >= 0 ? (unsigned)c->home[i->c] : RAX,
+                 from = i->store ? (unsigned)c->home[i->store] : RCX;
+        uint32_t full, no;
+
+        x_rm(&c->x, X_CMP, false, at, from, (int32_t) __builtin_offsetof(struct store, cap));
+        full = x_jcc(&c->x, CC_AE);
+        put_element(c, i, from, at);
+        x_rm(&c->x, X_LEA, false, RDX, at, 1);
+        move(c, 'I', RAX, at);
+        x_byte(&c->x, 0xf0);
+        x_rm(&c->x, X_CMPXCHG, false, RDX, from, (int32_t) __builtin_offsetof(struct store, len));
+        no = x_jcc(&c->x, CC_NE);
+        if (c->type[i->a] == 'R')
+                mark_element(c, from, at);
+        x_land(&c->x, x_jmp(&c->x), k->back);
+        x_land(&c->x, full, c->x.n);
+        x_land(&c->x, no, c->x.n);
+}
+
 static void element(struct comp *c, const struct ins *i)
 {
-        bool put = i->op >= PVM_AST_I && i->op <= PVM_AST_R;
-        unsigned kind = ARRAY_I + i->op - (put ? PVM_AST_I : PVM_ALD_I);
+        bool put = is_put(i);
+        unsigned kind = kind_of(i);
         char t = c->type[i->a];
         bool wide = t != 'I' && t != 'F';
         struct fact *fact = &c->fact[i->b];
-        unsigned o = object(c, i->b, RCX), at = get(c, i->c, RAX), v;
-        uint32_t step;
+        unsigned o = object(c, i->b, RCX), at = get(c, i->c, RAX), from = RCX, v;
+        uint32_t step = NONE, beyond;
 
         if (fact->array != kind || (put && !fact->writable)) {
                 x_rm(&c->x, X_LOAD, false, RDX, o, 4);
@@ -1508,37 +2040,32 @@ static void element(struct comp *c, const struct ins *i)
                         leave_if(c, CC_NE);
                         fact->array = (uint8_t)kind;
                         fact->writable |= put;
-                        step = (uint32_t)(cold(c, COLD_STEP) - c->cold);
                 } else {
                         step = step_if(c, CC_NE);
                 }
-        } else {
-                step = (uint32_t)(cold(c, COLD_STEP) - c->cold);
         }
-        x_rm(&c->x, X_LOAD, true, RCX, o, (int32_t) __builtin_offsetof(struct array, store));
-        x_rm(&c->x, X_CMP, false, at, RCX, (int32_t) __builtin_offsetof(struct store, len));
-        step_too(c, step, CC_AE);
+        if (i->store)
+                from = (unsigned)c->home[i->store];
+        else
+                x_rm(&c->x, X_LOAD, true, RCX, o, (int32_t) __builtin_offsetof(struct array, store));
+        x_rm(&c->x, X_CMP, false, at, from, (int32_t) __builtin_offsetof(struct store, len));
+        beyond = step_if(c, CC_AE);
         if (put) {
-                v = get(c, i->a, is_float(t) ? X0 : RDX);
-                x_rmx(&c->x,
-                      t == 'F'   ? X_STSS
-                      : t == 'D' ? X_STSD
-                                 : X_STORE,
-                      wide && t != 'D', v, RCX, at, wide ? 3 : 2, __builtin_offsetof(struct store, i));
-                if (t == 'R') {
-                        x_rmx(&c->x, X_LEA, true, RCX, RCX, at, 3, __builtin_offsetof(struct store, i));
-                        mark_card(c, RCX);
-                }
+                c->cold[beyond].kind = COLD_APPEND;
+                put_element(c, i, from, at);
+                if (t == 'R')
+                        mark_element(c, from, at);
         } else {
                 v = want(c, i->a);
                 x_rmx(&c->x,
                       t == 'F'   ? X_MOVSS
                       : t == 'D' ? X_MOVSD
                                  : X_LOAD,
-                      wide && t != 'D', v, RCX, at, wide ? 3 : 2, __builtin_offsetof(struct store, i));
+                      wide && t != 'D', v, from, at, wide ? 3 : 2, __builtin_offsetof(struct store, i));
                 set(c, i->a, v);
         }
         back(c, step);
+        back(c, beyond);
 }
 
 static void length(struct comp *c, const struct ins *i)
@@ -1591,6 +2118,8 @@ static void make_box(struct comp *c, const struct ins *i)
         x_rm(&c->x, X_LEA, true, RCX, RAX, sizeof(struct box32));
         x_rm(&c->x, X_CMP, true, RCX, R15, JIT_WORKER(end));
         step = step_if(c, CC_A);
+        if (step == NONE)
+                c->cold[c->ncold - 1].kind = COLD_LEAVE; /* no guess that was wrong */
         x_rm(&c->x, X_STORE, true, RCX, R15, JIT_WORKER(cur));
         x_imm(&c->x, RDX, box_class(t) | (uint64_t)(sizeof(struct box32) / 8) << 32);
         x_rm(&c->x, X_STORE, true, RDX, RAX, 0);
@@ -1599,6 +2128,26 @@ static void make_box(struct comp *c, const struct ins *i)
         set(c, i->a, RAX);
         back(c, step);
         c->fact[i->a] = (struct fact){.class = box_class(t), .there = true};
+}
+
+/* The number in the box that instruction k makes is taken out by the next one, and nobody wants the box: it is not made. */
+static bool is_taken_out(const struct comp *c, uint32_t k)
+{
+        const struct ins *i = &c->ins[k], *next = i + 1;
+
+        return k + 1 < c->n && next->op == PVM_UNBOX && next->b == i->a && c->type[next->a] == c->type[i->b] &&
+               !next->target && !has(set_of(c, c->live, k + 2), i->a);
+}
+
+/* What was in the reference's register is not kept alive. */
+static void pass_number(struct comp *c, const struct ins *i)
+{
+        unsigned v = get(c, i->b, is_float(c->type[i->b]) ? X0 : RAX);
+
+        x_rm(&c->x, 0xc7, true, 0, base_of(c, i->a), disp_of(c, i->a));
+        x_u32(&c->x, 0);
+        c->fact[i->a] = (struct fact){0};
+        set(c, c->ins[++c->now].a, v);
 }
 
 /* UNBOX: of the box of its type here; wider by interp_step. */
@@ -1688,16 +2237,19 @@ static void put32(struct comp *c, unsigned base, int32_t disp, uint32_t n)
         x_u32(&c->x, n);
 }
 
+_Static_assert(__builtin_offsetof(struct frame, pc) == __builtin_offsetof(struct frame, method) + 4, "stored together");
 /*
  * A frame for the method, arguments in it, and there. target: known; else the method is in rax.
  */
-static void enter(struct comp *c, const struct ins *i, const struct method *target, uint32_t ins)
+static void enter(struct comp *c, const struct ins *i, struct method *target, uint32_t ins)
 {
         int32_t g = (int32_t)(8u * c->m->nregs);
         uint16_t args[PVM_MAX_ARGS];
         unsigned n = arguments(i, args);
 
         if (target) {
+                if (!target->native_code)
+                        target->native_code = jit_address(jit_stubs.call);
                 x_rm(&c->x, X_LEA, true, RCX, RBX, g + HEADER + (int32_t)(8u * target->nregs));
         } else {
                 x_rm(&c->x, 0x0fb7, false, RDX, RAX, (int32_t) __builtin_offsetof(struct method, nregs));
@@ -1723,17 +2275,18 @@ static void enter(struct comp *c, const struct ins *i, const struct method *targ
         x_rm(&c->x, X_LEA, true, RCX, RBX, -HEADER);
         x_rm(&c->x, X_STORE, true, RCX, RBX, g + (int32_t) __builtin_offsetof(struct frame, prev));
         if (target) {
-                put32(c, RBX, g + (int32_t) __builtin_offsetof(struct frame, method), target->id);
+                /* The method, and its pc, which is 0. */
+                x_rm(&c->x, 0xc7, true, 0, RBX, g + (int32_t) __builtin_offsetof(struct frame, method));
+                x_u32(&c->x, target->id);
                 put32(c, RBX, g + (int32_t) __builtin_offsetof(struct frame, dest),
-                      i->a | (uint32_t)target->nregs << 16);
+                      c->slot[i->a] | (uint32_t)target->nregs << 16);
         } else {
                 x_rm(&c->x, X_LOAD, false, RCX, RAX, (int32_t) __builtin_offsetof(struct method, id));
-                x_rm(&c->x, X_STORE, false, RCX, RBX, g + (int32_t) __builtin_offsetof(struct frame, method));
+                x_rm(&c->x, X_STORE, true, RCX, RBX, g + (int32_t) __builtin_offsetof(struct frame, method));
                 x_shift(&c->x, 4, false, RDX, 16);
-                x_ri(&c->x, 1, false, RDX, (int32_t)i->a);
+                x_ri(&c->x, 1, false, RDX, (int32_t)c->slot[i->a]);
                 x_rm(&c->x, X_STORE, false, RDX, RBX, g + (int32_t) __builtin_offsetof(struct frame, dest));
         }
-        put32(c, RBX, g + (int32_t) __builtin_offsetof(struct frame, pc), 0);
         put32(c, RBX, (int32_t) __builtin_offsetof(struct frame, pc) - HEADER,
               i->pc + pvm_op_words(i->file, 0, 2 + PVM_MAX_ARGS));
         x_ri(&c->x, 0, true, RBX, g + HEADER);
@@ -1752,8 +2305,6 @@ static void emit_call(struct comp *c, const struct ins *i)
         uint16_t args[PVM_MAX_ARGS];
         struct cold *k = NULL;
 
-        if (!target->native_code)
-                target->native_code = jit_address(jit_stubs.call);
         arguments(i, args);
         if (i->op != PVM_CALLS) {
                 unsigned o = object(c, args[0], RCX);
@@ -1808,10 +2359,48 @@ static bool has_not_run(const struct ins *i)
         }
 }
 
+/* It does nothing else, or a reference that nobody sees in the frame. */
+static bool makes_number(const struct comp *c, const struct ins *i)
+{
+        if (i->op >= PVM_DIV_I && i->op <= PVM_REM_I)
+                return false;
+        if (i->op >= PVM_DIV_L && i->op <= PVM_REM_L)
+                return false;
+        if (c->type[i->a] == 'R' && c->slot[i->a] != NOWHERE)
+                return false;
+        switch (i->op) {
+        case I_ZERO:
+        case PVM_MOV:
+        case PVM_LDI:
+        case PVM_LDL:
+        case PVM_LDF:
+        case PVM_LDD:
+                return true;
+        default:
+                return writes(i) && i->op >= PVM_ADD_I && i->op <= PVM_D2F && shape_of(i) == PLAIN;
+        }
+}
+
+/* STRIP further than the counter is, or the end. Where a step could go beyond the largest number, INT_MIN: turn by turn. */
+static void limit(struct comp *c, const struct ins *i)
+{
+        unsigned end = i->op == I_LIMIT ? get(c, i->c, RCX) : RCX;
+
+        get_into(c, i->b, RAX);
+        x_ri(&c->x, 0, false, RAX, STRIP + INT8_MAX);
+        x_rm(&c->x, X_LEA, false, RAX, RAX, -INT8_MAX);
+        x_imm(&c->x, RDX, (uint32_t)INT32_MIN);
+        x_rr(&c->x, X_CMOV + CC_O, false, RAX, RDX);
+        if (i->op == I_LIMITI)
+                x_imm(&c->x, RCX, (uint32_t)((int32_t)i->file[0] >> 16));
+        x_rr(&c->x, X_CMP, false, RAX, end);
+        x_rr(&c->x, X_CMOV + CC_G, false, RAX, end);
+        set(c, i->a, RAX);
+}
+
 static void emit_ins(struct comp *c, struct ins *i)
 {
         static const unsigned int_op[] = {X_ADD, X_SUB, X_IMUL};
-        static const unsigned float_op[] = {X_ADDSD, X_SUBSD, X_MULSD, X_DIVSD};
         static const unsigned bit_op[] = {X_AND, X_OR, X_XOR};
         enum shape shape = i->inlined ? PLAIN : shape_of(i);
         int32_t n = (int32_t)i->w[0] >> 16;
@@ -1913,7 +2502,10 @@ static void emit_ins(struct comp *c, struct ins *i)
         case PVM_BOX:
         case I_BOX:
                 if (c->type[i->b] != 'R') {
-                        make_box(c, i);
+                        if (is_taken_out(c, c->now))
+                                pass_number(c, i);
+                        else
+                                make_box(c, i);
                         break;
                 }
                 __attribute__((fallthrough));
@@ -2027,6 +2619,10 @@ static void emit_ins(struct comp *c, struct ins *i)
         case PVM_UNBOX:
                 take_out(c, i);
                 break;
+        case I_LIMIT:
+        case I_LIMITI:
+                limit(c, i);
+                break;
         case I_LENGTH:
                 string_length(c, i);
                 break;
@@ -2075,6 +2671,9 @@ static void emit_cold(struct comp *c, uint32_t at)
                              : k.kind == COLD_LEAVE ? jit_stubs.leave
                                                     : jit_stubs.poll);
                 break;
+        case COLD_APPEND:
+                append(c, i, &k);
+                __attribute__((fallthrough));
         case COLD_STEP:
                 emit_step(c, k.ins, dirty);
                 x_land(&c->x, x_jmp(&c->x), k.back);
@@ -2084,10 +2683,24 @@ static void emit_cold(struct comp *c, uint32_t at)
                 uint16_t args[PVM_MAX_ARGS];
                 struct cold *e;
 
+                const struct site *s = &i->m->sites[i->w[1]];
+
                 arguments(i, args);
                 spill(c, dirty, live);
+                for (unsigned b = 0; b < SITE_BEFORE; b++) {
+                        uint32_t class, other;
+                        struct method *target = site_before(s, b, &class);
+
+                        if (!target || !target->code || class == site_class(s))
+                                continue;
+                        x_mi(&c->x, 7, false, get(c, args[0], RCX), 0, (int32_t) class);
+                        other = x_jcc(&c->x, CC_NE);
+                        enter(c, i, target, k.ins);
+                        x_land(&c->x, x_jmp(&c->x), k.back);
+                        x_land(&c->x, other, c->x.n);
+                }
                 get_into(c, args[0], RSI);
-                x_imm(&c->x, RDI, (uint64_t)&i->m->sites[i->w[1]]);
+                x_imm(&c->x, RDI, (uint64_t)s);
                 x_imm(&c->x, RDX, i->op == PVM_CALLV);
                 call_c(c, (const void *)interp_find);
                 x_rr(&c->x, X_TEST, true, RAX, RAX);
@@ -2136,41 +2749,42 @@ static void emit_cold(struct comp *c, uint32_t at)
         }
 }
 
-/*
- * Where a run may begin: at pc 0, where jumps go, behind what calls. What was found out before is not known there. (Behind an inlined call it is, so the interpreter goes on to the next jump.)
- */
-static bool is_entry(const struct comp *c, uint32_t n)
+/* What is taken for granted of a value. Else the instruction is the interpreter's. */
+static void emit_test(struct comp *c, unsigned v, const struct fact *f)
 {
-        const struct ins *before = n ? &c->ins[n - 1] : NULL;
+        unsigned o = get(c, v, RCX);
 
-        if (!before || c->ins[n].target)
-                return true;
-        return !before->inlined && (shape_of(before) == CALLS || shape_of(before) == LEAVE || before->op == PVM_TOSTR ||
-                                    before->op == PVM_VEQ);
+        x_rr(&c->x, X_TEST, true, o, o);
+        leave_if(c, CC_E);
+        if (f->array || f->writable) {
+                uint32_t bits = (f->array ? OBJ_ARRAY : 0) | (f->writable ? OBJ_IMMUTABLE : 0);
+
+                x_rm(&c->x, X_LOAD, false, RDX, o, 4);
+                x_ri(&c->x, 4, false, RDX, (int32_t)bits);
+                x_ri(&c->x, 7, false, RDX, (int32_t)ARRAY_BITS(f->array));
+                leave_if(c, CC_NE);
+        }
+        if (f->class) {
+                x_mi(&c->x, 7, false, o, 0, (int32_t)f->class);
+                leave_if(c, CC_NE);
+        }
 }
 
-/* Before a loop: what all of it takes for granted. Else the instruction `at` is the interpreter's. */
+/* Before a loop, or, l is NULL, all those around the instruction `at`: what they take for granted, and have loaded; first what that is loaded by way of. */
 static void emit_tests(struct comp *c, const struct loop *l, uint32_t at)
 {
         c->now = at;
-        for (unsigned k = 0; k < l->n; k++) {
-                const struct fact *f = &l->item[k].fact;
-                unsigned o = get(c, l->item[k].v, RCX);
+        for (unsigned hoists = 0; hoists < 2; hoists++) {
+                for (uint32_t n = 0; n < c->nloops; n++)
+                        for (unsigned k = 0; k < c->loop[n].n; k++) {
+                                const struct invariant *item = &c->loop[n].item[k];
 
-                x_rr(&c->x, X_TEST, true, o, o);
-                leave_if(c, CC_E);
-                if (f->array || f->writable) {
-                        uint32_t bits = (f->array ? OBJ_ARRAY : 0) | (f->writable ? OBJ_IMMUTABLE : 0);
-
-                        x_rm(&c->x, X_LOAD, false, RDX, o, 4);
-                        x_ri(&c->x, 4, false, RDX, (int32_t)bits);
-                        x_ri(&c->x, 7, false, RDX, (int32_t)ARRAY_BITS(f->array));
-                        leave_if(c, CC_NE);
-                }
-                if (f->class) {
-                        x_mi(&c->x, 7, false, o, 0, (int32_t)f->class);
-                        leave_if(c, CC_NE);
-                }
+                                if ((l ? l == &c->loop[n] : has(c->loop[n].body, at)) &&
+                                    (hoists ? item->v >= c->first_hoist && c->home[item->v] >= 0
+                                            : item->v < c->first_hoist))
+                                        emit_test(c, item->v, &item->fact);
+                        }
+                load_hoists(c, at, l, hoists);
         }
 }
 
@@ -2187,7 +2801,7 @@ static void forget_facts(struct comp *c, uint32_t n)
 static struct loop *loop_at(struct comp *c, uint32_t header)
 {
         for (uint32_t k = 0; k < c->nloops; k++)
-                if (c->loop[k].header == header)
+                if (c->loop[k].header == header && (c->loop[k].n || c->loop[k].hoists))
                         return &c->loop[k];
         return NULL;
 }
@@ -2199,9 +2813,7 @@ static void emit_entry(struct comp *c, uint32_t ins)
 
         c->code->entry[pc] = c->place + c->x.n;
         reload(c, set_of(c, c->live, ins), NONE, true);
-        for (uint32_t k = 0; k < c->nloops; k++)
-                if (has(c->loop[k].body, ins))
-                        emit_tests(c, &c->loop[k], ins);
+        emit_tests(c, NULL, ins);
         /* Behind the poll: who was sent away by it must get on. */
         x_land(&c->x, x_jmp(&c->x), c->ins[ins].start);
 }
@@ -2246,6 +2858,8 @@ static void emit(struct comp *c)
                         l->tests = c->x.n;
                         emit_tests(c, l, n);
                 }
+                if (i->tight)
+                        x_nops(&c->x, -(c->place + c->x.n) % FETCH);
                 c->label[n] = c->x.n;
                 if (is_entry(c, n))
                         forget_facts(c, n);
@@ -2255,13 +2869,13 @@ static void emit(struct comp *c)
                         k->from[k->nfrom++] = x_jcc(&c->x, CC_NE);
                 }
                 i->start = c->x.n;
-                if (i->inlined && (i->op == I_ZERO || i->op == PVM_MOV) && i->a >= m->nregs &&
-                    !has(set_of(c, c->live, n + 1), i->a))
+                if (makes_number(c, i) && !has(set_of(c, c->live, n + 1), i->a))
                         continue; /* nobody wants it */
                 emit_ins(c, i);
+                n = c->now; /* it may have done the next one, too */
         }
         for (uint32_t n = 0; n < c->nloops && !c->failed; n++)
-                if (!c->loop[n].tests) {
+                if (!c->loop[n].tests && loop_at(c, c->loop[n].header)) {
                         c->loop[n].tests = c->x.n;
                         emit_tests(c, &c->loop[n], c->loop[n].header);
                         x_land(&c->x, x_jmp(&c->x), c->label[c->loop[n].header]);
@@ -2291,7 +2905,7 @@ static uint32_t words_of(const struct ins *i)
 static bool compile(struct comp *c)
 {
         struct method *m = c->m;
-        uint32_t nwords, njumps = 0;
+        uint32_t nwords, njumps = 0, ncalls = 0;
         size_t sets, bodies;
         bool done = false;
 
@@ -2303,14 +2917,15 @@ static bool compile(struct comp *c)
         if (c->failed)
                 goto out;
         expand(c);
+        strip_mine(c);
         if (c->failed)
                 goto out;
-        c->words = (c->nvalues + 63) / 64;
+        c->words = (c->nvalues + MAX_HOISTS + MAX_SPLITS + 63) / 64;
         sets = (c->n + 1ul) * c->words * 8;
         bodies = (size_t)MAX_LOOPS * ((c->n + 64) / 64) * 8;
         for (uint32_t n = 0; n < c->n; n++)
-                njumps += words_of(&c->ins[n]);
-        c->x.cap = 4096 + c->n * 600;
+                njumps += words_of(&c->ins[n]), ncalls += format_of(&c->ins[n]) == PVM_CALL;
+        c->x.cap = 4096 + c->n * 600 + ncalls * SITE_BEFORE * 400;
         c->live = scratch(c, sets);
         c->dirty = scratch(c, sets);
         c->label = scratch(c, (c->n + 1ul) * sizeof(*c->label));
@@ -2323,12 +2938,14 @@ static bool compile(struct comp *c)
                 c->code->size = nwords;
                 find_loops(c);
                 find_live(c);
-                choose_registers(c);
-                find_dirty(c);
+                split(c);
                 c->self = !(m->flags & PVM_STATIC);
                 for (uint32_t n = 0; n < c->n; n++)
                         c->self &= !(writes(&c->ins[n]) && c->ins[n].a == 0);
                 find_invariants(c);
+                find_hoists(c);
+                choose_registers(c);
+                find_dirty(c);
                 c->place = jit_place();
                 if (!c->failed)
                         emit(c);

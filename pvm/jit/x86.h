@@ -29,7 +29,9 @@ enum {
         X_IMULI = 0x69,
         X_MOVSXD = 0x63,
         X_MOVZXB = 0x0fb6,
+        X_CMOV = 0x0f40, /* + condition */
         X_STOREB = 0x88,
+        X_CMPXCHG = 0x0fb1,
         X_MOVAPS = 0x0f28,
         X_XORPS = 0x0f57,
         X_UCOMISS = 0x0f2e,
@@ -108,10 +110,13 @@ static inline void x_rm(struct x86 *x, unsigned op, bool wide, unsigned reg, uns
 static inline void x_rmx(struct x86 *x, unsigned op, bool wide, unsigned reg, unsigned base, unsigned index,
                          unsigned scale, int8_t disp)
 {
+        bool none = !disp && (base & 7) != RBP; /* an address of two parts is made sooner than one of three */
+
         x_opcode(x, op, wide, reg, index, base);
-        x_byte(x, 0x44 | (reg & 7) << 3);
+        x_byte(x, (none ? 0x04 : 0x44) | (reg & 7) << 3);
         x_byte(x, scale << 6 | (index & 7) << 3 | (base & 7));
-        x_byte(x, (uint8_t)disp);
+        if (!none)
+                x_byte(x, (uint8_t)disp);
 }
 
 /* Group 1: add, or, adc, sbb, and, sub, xor, cmp by number: 0, 1, 4, 5, 6, 7 */
@@ -158,6 +163,28 @@ static inline void x_imm(struct x86 *x, unsigned reg, uint64_t v)
                 x_opcode(x, 0xb8 | (reg & 7), true, 0, 0, reg);
                 x_u32(x, (uint32_t)v);
                 x_u32(x, (uint32_t)(v >> 32));
+        }
+}
+
+/* So many bytes that do nothing, in as few instructions as can be (SDM volume 2, NOP). */
+static inline void x_nops(struct x86 *x, unsigned n)
+{
+        static const uint8_t forms[9][9] = {{0x90},
+                                            {0x66, 0x90},
+                                            {0x0f, 0x1f, 0x00},
+                                            {0x0f, 0x1f, 0x40, 0},
+                                            {0x0f, 0x1f, 0x44, 0, 0},
+                                            {0x66, 0x0f, 0x1f, 0x44, 0, 0},
+                                            {0x0f, 0x1f, 0x80, 0, 0, 0, 0},
+                                            {0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
+                                            {0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0}};
+
+        while (n) {
+                unsigned len = n < 9 ? n : 9;
+
+                for (unsigned i = 0; i < len; i++)
+                        x_byte(x, forms[len - 1][i]);
+                n -= len;
         }
 }
 

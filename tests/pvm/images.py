@@ -15,6 +15,7 @@ from hosted import LIB, PLC, PVM, compile_to, need
 ROUNDS = os.environ.get("PVM_IMAGES_ROUNDS", "6")
 KILLS = int(os.environ.get("PVM_IMAGES_KILLS", "6"))
 SEED = os.environ.get("PVM_IMAGES_SEED", str(random.randrange(1 << 30)))
+os.environ["PVM_IMAGE_BYTES"] = str(8 << 20)  # with less than that the machine makes no image
 SOURCE = """
 package .test;
 import .internal.*;

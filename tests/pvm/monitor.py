@@ -35,7 +35,7 @@ class called
 };
 class alarm { sema rung = new sema(); void ring( var s : int ) [20] { rung.release(); } void run( var boot : bootstrap ) [8] { var k : connection = boot.getRoot().get( "alarm" ); if( !k ) { k = new connection(); k.connect( "tmr:" ); boot.getRoot().put( "alarm", k ); k.setCallback( this, 20 ); k.invoke( 3600000, 0 ); boot.consolePrint( "set\n" ); } else { k.setCallback( this, 20 ); k.invoke( 1, 0 ); } rung.acquire(); boot.consolePrint( "rung\n" ); } };
 class three extends point { long z = -9; void three() { super( 3 ); } };
-class later { };
+class counting { void run( var boot : bootstrap ) [8] { var s : int = 0; var n : int = 2147483647; for( var i : int = 0; i <= n; i++ ) s += i; } }; class later { };
 class sleeper { void run() { ( new world() ).getMyThread().join(); } };
 class watched
 {
@@ -94,6 +94,18 @@ def timer(folder):
         program.wait(60)
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
     report("timer", "" if (first, stopped, done.returncode, done.stdout) == ("set\n", (0, ""), 0, "rung\n") else f"{first!r}, {stopped}, status {done.returncode}, {done.stdout!r}")
+
+
+def counted(folder):
+    """A loop that counts and has no end polls, compiled, too."""
+    with started([PVM, "run", "-L", folder, "-L", LIB, ".test.counting"]) as program:
+        end = time.monotonic() + 60
+        while pvm("ps", str(program.pid))[0] and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.1) # it is compiled by now
+        stopped = pvm("stop", str(program.pid))
+        program.wait(60)
+    report("counting", "" if (stopped, program.returncode) == ((0, ""), 1) else f"{stopped}, status {program.returncode}")
 
 
 def main():
@@ -193,6 +205,7 @@ def main():
             report("call: the program ends", "" if output == "pvm: the program has ended\n" and waits.returncode == 1 else output)
             expect("gone", ["stop", pid], 1, rf"pvm: program {pid}: no such program\n")
         timer(folder)
+        counted(folder)
     sys.exit(1 if failed else 0)
 
 

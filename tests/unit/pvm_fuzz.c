@@ -79,6 +79,13 @@ static const char *const programs[] = {
         " CALLC r3 .internal.closure .new(u.internal.string;)v r2 r0 r3\nb:\n"
         " CALLV r3 .internal.closure call(uuuu)u r2 r2 r2 r2 r2\n RETN\nc:\n RETN\n catch a b c .internal.error.cast "
         "r3\n",
+
+        /* No object of it can be made: this is for who reads it. */
+        "class .main abstract\nfield a [i\nfield b [[l\nfield c [f\nfield private e [d\nmethod abstract f(iii)[i\n"
+        "method abstract public g([[[[[[[[l.main;)v\n"
+        "method static h([i[l[f[d)[d RRRRR\n LDK r4 string "
+        "\"\xe0\xa0\x80\xe1\x80\x80\xed\x9f\xbf\xf0\x90\x80\x80\xf1\x80\x80\x80\xf4\x8f\xbf\xbf\xc3\xa4\"\n RET r3\n"
+        "method run(u)v ordinal 8 RRRI\n CALLV r2 .main f(iii)[i r0 r3 r3 r3\n RETN\n",
 };
 #define NPROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
@@ -150,9 +157,12 @@ static void in_table(uint8_t *file, size_t size, uint32_t at, uint32_t n, size_t
 static void mutate(uint8_t *file, size_t size, const struct pvm_file_header *h, const struct pvm_file_method *methods)
 {
         const struct pvm_file_method *m = &methods[rnd(h->nmethods)];
+        const struct pvm_file_pool *text = (const void *)(file + h->pool + rnd(h->npool) * sizeof(*text));
         size_t at;
 
-        switch (rnd(10)) {
+        while (!m->ncode)
+                m++; /* the last one has code */
+        switch (rnd(11)) {
         case 0:
                 in_table(file, size, 0, 1, sizeof(*h));
                 break;
@@ -169,7 +179,7 @@ static void mutate(uint8_t *file, size_t size, const struct pvm_file_header *h, 
                 file[at] = (uint8_t)(rnd(2) ? rnd(PVM_OP_COUNT) : rnd(12));
                 break;
         case 5: /* one instruction's first word in place of another's */
-                memcpy(file + m->code + rnd(m->ncode) * 4, file + methods[0].code + rnd(methods[0].ncode) * 4, 4);
+                memcpy(file + m->code + rnd(m->ncode) * 4, file + m->code + rnd(m->ncode) * 4, 4);
                 break;
         case 6:
                 change32(file + m->code + rnd(m->ncode) * 4, m->ncode);
@@ -181,6 +191,10 @@ static void mutate(uint8_t *file, size_t size, const struct pvm_file_header *h, 
         case 8:
                 in_table(file, size, m->handlers, m->nhandlers, sizeof(struct pvm_file_handler));
                 in_table(file, size, m->lines, rnd(4) ? 0 : m->nlines, sizeof(struct pvm_file_line));
+                break;
+        case 9: /* of a name or a descriptor */
+                if (text->tag == PVM_POOL_UTF8 && text->c && text->b < size && text->c <= size - text->b)
+                        file[text->b + rnd(text->c)] = (uint8_t) "..[[iu;()/ \xe0\x80\xf4"[rnd(14)];
                 break;
         default:
                 file[sizeof(*h) + rnd((uint32_t)(size - sizeof(*h)))] ^= (uint8_t)(1u << rnd(8));

@@ -1,7 +1,7 @@
 /*
  * pvm_machine.c - the object machine with programs of the test assembler (tests/pvm/programs): what they print, how they end, and that the heap is whole
  * afterwards. Each program runs as it is and in a hostile machine, with a collection at every safepoint; interpreted, compiled before it has run once, compiled when hot, and with
- * all compiled code dropped at a third of all turns.
+ * all compiled code dropped at a third of all turns. PVM_PROGRAMS: which, as a pattern for their paths; an argument names one of the tests.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "pvm/host/host.h"
 #include "pvm/machine.h"
@@ -109,10 +110,11 @@ static void test_program(const char *path)
 
 static void test_programs(void **state)
 {
+        const char *which = getenv("PVM_PROGRAMS");
         glob_t g;
 
         (void)state;
-        assert_int_equal(glob("tests/pvm/programs/*.asm", 0, NULL, &g), 0);
+        assert_int_equal(glob(which ? which : "tests/pvm/programs/*.asm", 0, NULL, &g), 0);
         for (size_t i = 0; i < g.gl_pathc; i++)
                 test_program(g.gl_pathv[i]);
         globfree(&g);
@@ -162,6 +164,247 @@ static void test_refused(void **state)
                 if (run_main() != 99 || !strstr(output, bad[i].why))
                         fail_msg("program %u: %s, not %s", i, output, bad[i].why);
         }
+}
+
+/* ---- files that somebody has tampered with: one change each, and what it must be called ---- */
+
+static const char *const whole[] = {
+        "class .main extends .base implements .face\nsource m.ph\nfield a i\nfield private b u\nfield static c l\n"
+        "method .new()v RI\n LDI r1 5\n SETF r1 r0 .main a i\n RETN\n"
+        "method static .static()v L\n LDL r0 7\n SETS r0 .main c l\n RETN\n"
+        "method f(iu)i ordinal 30 RIR\n RET r1\nmethod private p()v R\n RETN\nmethod static s(i)i II\n RET r0\n"
+        "method run(u)v ordinal 8 RRIILFDRR\n line 1\na:\n LDI r2 20\n LDK r2 int 100000\n LDK r4 long 5\n LDK r5 "
+        "float 2.5\n LDK r6 double 2.5\n LDK r7 string \"text\"\n LDK r7 bytes \".abc\"\n LDK r7 class .main\n"
+        " ADD_I r2 r2 r3\n DIVI_I r3 r2 3\n MOV r2 r3\n LDNULL r8\n NEW r7 .main\n NEWARR r7 r2 i\n CAST r7 r8 .main;\n"
+        " GETF r2 r0 .main a i\n SETF r2 r0 .main a i\n GETS r4 .main c l\n BOX r7 r2\n UNBOX r2 r7\n"
+        " CONCAT r7 r7 r2 r4 r5 r6\n CALLV r2 .main f(iu)i r0 r2 r7\n CALLC r7 .main .new()v r0\n"
+        " CALLS r2 .main s(i)i r2\n CALLN r7 f r0 r7\n CALLO r7 30 r0\n CALLD r7 r0 r7\n CLOSURE r7 .main s(i)i r2\n"
+        " JEQ_I r2 r3 n\n JEQI_I r2 5 n\n JNULL r7 n\n JMP n\nn:\n TSWITCH r2 4 o x y\nx:\n LSWITCH r2 o 5 x 9 y\n"
+        "y:\n NOP\no:\n line 2\nb:\n RETN\nc:\n RETHROW r7\n catch a b c .main r7\n",
+        "class .face interface\nfield static c l\nmethod abstract go(l)l\nmethod static s()v R\n RETN\n",
+        "class .main abstract\nmethod abstract go(l)l\nmethod run(u)v RR\n RETN\n",
+};
+
+enum part { HEADER, POOL, TEXT, INTERFACE, FIELD, METHOD, TYPE, HANDLER, LINE, CODE, SIZE };
+
+/* Where the n-th of that part stands; of the pool, and of texts, the first with that tag; of code, the first instruction of that kind; of handlers and lines those of the last method. */
+static size_t part_at(const struct pvm_file *f, enum part part, unsigned n)
+{
+        const struct pvm_file_method *last = &f->methods[f->h->nmethods - 1];
+        unsigned k = 1;
+
+        switch (part) {
+        case POOL:
+        case TEXT:
+                while (f->pool[k].tag != n)
+                        k++;
+                return part == TEXT ? f->pool[k].b : f->h->pool + k * sizeof(f->pool[0]);
+        case INTERFACE:
+                return f->h->interfaces + 2 * n;
+        case FIELD:
+                return f->h->fields + n * sizeof(f->fields[0]);
+        case METHOD:
+                return f->h->methods + n * sizeof(f->methods[0]);
+        case TYPE:
+                return last->types + n;
+        case HANDLER:
+                return last->handlers + n * sizeof(struct pvm_file_handler);
+        case LINE:
+                return last->lines + n * sizeof(struct pvm_file_line);
+        case CODE:
+                for (uint32_t pc = 0; pc < last->ncode; pc += pvm_op_words(pvm_file_code(f, last), pc, last->ncode))
+                        if ((pvm_file_code(f, last)[pc] & 0xff) == n)
+                                return last->code + 4 * pc;
+                fail_msg("no instruction %u", n);
+                return 0;
+        default:
+                return 0;
+        }
+}
+
+/* Value: the first pool entry with that tag. */
+#define ENTRY(tag) (0xabcd0000u | (tag))
+#define AT(of, field)                                                                                                  \
+        (unsigned)offsetof(struct pvm_file_##of, field), (unsigned)sizeof(((struct pvm_file_##of *)0)->field)
+#define WORD(n) 4u * (n), 4u
+#define BYTE(n) (n), 1u
+
+static void test_tampered(void **state)
+{
+        static const struct {
+                unsigned which;
+                enum part part;
+                unsigned n, offset, bytes;
+                uint32_t value;
+                const char *why;
+        } change[] = {
+                {0, HEADER, 0, AT(header, magic), 1, "not a class file"},
+                {0, SIZE, 0, 0, 0, sizeof(struct pvm_file_header) - 1, "not a class file"},
+                {0, SIZE, 0, 0, 0, sizeof(struct pvm_file_header) + 1, "the header says"},
+                {0, HEADER, 0, AT(header, size), 100, "the header says"},
+                {0, HEADER, 0, AT(header, flags), 8, "unknown flags"},
+                {0, HEADER, 0, AT(header, flags), PVM_CLASS_FINAL | PVM_CLASS_ABSTRACT, "unknown flags"},
+                {0, HEADER, 0, AT(header, zero), 1, "unknown flags"},
+                {0, HEADER, 0, AT(header, nmethods), PVM_MAX_MEMBERS + 1, "more members"},
+                {0, HEADER, 0, AT(header, npool), 0, "no pool"},
+                {0, HEADER, 0, AT(header, npool), 0xffff, "pool: "},
+                {0, HEADER, 0, AT(header, pool), 60, "pool at 60: not aligned"},
+                {0, HEADER, 0, AT(header, pool), 0x7ffffff8, "pool: "},
+                {0, HEADER, 0, AT(header, interfaces), 2, "interfaces at 2: not aligned"},
+                {0, HEADER, 0, AT(header, ninterfaces), PVM_MAX_MEMBERS, "interfaces: "},
+                {0, HEADER, 0, AT(header, nfields), PVM_MAX_MEMBERS, "fields: "},
+                {0, HEADER, 0, AT(header, nmethods), PVM_MAX_MEMBERS, "methods: "},
+                {0, HEADER, 0, AT(header, attributes_len), 0xffffffff, "attributes: "},
+                {0, HEADER, 0, AT(header, this_class), 0, "no name, or no parent"},
+                {0, HEADER, 0, AT(header, parent), ENTRY(PVM_POOL_UTF8), "no name, or no parent"},
+                {0, HEADER, 0, AT(header, source), ENTRY(PVM_POOL_INT), "source file without"},
+                {1, HEADER, 0, AT(header, parent), ENTRY(PVM_POOL_CLASS), "an interface with a parent"},
+                {0, INTERFACE, 0, BYTE(0), 0, "interface 0: not a class"},
+                {0, POOL, PVM_POOL_INT, AT(pool, zero), 1, ": not zero"},
+                {0, POOL, PVM_POOL_UTF8, AT(pool, b), 0x7fffffff, "text outside of the file"},
+                {0, POOL, PVM_POOL_UTF8, AT(pool, a), 1, "text outside of the file"},
+                {0, POOL, PVM_POOL_BYTES, AT(pool, b), 0x7fffffff, "text outside of the file"},
+                {0, POOL, PVM_POOL_BYTES, 8, 4, 0x7fffffff, "more text than file"},
+                {0, TEXT, PVM_POOL_UTF8, BYTE(0), 0xff, "not UTF-8"},
+                {0, TEXT, PVM_POOL_UTF8, BYTE(0), 0xc3, "not UTF-8"},
+                {0, POOL, PVM_POOL_STRING, AT(pool, a), ENTRY(PVM_POOL_INT), "string without text"},
+                {0, POOL, PVM_POOL_INT, 12, 4, 1, "not an int"},
+                {0, POOL, PVM_POOL_FLOAT, 12, 4, 1, "not a float"},
+                {0, POOL, PVM_POOL_LONG, AT(pool, b), 1, ": not zero"},
+                {0, POOL, PVM_POOL_CLASS, AT(pool, a), ENTRY(PVM_POOL_BYTES), "not the name of a class"},
+                {0, TEXT, PVM_POOL_UTF8, BYTE(0), 'x', "not the name of a class"},
+                {0, TEXT, PVM_POOL_UTF8, BYTE(1), '.', "not the name of a class"},
+                {0, POOL, PVM_POOL_FIELD, AT(pool, a), ENTRY(PVM_POOL_UTF8), "not a field"},
+                {0, POOL, PVM_POOL_FIELD, 6, 2, ENTRY(PVM_POOL_UTF8), "not a field"},
+                {0, POOL, PVM_POOL_FIELD, 4, 2, 0, "not a field"},
+                {0, POOL, PVM_POOL_METHOD, AT(pool, a), ENTRY(PVM_POOL_UTF8), "not a method"},
+                {0, POOL, PVM_POOL_METHOD, 6, 2, ENTRY(PVM_POOL_UTF8), "not a method"},
+                {0, POOL, PVM_POOL_INT, AT(pool, tag), 77, "unknown tag"},
+                {0, FIELD, 0, AT(field, name), 0, "field 0: bad name"},
+                {0, FIELD, 0, AT(field, type), ENTRY(PVM_POOL_UTF8), "field 0: bad name"},
+                {0, FIELD, 0, AT(field, flags), 0x40, "field 0: unknown flags"},
+                {0, FIELD, 0, AT(field, flags), PVM_PUBLIC | PVM_PRIVATE, "field 0: unknown flags"},
+                {0, FIELD, 0, AT(field, attributes_len), 0xffffffff, "attributes: "},
+                {1, FIELD, 0, AT(field, flags), 0, "an interface's, not static"},
+                {0, METHOD, 2, AT(method, name), 0, "method 2: bad name"},
+                {0, METHOD, 2, AT(method, type), ENTRY(PVM_POOL_UTF8), "method 2: bad name"},
+                {0, METHOD, 2, AT(method, flags), 0x20, "unknown flags"},
+                {0, METHOD, 2, AT(method, zero), 1, "unknown flags"},
+                {0, METHOD, 3, AT(method, flags), PVM_PUBLIC | PVM_PRIVATE, "contradict"},
+                {2, METHOD, 0, AT(method, flags), PVM_ABSTRACT | PVM_FINAL, "contradict"},
+                {0, METHOD, 3, AT(method, ordinal), 40, "static or private, with an ordinal"},
+                {0, METHOD, 0, AT(method, flags), PVM_STATIC, "not a constructor"},
+                {0, METHOD, 1, AT(method, flags), 0, "not a constructor"},
+                {1, METHOD, 1, AT(method, flags), 0, "an interface's, with a body"},
+                {2, METHOD, 1, AT(method, flags), PVM_ABSTRACT, "abstract, with code"},
+                {2, HEADER, 0, AT(header, flags), 0, "abstract, in a class that is not"},
+                {0, METHOD, 2, AT(method, ncode), 0, "0 words of code"},
+                {0, METHOD, 2, AT(method, nlines), 2, "more handlers or lines"},
+                {0, METHOD, 2, AT(method, code), 0x7ffffffc, "code: "},
+                {0, METHOD, 2, AT(method, code), 2, "code at 2: not aligned"},
+                {0, METHOD, 2, AT(method, types), 0x7fffffff, "register types: "},
+                {0, METHOD, 5, AT(method, handlers), 0x7ffffffc, "handlers: "},
+                {0, METHOD, 5, AT(method, lines), 0x7ffffffc, "lines: "},
+                {0, METHOD, 2, AT(method, attributes), 0x7fffffff, "attributes: "},
+
+                {0, METHOD, 2, AT(method, nregs), 2, "do not begin with the arguments"},
+                {0, TYPE, 1, BYTE(0), 'I', "do not begin with the arguments"},
+                {0, TYPE, 8, BYTE(0), 'P', "register 8: unknown type"},
+                {0, CODE, PVM_ADD_I, BYTE(3), 9, "register 9 of 9"},
+                {0, CODE, PVM_ADD_I, BYTE(3), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_ADD_I, BYTE(1), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_LDNULL, BYTE(2), 1, "unused bits"},
+                {0, CODE, PVM_LDI, BYTE(1), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_LDK, BYTE(1), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_LDK, 2, 2, ENTRY(PVM_POOL_UTF8), "no constant"},
+                {0, CODE, PVM_LDK, 2, 2, 0xffff, "no constant"},
+                {0, CODE, PVM_MOV, BYTE(2), 4, "L to I"},
+                {0, CODE, PVM_NEW, 2, 2, ENTRY(PVM_POOL_UTF8), "is not what is needed"},
+                {0, CODE, PVM_NEW, 2, 2, 0, "is not what is needed"},
+                {0, CODE, PVM_NEW, BYTE(1), 2, "register 2 is I, not R"},
+                {0, CODE, PVM_NEWARR, WORD(1), ENTRY(PVM_POOL_UTF8), "not a type descriptor"},
+                {0, CODE, PVM_NEWARR, WORD(1), ENTRY(PVM_POOL_INT), "is not what is needed"},
+                {0, CODE, PVM_NEWARR, BYTE(2), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_GETF, BYTE(1), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_GETF, BYTE(2), 2, "register 2 is I, not R"},
+                {0, CODE, PVM_GETF, BYTE(3), 1, "unused bits"},
+                {0, CODE, PVM_GETF, WORD(1), ENTRY(PVM_POOL_METHOD), "is not what is needed"},
+                {0, CODE, PVM_GETF, WORD(1), 0xffff, "is not what is needed"},
+                {0, CODE, PVM_GETS, BYTE(1), 2, "register 2 is I, not L"},
+                {0, CODE, PVM_CONCAT, BYTE(1), 2, "register 2 is I, not R"},
+                {0, CODE, PVM_CONCAT, BYTE(5), 99, "register 99 of 9"},
+                {0, CODE, PVM_CONCAT, BYTE(9), 1, "unused bits"},
+                {0, CODE, PVM_CALLV, BYTE(1), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_CALLV, BYTE(2), 2, "2 arguments, the method has 3"},
+                {0, CODE, PVM_CALLV, BYTE(8), 2, "register 2 is I, not R"},
+                {0, CODE, PVM_CALLV, BYTE(9), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_CALLV, BYTE(11), 1, "unused bits"},
+                {0, CODE, PVM_CALLV, WORD(1), ENTRY(PVM_POOL_FIELD), "is not what is needed"},
+                {0, CODE, PVM_CALLN, WORD(1), ENTRY(PVM_POOL_UTF8), "not a name"},
+                {0, CODE, PVM_CALLN, WORD(1), ENTRY(PVM_POOL_INT), "is not what is needed"},
+                {0, CODE, PVM_CALLN, BYTE(9), 2, "register 2 is I, not R"},
+                {0, CODE, PVM_CALLO, WORD(1), PVM_NO_ORDINAL, "ordinal 65535"},
+                {0, CODE, PVM_CALLD, WORD(1), 1, "unused bits"},
+                {0, CODE, PVM_CALLD, BYTE(2), 1, "no receiver, or no name"},
+                {0, CODE, PVM_JEQ_I, WORD(1), 1, "no instruction begins"},
+                {0, CODE, PVM_JEQ_I, WORD(1), 1000, "no instruction begins"},
+                {0, CODE, PVM_JEQ_I, WORD(1), 0x7fffff00, "no instruction begins"},
+                {0, CODE, PVM_JEQ_I, WORD(1), 0xffff0000, "no instruction begins"},
+                {0, CODE, PVM_JEQ_I, BYTE(3), 1, "unused bits"},
+                {0, CODE, PVM_JEQI_I, BYTE(1), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_JEQI_I, WORD(1), 1, "no instruction begins"},
+                {0, CODE, PVM_JNULL, BYTE(2), 1, "unused bits"},
+                {0, CODE, PVM_JMP, BYTE(2), 1, "no instruction begins"},
+                {0, CODE, PVM_TSWITCH, BYTE(1), 4, "register 4 is L, not I"},
+                {0, CODE, PVM_TSWITCH, WORD(1), INT32_MAX, "beyond the greatest int"},
+                {0, CODE, PVM_TSWITCH, WORD(2), 0, "empty table"},
+                {0, CODE, PVM_TSWITCH, WORD(2), 0x40000000, "cut off"},
+                {0, CODE, PVM_TSWITCH, WORD(3), 1, "no instruction begins"},
+                {0, CODE, PVM_TSWITCH, WORD(5), 1, "no instruction begins"},
+                {0, CODE, PVM_LSWITCH, WORD(1), 0x80000000, "cut off"},
+                {0, CODE, PVM_LSWITCH, WORD(2), 1, "no instruction begins"},
+                {0, CODE, PVM_LSWITCH, WORD(5), 5, "keys do not ascend"},
+                {0, CODE, PVM_LSWITCH, WORD(6), 1, "no instruction begins"},
+                {0, CODE, PVM_NOP, BYTE(0), PVM_OP_COUNT, "unknown instruction"},
+                {0, CODE, PVM_RETHROW, BYTE(0), PVM_CALLN, "cut off"},
+                {0, HANDLER, 0, AT(handler, zero), 1, "handler 0"},
+                {0, HANDLER, 0, AT(handler, start), 1000, "handler 0"},
+                {0, HANDLER, 0, AT(handler, end), 1000, "handler 0"},
+                {0, HANDLER, 0, AT(handler, end), 0, "handler 0"},
+                {0, HANDLER, 0, AT(handler, target), 1000, "handler 0"},
+                {0, HANDLER, 0, AT(handler, reg), 2, "register 2 is I, not R"},
+                {0, HANDLER, 0, AT(handler, class), ENTRY(PVM_POOL_UTF8), "is not what is needed"},
+                {0, LINE, 1, AT(line, pc), 1000, "line entry 1"},
+                {0, LINE, 1, AT(line, pc), 0, "line entry 1"},
+        };
+        /* Nothing behind the file can be read. */
+        const size_t room = 1ul << 16, behind = 2ul << 20;
+        uint8_t *place = mmap(NULL, room + behind, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        char why[500];
+
+        (void)state;
+        assert_ptr_not_equal(place, MAP_FAILED);
+        assert_int_equal(mprotect(place, room, PROT_READ | PROT_WRITE), 0);
+        for (unsigned i = 0; i < sizeof(change) / sizeof(change[0]); i++) {
+                struct pvm_file f;
+                uint32_t value = change[i].value;
+                size_t size;
+                uint8_t *made = pvm_assemble(whole[change[i].which], &size), *file = place + room - ((size + 7) & ~7ul);
+
+                memcpy(file, made, size);
+                free(made);
+                if (!pvm_file_open(&f, file, size, why, sizeof(why)) || !pvm_file_verify(&f, why, sizeof(why)))
+                        fail_msg("class %u: %s", change[i].which, why);
+                if ((value & 0xffff0000) == ENTRY(0))
+                        value = (uint32_t)((part_at(&f, POOL, value & 0xffff) - f.h->pool) / sizeof(f.pool[0]));
+                if (change[i].part == SIZE)
+                        size = value;
+                memcpy(file + part_at(&f, change[i].part, change[i].n) + change[i].offset, &value, change[i].bytes);
+                if ((pvm_file_open(&f, file, size, why, sizeof(why)) && pvm_file_verify(&f, why, sizeof(why))) ||
+                    !strstr(why, change[i].why))
+                        fail_msg("change %u: %s, not %s", i, why, change[i].why);
+        }
+        munmap(place, room + behind);
 }
 
 /* Files of older minor versions run, of newer ones not; of another major one neither. */
@@ -537,14 +780,14 @@ static void test_numbers(void **state)
         }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_numbers),           cmocka_unit_test(test_programs),
                 cmocka_unit_test(test_at_once),           cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_versions),          cmocka_unit_test(test_other_heap),
                 cmocka_unit_test(test_older_heap),        cmocka_unit_test(test_many_upgrades),
-                cmocka_unit_test(test_turns_of_the_deep),
+                cmocka_unit_test(test_turns_of_the_deep), cmocka_unit_test(test_tampered),
         };
         struct pvm_host host = *program_host(pvm_host);
         int r;
@@ -555,6 +798,8 @@ int main(void)
         strcpy(folder, "/tmp/pvm-unit-XXXXXX");
         if (!mkdtemp(folder))
                 return 1;
+        if (argc > 1)
+                cmocka_set_test_filter(argv[1]);
         r = cmocka_run_group_tests(tests, NULL, NULL);
         snprintf(command, sizeof(command), "rm -rf %s", folder);
         return r | system(command);

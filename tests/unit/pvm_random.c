@@ -54,9 +54,11 @@ static void __attribute__((format(printf, 1, 2))) put(const char *fmt, ...)
 
 /* ---- methods ---- */
 
-/* Registers of every method: the receiver, arguments ilfdu, then others; two count loops, one takes exceptions and text, one closures. */
-#define TYPES "RILFDRIIIILLFDDRRRRIIRR"
-enum { METHODS = 6, COUNT1 = 19, COUNT2 = 20, TEXT = 21, CALLED = 22, FIRST_ARRAY = 15 };
+static unsigned labels;
+
+/* Registers of every method: the receiver, arguments ilfdu, then others; two count loops, one takes exceptions and text, one closures, and two are where loops end. */
+#define TYPES "RILFDRIIIILLFDDRRRRIIRRII"
+enum { METHODS = 6, COUNT1 = 19, COUNT2 = 20, TEXT = 21, CALLED = 22, END1 = 23, FIRST_ARRAY = 15 };
 
 static unsigned reg(char type)
 {
@@ -74,7 +76,7 @@ static unsigned written(char type)
 
         do
                 r = reg(type);
-        while (!r || (r >= FIRST_ARRAY && r < FIRST_ARRAY + 3 && below(4)));
+        while ((!r && below(40)) || (r >= FIRST_ARRAY && r < FIRST_ARRAY + 3 && below(4)));
         return r;
 }
 
@@ -88,24 +90,24 @@ static const char result[METHODS] = {'I', 'L', 'F', 'D', 'R', 'R'};
 static void constant(void)
 {
         static const char *const longs[] = {"9223372036854775807", "-9223372036854775808", "1099511627776", "-1",
-                                            "4294967295"};
-        static const char *const doubles[] = {"0.1", "1e300", "-2.5", "1e-310", "3e9", "-1e19"};
+                                            "4294967295",          "-5000000000"};
+        static const char *const doubles[] = {"0.1", "1e300", "-2.5", "nan", "-3e9", "1e-310", "3e9", "-1e19", "1e18"};
 
         switch (below(7)) {
         case 0:
-                put(" LDI r%u %d\n", written('I'), (int)below(20) - 5);
+                put(" LDI r%u %d\n", written('I'), below(2) ? (int)below(20) - 5 : (int)below(65536) - 32768);
                 break;
         case 1:
                 put(" LDK r%u int %d\n", written('I'), below(2) ? INT32_MIN : (int)(below(1u << 31)));
                 break;
         case 2:
-                put(" LDK r%u long %s\n", written('L'), longs[below(5)]);
+                put(" LDK r%u long %s\n", written('L'), longs[below(6)]);
                 break;
         case 3:
-                put(" LDK r%u double %s\n", written('D'), doubles[below(6)]);
+                put(" LDK r%u double %s\n", written('D'), doubles[below(9)]);
                 break;
         case 4:
-                put(" LDK r%u float %s\n", written('F'), doubles[below(3)]);
+                put(" LDK r%u float %s\n", written('F'), doubles[below(5)]);
                 break;
         case 5:
                 put(" LDD r%u %d\n", written('D'), (int)below(9) - 4);
@@ -194,7 +196,7 @@ static void array(void)
         unsigned k = below(3), a = below(8) ? FIRST_ARRAY + k : reg('R'), at = reg('I');
         char t = types[k];
 
-        switch (below(6)) {
+        switch (below(8)) {
         case 0:
                 put(" ANDI_I r%u r%u 15\n NEWARR r%u r%u %c\n", at == 1 ? 6 : at, reg('I'), FIRST_ARRAY + k,
                     at == 1 ? 6 : at, "idu"[k]);
@@ -210,21 +212,45 @@ static void array(void)
                 /* Not far behind the end: it would grow. */
                 put(" ANDI_I r9 r%u 31\n AST_%c r%u r%u r9\n", at, t, reg(t), a);
                 break;
-        default:
+        case 5:
                 put(" LEN r%u r%u\n", written('I'), a);
+                break;
+        case 6: /* right behind the end, while it is short: what is there is the array's, or the field's */
+                put(" LEN r9 r%u\n JGTI_I r9 40 l%u\n AST_%c r%u r%u r9\nl%u:\n", a, labels, t, reg(t), a, labels);
+                labels++;
+                break;
+        default:
+                put(" %s r%u r0 .main a%c [%c\n", below(4) ? "GETF" : "SETF", FIRST_ARRAY + k, "idu"[k], "idu"[k]);
         }
 }
 
 static void object(void)
 {
         char t = number();
+        unsigned o;
 
-        switch (below(12)) {
+        switch (below(13)) {
+        case 11: /* from now on it must not be changed */
+                if (below(3))
+                        put(" LDNULL r%u\n", TEXT);
+                else
+                        put(" CALLV r%u .internal.object setImmutable()v r%u\n", TEXT,
+                            below(3)   ? FIRST_ARRAY + below(3)
+                            : below(4) ? 18u
+                                       : 0u);
+                break;
         case 0:
-                put(" NEW r%u .%s\n", written('R'), below(2) ? "main" : "kid");
+                put(" NEW r%u .%s\n", written('R'), below(2) ? "main" : below(2) ? "kid" : "cub");
                 break;
         case 1:
-                put(" BOX r%u r%u\n", written('R'), reg(t));
+                o = below(2) ? TEXT : written('R');
+                put(" BOX r%u r%u\n", o, reg(t));
+                if (below(2)) /* of its own type, or not; the box may be wanted later */
+                        put(" UNBOX r%u r%u\n", written(below(4) ? t : number()), o);
+                if (below(2))
+                        put(" LDNULL r%u\n", o);
+                else if (below(2))
+                        put(" UNBOX r%u r%u\n", written(t), o);
                 break;
         case 2:
                 put(" UNBOX r%u r%u\n", written(t), reg('R'));
@@ -245,7 +271,10 @@ static void object(void)
                 put(" SSAME r%u r%u r%u\n", written('I'), reg('R'), reg('R'));
                 break;
         case 8:
-                put(" INSTOF r%u r%u %s\n", written('I'), reg('R'), below(2) ? ".kid;" : ".internal.string;");
+                put(" INSTOF r%u r%u %s\n", written('I'), reg('R'),
+                    below(2)   ? ".kid;"
+                    : below(2) ? ".cub;"
+                               : ".internal.string;");
                 break;
         case 9:
                 put(" CAST r%u r%u %s\n", written('R'), reg('R'), below(2) ? ".main;" : "[u");
@@ -257,8 +286,6 @@ static void object(void)
                 put(" MOV r%u r%u\n", written('R'), reg('R'));
         }
 }
-
-static unsigned labels;
 
 /* Closures over the static methods that are there: most get the values they want, and as many arguments as are missing. */
 static const char *const closed[] = {"il", "ilfdu", "", "uuuuuu"};
@@ -355,6 +382,128 @@ static void branch(const char *to, unsigned l)
 
 static void block(unsigned self, unsigned depth, unsigned loops);
 
+/* Counts up, from where to where; the loop begins at its end, as compilers write it. */
+static void counts_up(unsigned loops, unsigned l)
+{
+        unsigned count = COUNT1 + loops, end = END1 + loops, first = below(3), turns = below(20);
+
+        switch (below(20)) {
+        case 0: /* up to the largest number */
+                put(" LDK r%u int %d\n LDK r%u int %d\n", count, INT32_MAX - 20 - (int)turns, end, INT32_MAX);
+                break;
+        case 1: /* many turns */
+                put(" LDI r%u %d\n LDI r%u %u\n", count, -(int)below(3000), end, turns);
+                break;
+        default:
+                put(" LDI r%u %u\n LDI r%u %u\n", count, first, end, first + turns);
+        }
+        put(" JMP l%u\n", l);
+}
+
+static void ends_up(unsigned loops, unsigned l, unsigned next, unsigned begin)
+{
+        unsigned count = COUNT1 + loops, end = END1 + loops, step = below(4) ? 1 : 1 + below(3);
+
+        put("l%u:\n ADDI_I r%u r%u %u\nl%u:\n", next, count, count, step, begin);
+        /* Not beyond the largest number: that has no end. */
+        if (step > 1)
+                put(" JGTI_I r%u 32000 l%u\n", count, labels);
+        if (below(6) == 0)
+                put(" JLTI_I r%u %u l%u\n", count, 200 + below(50), l);
+        else
+                put(" %s r%u r%u l%u\n", step == 1 ? "JLT_I" : "JLE_I", count, end, l);
+        put("l%u:\n", labels++);
+}
+
+/*
+ * A loop of what the compiler can take out of it, mostly of one object and one array of a field's: that is stored to now and then, the array grows, or is another register's, too, and there may be an error at
+ * any instruction.
+ */
+static void tight_loop(unsigned loops)
+{
+        static const char types[] = "IDR";
+        unsigned l = labels++, n = 2 + below(6), k = below(3), a = FIRST_ARRAY + k;
+        unsigned begin = labels++, next = labels++, out = labels++;
+        char t = types[k], d = "idu"[k];
+        bool up = below(2);
+
+        if (up)
+                counts_up(loops, begin);
+        else
+                put(" LDI r%u %u\n", COUNT1 + loops, 1 + below(20));
+        if (!up && below(2))
+                put(" CONCAT r%u r%u\n", TEXT, reg(number()));
+        put("l%u:\n", l);
+        for (unsigned i = 0; i < n; i++)
+                switch (below(17)) {
+                case 15:
+                        branch("l", below(2) ? next : out);
+                        break;
+                case 16:
+                        put(" ADD_I r%u r%u r%u\n", written('I'), reg('I'), COUNT1 + loops);
+                        break;
+                case 0:
+                case 1:
+                        put(" GETF r%u r0 .main a%c [%c\n", a, d, d);
+                        break;
+                case 2:
+                case 3:
+                case 4:
+                        put(" AST_%c r%u r%u r%u\n", t, reg(t), a, COUNT1 + loops);
+                        break;
+                case 5:
+                case 6:
+                        put(" ALD_%c r%u r%u r%u\n", t, written(t), a, below(3) ? COUNT1 + loops : reg('I'));
+                        break;
+                case 7:
+                        if (t == 'R' && below(2))
+                                put(" BOX r5 r%u\n", reg(number()));
+                        put(" LEN r9 r%u\n JGTI_I r9 40 l%u\n AST_%c r%u r%u r9\nl%u:\n", a, labels, t,
+                            t == 'R' ? 5 : reg(t), a, labels);
+                        labels++;
+                        break;
+                case 13:
+                        /* Receivers of several classes, one after the other. */
+                        put(" ANDI_I r9 r%u 3\n ALD_R r5 r17 r9\n CALLV r%u .main get()i r5\n", COUNT1 + loops,
+                            written('I'));
+                        break;
+                case 12:
+                        if (below(3) == 0)
+                                put(" CALLV r%u .main change(i)i r%u r%u\n", written('I'), below(2) ? 18u : 0u,
+                                    reg('I'));
+                        break;
+                case 8:
+                        put(" GETF r%u r18 .main fd d\n %s_D r%u r%u r%u\n", 13u, below(2) ? "SUB" : "MUL",
+                            written('D'), reg('D'), 13u);
+                        break;
+                case 9:
+                        if (below(4) == 0)
+                                put(" SETF r%u r%u .main a%c [%c\n", a, below(2) ? 18u : 0u, d, d);
+                        else
+                                put(" SETF r%u r18 .main fd d\n", reg('D'));
+                        break;
+                case 10:
+                        put(" GETF r5 r0 .main fu u\n GETF r%u r5 .main fi i\n", written('I'));
+                        break;
+                case 11:
+                        arithmetic();
+                        break;
+                default:
+                        if (below(3) == 0)
+                                put(" MOV r%u r5\n", a);
+                        else if (below(4))
+                                convert();
+                        else
+                                put(" CONCAT r%u r%u\n", TEXT, reg(number()));
+                }
+        if (up)
+                ends_up(loops, l, next, begin);
+        else
+                put("l%u:\n ADDI_I r%u r%u -1\n JGEI_I r%u 0 l%u\n", next, COUNT1 + loops, COUNT1 + loops,
+                    COUNT1 + loops, l);
+        put("l%u:\n", out);
+}
+
 static void statement(unsigned self, unsigned depth, unsigned loops)
 {
         unsigned l = labels, n;
@@ -368,13 +517,16 @@ static void statement(unsigned self, unsigned depth, unsigned loops)
         case 3:
         case 4:
         case 5:
-                arithmetic();
+                for (n = 1 + below(6); n--;)
+                        arithmetic();
                 break;
         case 6:
-                convert();
+                for (n = 1 + below(3); n--;)
+                        convert();
                 break;
         case 7:
-                compare();
+                for (n = 1 + below(3); n--;)
+                        compare();
                 break;
         case 8:
         case 9:
@@ -406,6 +558,10 @@ static void statement(unsigned self, unsigned depth, unsigned loops)
         case 17: /* a loop */
                 if (loops == 2) {
                         put(" NOP\n");
+                        break;
+                }
+                if (below(2)) {
+                        tight_loop(loops);
                         break;
                 }
                 labels += 2;
@@ -463,16 +619,30 @@ static void block(unsigned self, unsigned depth, unsigned loops)
 
 static void method(unsigned self)
 {
-        unsigned n = 2 + below(6);
+        unsigned n = 2 + below(6), begin = labels++, end = labels++;
 
-        put("method m%u(ilfdu)%c %s\n", self, "ilfdu"[strchr("ILFDR", result[self]) - "ILFDR"], TYPES);
+        put("method m%u(ilfdu)%c %s\nl%u:\n", self, "ilfdu"[strchr("ILFDR", result[self]) - "ILFDR"], TYPES, begin);
+        for (unsigned k = below(16); k--;)
+                constant();
         if (below(4))
                 put(" LDI r9 10\n NEWARR r15 r9 i\n NEWARR r16 r9 d\n NEWARR r17 r9 u\n NEW r18 .kid\n");
+        if (below(2)) {
+                static const char *const classes[] = {"main", "kid", "cub", "kid"};
+
+                for (unsigned k = 0; k < 4; k++)
+                        put(" NEW r5 .%s\n LDI r9 %u\n AST_R r5 r17 r9\n", classes[k], k);
+        }
+        if (below(2))
+                put(" SETF r15 r0 .main ai [i\n SETF r16 r0 .main ad [d\n SETF r17 r0 .main au [u\n SETF r18 r0 .main "
+                    "fu u\n");
         for (unsigned i = 0; i < n; i++) {
                 put(" line %u\n", 10 * (self + 1) + i);
                 statement(self, 3, 0);
         }
-        put(" CONCAT r%u", TEXT);
+        /* An error, too, may end with what all registers hold. */
+        if (below(2))
+                put(" catch l%u l%u l%u all r%u\n", begin, end, end, TEXT);
+        put("l%u:\n CONCAT r%u", end, TEXT);
         for (unsigned r = 1; r < COUNT1; r++)
                 if (TYPES[r] != 'R')
                         put(" r%u", r);
@@ -483,6 +653,9 @@ static void method(unsigned self)
 static void small_methods(unsigned factor)
 {
         put("method get()i RI\n GETF r1 r0 .main fi i\n ADDI_I r1 r1 %u\n RET r1\n", factor);
+        put("method change(i)i RIRI\n JEQI_I r1 3 new\n GETF r2 r0 .main ai [i\n LEN r3 r2\n JGTI_I r3 50 new\n AST_I "
+            "r1 r2 r3\n RET "
+            "r3\nnew:\n LDI r3 2\n NEWARR r2 r3 i\n SETF r2 r0 .main ai [i\n RET r1\n");
         put("method put(l)v RL\n SETF r1 r0 .main fl l\n RETN\n");
         put("method twice(id)d RIDDI\n CALLV r4 .main get()i r0\n ADD_I r1 r1 r4\n I2D r3 r1\n MUL_D r3 r3 r2\n RET "
             "r3\n");
@@ -500,10 +673,15 @@ static void program(void)
                 small_methods(5);
         program_write_class(folder, "kid", text);
         ntext = 0;
+        put("class .cub extends .main\nsource cub.ph\n");
+        small_methods(9);
+        program_write_class(folder, "cub", text);
+        ntext = 0;
         labels = 0;
         put("class .main\nsource main.ph\nfield static fuel i\nfield static out .internal.string;\n");
         for (const char *t = "ilfdu"; *t; t++)
                 put("field f%c %c\nfield static s%c %c\n", *t, *t, *t, *t);
+        put("field ai [i\nfield ad [d\nfield au [u\n");
         small_methods(1);
         put("method static still(il)l ILLI\n ADDI_I r3 r0 7\n I2L r2 r3\n MUL_L r2 r2 r1\n RET r2\n");
         put("method static shut0(il)l ILL\n I2L r2 r0\n SUB_L r2 r2 r1\n RET r2\n");
@@ -550,6 +728,20 @@ static void program(void)
 
 static struct pvm_limits limits = {.heap_bytes = 64ul << 20, .stack_bytes = 1ul << 18};
 
+/* Identities are of addresses, which are others when something is collected. */
+static void forget_identities(void)
+{
+        size_t n = 0;
+
+        for (size_t k = 0; k < noutput; k++) {
+                output[n++] = output[k];
+                if (output[k] == '@')
+                        k += strspn(output + k + 1, "0123456789abcdef");
+        }
+        output[n] = 0;
+        noutput = n;
+}
+
 static void run(enum pvm_compile compile, uint32_t drop, bool hostile)
 {
         char why[500];
@@ -572,6 +764,7 @@ static void run(enum pvm_compile compile, uint32_t drop, bool hostile)
                 fail_msg("heap: %s", why);
         pvm_forget();
         hosted_pvm_close();
+        forget_identities();
 }
 
 /* The first line that is another one. */

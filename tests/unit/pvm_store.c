@@ -37,6 +37,8 @@ static void console(const char *text, size_t len)
 static void safepoint(void)
 {
         program_load(console);
+        if (commits_left % 3 == 1)
+                pvm_snapshot_comes();
         heap_store_snapshot(host.monotonic_ns(), true);
         if (!--commits_left)
                 raise(SIGKILL);

@@ -3,29 +3,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void intloop(void)
+static void intloop(int count)
 {
         int s = 0;
 
-        for (int i = 0; i < 200000000; i++)
+        for (int i = 0; i < count; i++)
                 s += (i & 7) * 3;
         printf("%d\n", s);
 }
 
-static void floatloop(void)
+static void floatloop(int count)
 {
         double s = 0;
 
-        for (int i = 1; i < 50000000; i++)
+        for (int i = 1; i < count; i++)
                 s += 1.0 / i;
         printf("%.17g\n", s);
 }
 
-static void sieve(void)
+static void sieve(int count)
 {
         int *a = malloc(1000000 * sizeof(*a)), c = 0;
 
-        for (int j = 0; j < 20; j++) {
+        for (int j = 0; j < count; j++) {
                 for (int i = 0; i < 1000000; i++)
                         a[i] = 1;
                 for (int i = 2; i * i < 1000000; i++)
@@ -39,7 +39,7 @@ static void sieve(void)
         free(a);
 }
 
-static void matmul(void)
+static void matmul(int count)
 {
         int n = 300;
         double *a = malloc((size_t)n * n * sizeof(*a)), *b = malloc((size_t)n * n * sizeof(*b)),
@@ -50,14 +50,15 @@ static void matmul(void)
                 b[i] = i * 2;
                 c[i] = 0;
         }
-        for (int i = 0; i < n; i++)
-                for (int j = 0; j < n; j++) {
-                        double s = 0;
+        for (int m = 0; m < count; m++)
+                for (int i = 0; i < n; i++)
+                        for (int j = 0; j < n; j++) {
+                                double s = 0;
 
-                        for (int k = 0; k < n; k++)
-                                s += a[i * n + k] * b[k * n + j];
-                        c[i * n + j] = s;
-                }
+                                for (int k = 0; k < n; k++)
+                                        s += a[i * n + k] * b[k * n + j];
+                                c[i * n + j] = s;
+                        }
         printf("%.17g\n", c[n * n - 1]);
         free(a);
         free(b);
@@ -99,9 +100,9 @@ static void advance(double dt)
         }
 }
 
-static void nbody(void)
+static void nbody(int count)
 {
-        for (int i = 0; i < 500000; i++)
+        for (int i = 0; i < count; i++)
                 advance(0.01);
         printf("%.17g\n", bodies[0].x);
 }
@@ -110,12 +111,12 @@ int main(int argc, char **argv)
 {
         static const struct {
                 const char *name;
-                void (*run)(void);
+                void (*run)(int count);
         } rows[] = {
                 {"intloop", intloop}, {"floatloop", floatloop}, {"sieve", sieve}, {"matmul", matmul}, {"nbody", nbody}};
 
-        for (unsigned i = 0; argc == 2 && i < sizeof(rows) / sizeof(rows[0]); i++)
+        for (unsigned i = 0; argc == 3 && i < sizeof(rows) / sizeof(rows[0]); i++)
                 if (!strcmp(argv[1], rows[i].name))
-                        rows[i].run();
-        return argc != 2;
+                        rows[i].run(atoi(argv[2]));
+        return argc != 3;
 }

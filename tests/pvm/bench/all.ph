@@ -1,6 +1,11 @@
-// The rows of `make bench-pvm`, as the Lua programs beside it.
+// The rows of `make bench-pvm`, as the Lua programs beside it. Their argument says how often.
 package .bn;
 import .internal.bootstrap;
+class row {
+    int count(var boot : .internal.bootstrap) {
+        return boot.getArguments()[0].toInt();
+    }
+};
 class shape {
     var w : int;
     void shape(var x : int) {
@@ -32,29 +37,33 @@ class tree {
         return 1 + l.count() + r.count();
     }
 };
-class intloop {
+class intloop extends .bn.row {
     void run(var boot : .internal.bootstrap) [8] {
         var i : int;
         var s : int;
+        var n : int;
+        n = count(boot);
         s = 0;
-        for (i = 0; i < 200000000; i = i + 1) {
+        for (i = 0; i < n; i = i + 1) {
             s = s + (i & 7) * 3;
         }
         boot.consolePrint(s);
     }
 };
-class floatloop {
+class floatloop extends .bn.row {
     void run(var boot : .internal.bootstrap) [8] {
         var i : int;
         var s : double;
+        var n : int;
+        n = count(boot);
         s = 0.0;
-        for (i = 1; i < 50000000; i = i + 1) {
+        for (i = 1; i < n; i = i + 1) {
             s = s + 1.0 / i;
         }
         boot.consolePrint(s);
     }
 };
-class calls {
+class calls extends .bn.row {
     void run(var boot : .internal.bootstrap) [8] {
         var i : int;
         var s : int;
@@ -62,28 +71,32 @@ class calls {
         var b : .bn.shape;
         a = new .bn.shape(3);
         b = new .bn.square(4);
+        var n : int;
+        n = count(boot);
         s = 0;
-        for (i = 0; i < 20000000; i = i + 1) {
+        for (i = 0; i < n; i = i + 1) {
             s = s + a.area() + b.area();
         }
         boot.consolePrint(s);
     }
 };
-class fields {
+class fields extends .bn.row {
     var x : int;
     var y : int;
     void run(var boot : .internal.bootstrap) [8] {
         var i : int;
         x = 0;
         y = 1;
-        for (i = 0; i < 50000000; i = i + 1) {
+        var n : int;
+        n = count(boot);
+        for (i = 0; i < n; i = i + 1) {
             x = x + y;
             y = y + 1;
         }
         boot.consolePrint(x);
     }
 };
-class sieve {
+class sieve extends .bn.row {
     void run(var boot : .internal.bootstrap) [8] {
         var a : int[];
         var i : int;
@@ -92,7 +105,9 @@ class sieve {
         var c : int;
         a = new int[]();
         c = 0;
-        for (j = 0; j < 20; j = j + 1) {
+        var n : int;
+        n = count(boot);
+        for (j = 0; j < n; j = j + 1) {
             for (i = 0; i < 1000000; i = i + 1) {
                 a[i] = 1;
             }
@@ -110,33 +125,37 @@ class sieve {
         boot.consolePrint(c);
     }
 };
-class strings {
+class strings extends .bn.row {
     void run(var boot : .internal.bootstrap) [8] {
         var i : int;
         var n : int;
         var s : string;
         n = 0;
-        for (i = 0; i < 3000000; i = i + 1) {
+        var m : int;
+        m = count(boot);
+        for (i = 0; i < m; i = i + 1) {
             s = "item " + i + " of";
             n = n + s.length();
         }
         boot.consolePrint(n);
     }
 };
-class trees {
+class trees extends .bn.row {
     void run(var boot : .internal.bootstrap) [8] {
         var i : int;
         var n : int;
         var t : .bn.tree;
         n = 0;
-        for (i = 0; i < 100; i = i + 1) {
+        var m : int;
+        m = count(boot);
+        for (i = 0; i < m; i = i + 1) {
             t = new .bn.tree(14);
             n = n + t.count();
         }
         boot.consolePrint(n);
     }
 };
-class matmul {
+class matmul extends .bn.row {
     void run(var boot : .internal.bootstrap) [8] {
         var n : int;
         var i : int;
@@ -155,26 +174,31 @@ class matmul {
             b[i] = i * 2;
             c[i] = 0.0;
         }
-        for (i = 0; i < n; i = i + 1) {
-            for (j = 0; j < n; j = j + 1) {
-                s = 0.0;
-                for (k = 0; k < n; k = k + 1) {
-                    s = s + a[i * n + k] * b[k * n + j];
+        var m : int;
+        for (m = count(boot); m > 0; m = m - 1) {
+            for (i = 0; i < n; i = i + 1) {
+                for (j = 0; j < n; j = j + 1) {
+                    s = 0.0;
+                    for (k = 0; k < n; k = k + 1) {
+                        s = s + a[i * n + k] * b[k * n + j];
+                    }
+                    c[i * n + j] = s;
                 }
-                c[i * n + j] = s;
             }
         }
         boot.consolePrint(c[n * n - 1]);
     }
 };
-class untyped {
-    void run(var boot) [8] {
+class untyped extends .bn.row {
+    void run(var boot : .internal.bootstrap) [8] {
         var i : int;
         var s : int;
         var o;
         o = new .bn.square(4);
+        var n : int;
+        n = count(boot);
         s = 0;
-        for (i = 0; i < 5000000; i = i + 1) {
+        for (i = 0; i < n; i = i + 1) {
             var r;
             r = o.area();
             s = s + (int)r;
@@ -208,7 +232,7 @@ class bar implements .bn.thing {
         return l + l;
     }
 };
-class interfaces {
+class interfaces extends .bn.row {
     void run(var boot : .internal.bootstrap) [8] {
         var i : int;
         var s : int;
@@ -219,8 +243,10 @@ class interfaces {
         a[1] = new .bn.disc(2);
         a[2] = new .bn.bar(3);
         a[3] = new .bn.disc(1);
+        var n : int;
+        n = count(boot);
         s = 0;
-        for (i = 0; i < 20000000; i = i + 1) {
+        for (i = 0; i < n; i = i + 1) {
             t = a[i & 3];
             s = s + t.area();
         }
@@ -260,21 +286,23 @@ class table {
         return values[find(key)];
     }
 };
-class hashmap {
+class hashmap extends .bn.row {
     void run(var boot : .internal.bootstrap) [8] {
         var t : .bn.table;
         var i : int;
         var j : int;
         var s : int;
         t = new .bn.table(131072);
-        for (j = 0; j < 100; j = j + 1) {
+        var n : int;
+        n = count(boot);
+        for (j = 0; j < n; j = j + 1) {
             for (i = 0; i < 50000; i = i + 1) {
                 t.add(i, j);
             }
         }
         s = 0;
         for (i = 0; i < 50000; i = i + 1) {
-            s = s + t.get(i) - 4900;
+            s = s + t.get(i) % 1000;
         }
         boot.consolePrint(s);
     }
@@ -297,7 +325,7 @@ class body {
         mass = m;
     }
 };
-class nbody {
+class nbody extends .bn.row {
     var bodies : .bn.body[];
     void advance(var dt : double) {
         var i : int;
@@ -341,7 +369,9 @@ class nbody {
         bodies[2] = new .bn.body(8.34, 4.12, 0.4, 0.0 - 1.01, 1.82, 0.008, 0.011);
         bodies[3] = new .bn.body(12.89, 0.0 - 15.11, 0.22, 1.08, 0.86, 0.01, 0.0017);
         bodies[4] = new .bn.body(15.37, 0.0 - 25.9, 0.17, 0.97, 0.59, 0.03, 0.002);
-        for (i = 0; i < 500000; i = i + 1) {
+        var n : int;
+        n = count(boot);
+        for (i = 0; i < n; i = i + 1) {
             advance(0.01);
         }
         boot.consolePrint(bodies[0].x);

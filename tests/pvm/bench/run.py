@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """run.py - the object machine beside others: processor time of each row, the median of RUNS (5) interleaved runs on one processor.
 
-Columns: interpreted and Lua 5.4; compiled and LuaJIT; gcc -O1 for the rows of numbers; behind them binary trees beside HotSpot. What is not installed is left out. ROWS="a b": these rows alone.
+Columns: interpreted and Lua 5.4; compiled and LuaJIT; gcc -O1 for the rows of numbers; and longer, so that there are about ten snapshots: compiled, and the same with a store. Behind them
+binary trees beside HotSpot. What is not installed is left out. ROWS="a b": these rows alone.
 build/host/plc and build/host/pvm are there."""
 import math
 import os
@@ -14,7 +15,9 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(HERE, "../../..", os.environ.get("BUILD", "build"), "host")
-ROWS = "intloop floatloop calls interfaces fields sieve strings trees hashmap nbody matmul untyped"
+ROWS = {  # how often, and how many times as often to take about a second
+    "intloop": (200000000, 8), "floatloop": (50000000, 14), "calls": (20000000, 40), "interfaces": (20000000, 12), "fields": (50000000, 30), "sieve": (20, 24),
+    "strings": (3000000, 8), "trees": (100, 20), "hashmap": (100, 20), "nbody": (500000, 30), "matmul": (1, 36), "untyped": (5000000, 200)}
 IN_C = ("intloop", "floatloop", "sieve", "nbody", "matmul")
 RUNS = int(os.environ.get("RUNS", "5"))
 
@@ -43,32 +46,34 @@ def beside_hotspot(folder):
 
 def main():
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    pairs = {"interpreted": "lua", "compiled": "luajit", "compiled, store": "compiled", "compiled ": "gcc"}
+    pairs = {"interpreted": "lua", "compiled": "luajit", "store": "long", "compiled ": "gcc"}
     ratios = {pair: [] for pair in pairs}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([f"{BUILD}/plc", "-o", folder, f"{HERE}/all.ph"], check=True)
         subprocess.run(["gcc", "-O1", "-ffp-contract=off", "-o", f"{folder}/all", f"{HERE}/all.c"], check=True)
-        print(f"{'row':12}{'interp':>8}{'lua5.4':>8}{'':>7}{'compiled':>10}{'luajit':>8}{'':>7}{'gcc -O1':>9}{'':>7}{'store':>8}")
-        for row in os.environ.get("ROWS", ROWS).split():
+        print(f"{'row':12}{'interp':>8}{'lua5.4':>8}{'':>7}{'compiled':>10}{'luajit':>8}{'':>7}{'gcc -O1':>9}{'':>7}{'long':>8}{'store':>8}")
+        for row in os.environ.get("ROWS", " ".join(ROWS)).split():
+            count, times = ROWS[row]
             store = f"{folder}/store"
             pvm = [f"{BUILD}/pvm", "run", "-L", folder]
             special = f"{HERE}/{row}.luajit"
             commands = {
-                "interpreted": pvm + ["--interpreter", f".bn.{row}"],
-                "lua": ["lua5.4", f"{HERE}/{row}.lua"],
-                "compiled": pvm + [f".bn.{row}"],
-                "luajit": ["luajit", special if os.path.exists(special) else f"{HERE}/{row}.lua"],
-                "gcc": [f"{folder}/all", row] if row in IN_C else [],
-                "compiled, store": pvm + ["--store", store, f".bn.{row}"],
+                "interpreted": pvm + ["--interpreter", f".bn.{row}", str(count)],
+                "lua": ["lua5.4", f"{HERE}/{row}.lua", str(count)],
+                "compiled": pvm + [f".bn.{row}", str(count)],
+                "luajit": ["luajit", special if os.path.exists(special) else f"{HERE}/{row}.lua", str(count)],
+                "gcc": [f"{folder}/all", row, str(count)] if row in IN_C else [],
+                "long": pvm + [f".bn.{row}", str(count * times)],
+                "store": pvm + ["--store", store, f".bn.{row}", str(count * times)],
             }
             commands = {name: words for name, words in commands.items() if words and shutil.which(words[0])}
-            times = {name: [] for name in commands}
+            took = {name: [] for name in commands}
             for _ in range(RUNS):
                 for name, words in commands.items():
                     if os.path.exists(store):
                         os.unlink(store)
-                    times[name].append(seconds(words))
-            line = {name: statistics.median(t) for name, t in times.items()}
+                    took[name].append(seconds(words))
+            line = {name: statistics.median(t) for name, t in took.items()}
             for pair, other in pairs.items():
                 if pair.strip() in line and other in line:
                     ratios[pair].append(line[other] / line[pair.strip()])
@@ -79,7 +84,7 @@ def main():
             def ratio(pair):
                 return f"{line[pairs[pair]] / line[pair.strip()]:6.2f}x" if pairs[pair] in line else " " * 7
             print(f"{row:12}{cell('interpreted', 8)}{cell('lua', 8)}{ratio('interpreted')}{cell('compiled', 10)}{cell('luajit', 8)}{ratio('compiled')}"
-                  f"{cell('gcc', 9)}{ratio('compiled ')}{cell('compiled, store', 8)}", flush=True)
+                  f"{cell('gcc', 9)}{ratio('compiled ')}{cell('long', 8)}{cell('store', 8)}{ratio('store')}", flush=True)
         beside_hotspot(folder)
     for pair, values in ratios.items():
         if values:

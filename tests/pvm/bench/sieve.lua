@@ -1,1 +1,1 @@
-local a={} local c=0 for j=1,20 do for i=0,999999 do a[i]=1 end local i=2 while i*i<1000000 do if a[i]~=0 then for k=i*i,999999,i do a[k]=0 end end i=i+1 end end for i=2,999999 do if a[i]~=0 then c=c+1 end end print(c)
+local n=tonumber(arg[1]) local a={} local c=0 for j=1,n do for i=0,999999 do a[i]=1 end local i=2 while i*i<1000000 do if a[i]~=0 then for k=i*i,999999,i do a[k]=0 end end i=i+1 end end for i=2,999999 do if a[i]~=0 then c=c+1 end end print(c)

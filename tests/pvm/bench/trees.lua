@@ -1,1 +1,1 @@
-local function make(d) if d==0 then return {} end return {make(d-1),make(d-1)} end local function count(t) if not t[1] then return 1 end return 1+count(t[1])+count(t[2]) end local n=0 for i=1,100 do n=n+count(make(14)) end print(n)
+local m=tonumber(arg[1]) local function make(d) if d==0 then return {} end return {make(d-1),make(d-1)} end local function count(t) if not t[1] then return 1 end return 1+count(t[1])+count(t[2]) end local n=0 for i=1,m do n=n+count(make(14)) end print(n)
