@@ -240,6 +240,9 @@ $(UNIT_RUNS): unit-%: $$(OUT)/unit/$$(subst address-,address/,$$(subst thread-,t
 	@$< >$<.log 2>&1 && echo 'PASS unit $*' || { cat $<.log; echo 'FAIL unit $*'; exit 1; }
 unit: $(UNIT_RUNS) ## unit tests: kernel/lib, persist, drivers and page trees in Linux processes, with sanitizers
 
+mutants: ## seeded bugs in persist/ and pvm/, each of which its test must notice
+	$(Q)tests/tools/mutants.py $(OUT)/mutants && echo 'PASS mutants'
+
 MUSL_CC := $(BUILD)/ports/musl/bin/musl-gcc
 GUEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/fuzz/*.c tests/bench/*.c tests/survive/*.c))
 
@@ -248,6 +251,11 @@ $(GUEST_PROGRAMS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/guest/lib/*.c te
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -Werror -I. $(or $(LINK_$(notdir $*)),-static) -s -pthread $< \
 	        $(wildcard tests/guest/lib/*.c) -o $@
+
+SURVIVING_SCRIPTS := $(patsubst %.sh,$(BUILD)/%,$(wildcard tests/survive/*.sh))
+$(SURVIVING_SCRIPTS): $(BUILD)/%: %.sh
+	$(Q)mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
 
 $(BUILD)/tests/runcases: tests/tools/runcases.c $(call port_stamps,musl)
 	$(call say,MUSLCC,$<)
@@ -259,7 +267,7 @@ $(BUILD)/tests/count.so: tests/tools/count.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O2 -Wall -Wextra -Werror -fPIC -shared $< -o $@
 
-tests: $(GUEST_PROGRAMS) $(BUILD)/mkstore $(BUILD)/tests/runcases $(BUILD)/tests/count.so $(call port_stamps,$(TEST_PORTS)) ## build all test programs
+tests: $(GUEST_PROGRAMS) $(SURVIVING_SCRIPTS) $(BUILD)/mkstore $(BUILD)/tests/runcases $(BUILD)/tests/count.so $(call port_stamps,$(TEST_PORTS)) ## build all test programs
 
 linux: $(BUILD)/rootfs.cpio ## fetch Debian's Linux, to compare with
 	@ports/fetch-linux $(CACHE)
@@ -291,7 +299,7 @@ $(OUT)/bench/persist.img $(BUILD)/bench/persist.cpio: $(ROOTFS_DEPS) $(GUEST_PRO
 bench-persist: iso tests linux $(OUT)/bench/persist.img $(BUILD)/bench/persist.cpio ## what persistence costs, each figure beside its goal: pauses, rate, fsync, resume, sqlite3 beside Linux
 	@tests/tools/bench.py persist $(PARTS)
 
-CHECK_NEEDS := iso tests $(OUT)/bench/rootfs.img $(BUILD)/pfsck
+CHECK_NEEDS := iso host tests $(OUT)/bench/rootfs.img $(BUILD)/pfsck
 check: $(CHECK_NEEDS) ## the short proof; ends with `N passed, N failed` (STAGES= for some of it)
 	@tests/tools/check.py $(STAGES)
 
@@ -307,8 +315,9 @@ crash: $(CHECK_NEEDS) ## 1,000 boots, a million simulated states, the suites fro
 	@tests/crash/crashlab.py long 1000
 	@$(MAKE) --no-print-directory crash-sim STATES=1000000
 
-fuzz: $(CHECK_NEEDS) ## random system calls and malformed programs, 10 minutes each (FUZZ_SECONDS=, FUZZ_SEED=)
+fuzz: $(CHECK_NEEDS) ## random system calls and malformed programs, 10 minutes each (FUZZ_SECONDS=, FUZZ_SEED=); then fuzz-pvm, hours
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tests/tools/suites.py run fuzz $(CONFIG)
+	@$(MAKE) --no-print-directory fuzz-pvm
 
 # One after the other, each reports for itself.
 check-all: $(CHECK_NEEDS) ## check, soak and bench
@@ -333,4 +342,4 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: FORCE unit $(UNIT_RUNS) setup ports kernel iso disk disk-new run run-live gdb tests linux reference bench bench-disk bench-persist check soak fuzz crash crash-qemu check-all lint format clean help
+.PHONY: FORCE unit $(UNIT_RUNS) mutants setup ports kernel iso disk disk-new run run-live gdb tests linux reference bench bench-disk bench-persist check soak fuzz crash crash-qemu check-all lint format clean help

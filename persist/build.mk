@@ -15,9 +15,5 @@ crash-sim: $(OUT)/crash/crash_sim ## simulated power cuts: STATES=20000 SEED=1
 	$(Q)$< -n $(STATES) -s $(SEED) -c && echo 'PASS crash-sim'
 .PHONY: crash-sim
 
-mutants: ## seeded bugs in persist/, each of which its test must notice
-	$(Q)tests/crash/mutants.py $(OUT)/mutants && echo 'PASS mutants'
-.PHONY: mutants
-
 unit-persist: $(foreach t,$(PERSIST_TESTS),unit-address-$t unit-thread-$t) ## unit tests of persist/ alone
 .PHONY: unit-persist

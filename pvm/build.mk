@@ -34,8 +34,9 @@ host: $(PVM_PROGRAMS) $(BUILD)/host/libphantom.a ## programs for this machine: b
 .PHONY: host
 
 # Unit tests: the whole machine in each, with the assembler of the tests.
+PVM_MACHINE_SRCS := $(PVM_SRCS) pvm/host/host.c pvm/host/image.c pvm/host/monitor.c pvm/host/store.c pvm/host/unix.c pvm/client/phantom.c $(PVM_STORE_SRCS)
 PVM_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/pvm_*.c))
-$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_SRCS) pvm/host/host.c pvm/host/image.c pvm/host/monitor.c pvm/host/store.c pvm/host/unix.c pvm/client/phantom.c $(PVM_STORE_SRCS) tests/pvm/asm.c tests/pvm/program.c)\
+$(foreach t,$(PVM_TESTS),$(eval UNIT_SRCS_$t := $(PVM_MACHINE_SRCS) tests/pvm/asm.c tests/pvm/program.c)\
         $(eval UNIT_LIBS_$t := -llz4 -lxxhash)\
         $(eval UNIT_FLAGS_$t := -fno-strict-aliasing -ffp-contract=off))
 unit-pvm: $(foreach t,$(PVM_TESTS),unit-address-$t) ## unit tests of pvm/ alone
@@ -58,6 +59,45 @@ check-pvm: host $(BUILD)/host/caller
 	@tests/pvm/images.py
 	@tests/pvm/heap.py
 .PHONY: check-pvm
+
+# More than `make check` has time for: FILES class files that somebody has tampered with, under the sanitizers; METHODS random ones without, for most of their code is the compiler's.
+fuzz-pvm: FILES ?= 10000000
+fuzz-pvm: METHODS ?= 1000000
+fuzz-pvm: $(OUT)/unit/address/pvm_fuzz random-pvm ## the object machine: class files that somebody has tampered with, random methods; hours (FILES= METHODS=)
+	$(Q)PVM_FUZZ_FILES=$(FILES) $< && echo 'PASS fuzz-pvm'
+
+random-pvm: METHODS ?= 10000
+random-pvm: $(BUILD)/host/pvm_random ## random methods, interpreted and compiled: METHODS=10000
+	$(Q)PVM_RANDOM=$(METHODS) $< && echo 'PASS random-pvm'
+$(BUILD)/host/obj/tests/%.o: PVM_CFLAGS += -Wno-missing-field-initializers
+$(BUILD)/host/pvm_random: $(patsubst %.c,$(BUILD)/host/obj/%.o,tests/unit/pvm_random.c tests/pvm/asm.c tests/pvm/program.c $(PVM_MACHINE_SRCS))
+	$(call say,LINK,$@)
+	$(Q)$(HOSTCC) $^ -llz4 -lxxhash -lcmocka -lpthread -o $@
+.PHONY: fuzz-pvm random-pvm
+
+# How much of the loader and the verifier the fuzzer reaches.
+coverage-pvm: $(patsubst %.c,$(BUILD)/host/obj/%.o,tests/pvm/asm.c $(filter-out pvm/file.c pvm/verify.c,$(PVM_MACHINE_SRCS))) ## branches of loader and verifier that the share of `make check` takes
+	$(Q)rm -rf $(BUILD)/coverage && mkdir -p $(BUILD)/coverage
+	$(Q)$(HOSTCC) $(filter-out -O2,$(PVM_CFLAGS)) -O1 --coverage tests/unit/pvm_fuzz.c pvm/file.c pvm/verify.c $^ -llz4 -lxxhash -lpthread -o $(BUILD)/coverage/pvm_fuzz
+	$(Q)$(BUILD)/coverage/pvm_fuzz
+	$(Q)gcov -b -n $(BUILD)/coverage/pvm_fuzz-file.gcda $(BUILD)/coverage/pvm_fuzz-verify.gcda | grep -A 4 "^File 'pvm/.*c'"
+.PHONY: coverage-pvm
+
+# Simulated power cuts under programs of the machine: STATES from SEED on.
+crash-native: STATES ?= 20000
+crash-native: SEED ?= 1
+$(BUILD)/crash/pvm_sim: $(patsubst %.c,$(BUILD)/host/obj/%.o,tests/crash/pvm_sim.c $(PVM_MACHINE_SRCS))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) -Wl,--wrap=filedisk_open,--wrap=heap_store_open $^ -llz4 -lxxhash -lpthread -o $@
+$(BUILD)/crash/programs.stamp: $(BUILD)/host/lib.stamp $(wildcard pvm/programs/*.ph tests/crash/*.ph)
+	$(call say,PLC,$(BUILD)/crash/programs)
+	$(Q)mkdir -p $(BUILD)/crash/programs
+	$(Q)$(BUILD)/host/plc -w -L $(BUILD)/host/lib -o $(BUILD)/crash/programs pvm/programs/*.ph tests/crash/*.ph
+	$(Q)touch $@
+crash-native: $(BUILD)/crash/pvm_sim $(BUILD)/crash/programs.stamp ## simulated power cuts under a bank and a game of objects: STATES=20000 SEED=1
+	$(Q)$< -n $(STATES) -s $(SEED) $(BUILD)/crash/programs $(BUILD)/host/lib && echo 'PASS crash-native'
+.PHONY: crash-native
 
 include pvm/plc/build.mk
 

@@ -57,6 +57,8 @@ CHECK = {
     "posix": suite("posix", "plain"),
     "fuzz": suite("fuzz", "all"),
     "install-cuts": command(f"{TOOLS}/installcuts.py", "10"),
+    "crash-native": make("crash-native"),
+    "random-pvm": make("random-pvm"),
     "crash-sim": make("crash-sim"),
     "busybox-all": suite("busybox", "all"),
     "guest-kills": command(f"{TOOLS}/kills.py", "guest", "4"),

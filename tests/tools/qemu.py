@@ -223,7 +223,7 @@ class Guest:
         start = self.expect(r"BEGIN\r?\n", **how).end()
         match = self.expect(r"DONE (\d+)\r?\n", **how)
         output = self.log[start:match.start()].decode(errors="replace").replace("\r\n", "\n")
-        self.prompt()
+        self.expect("# ", **how)  # what programs behind the shell say may come right after it
         return int(match[1]), output
 
     def tail(self, lines=40):

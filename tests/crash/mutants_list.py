@@ -1,28 +1,25 @@
-#!/usr/bin/env python3
-"""mutants.py - would the tests notice? Each mutant is a bug of order, checksum, flush, freeing, capture or restart, seeded into a copy of one file of persist/; it must compile,
-and the test that it is for must fail, or die. "crash/17" is known to be caught by the run with seed 17: that is tried first. -q leaves out those of LONG.
-usage: mutants.py BUILD_DIR [-v] [-q] [NAME...]"""
-import concurrent.futures
+"""mutants_list.py - bugs of order, checksum, flush, freeing, capture and restart in persist/, for tests/tools/mutants.py. "crash/17" is known to be caught by the run with seed 17."""
 import glob
-import os
-import subprocess
-import sys
-import threading
-import time
 
-LIMIT_S = 300
-CC = ["gcc", "-std=gnu17", "-O1", "-DPERSIST_HOSTED", "-I.", "-w"]
+from mutants import Suite
+
+ENGINE = glob.glob("persist/*.c") + glob.glob("persist/store/*.c") + glob.glob("persist/host/*.c")
 LIBS = ["-llz4", "-lxxhash", "-lpthread", "-lcmocka"]
 
-# The tests: source, what it is compiled with beyond what all is compiled with, that, its arguments.
-SMALL = ["-DSTORE_SMALL"]
+
+def suite(source, flags=(), own=(), everything=(), seed=None):
+    return Suite(source, ENGINE, ["-DPERSIST_HOSTED", *flags], LIBS, own, everything, seed)
+
+
 TESTS = {
-    "crash": ("tests/crash/crash_sim.c", [], SMALL, ["-n", "2500", "-c"]),
-    "store": ("tests/unit/persist_store.c", [], [], []),
-    "snapshot": ("tests/unit/persist_snapshot.c", ["-DCUTS=6u"], [], []),
-    "space": ("tests/unit/persist_space.c", [], [], []),
-    "section": ("tests/unit/persist_section.c", [], [], []),
+    "crash": suite("tests/crash/crash_sim.c", ["-DSTORE_SMALL"], everything=["-n", "2500", "-c"], seed=["-n", "1", "-s", "{}"]),
+    "store": suite("tests/unit/persist_store.c"),
+    "snapshot": suite("tests/unit/persist_snapshot.c", own=["-DCUTS=6u"]),
+    "space": suite("tests/unit/persist_space.c"),
+    "section": suite("tests/unit/persist_section.c"),
 }
+# Of a mutant that names none.
+TEST = "crash"
 
 # Take longer than `make check` has time for.
 LONG = set()
@@ -109,6 +106,7 @@ STORE = [
     ("left-and-written", "disk.c", "r = attempt_write(s);\n        s->failed = -EROFS;", "r = attempt_write(s);", "store/closed_in_order"),
     ("well-is-not-noted", "disk.c", "s->attempt.attempts = 0;\n        return attempt_write(s);", "return attempt_write(s);", "store/closed_in_order"),
     ("checkpoint-before-life", "super.c", "if (!r && s->epoch != s->super.map_epoch && !s->life_begun)\n                r = life_begin(s);", "", "store/checkpoint_begins_a_life"),
+    ("left-over-superblock", "super.c", "                r = super_wipe(s);", "                ;", "store/whole_by_tearing"),
     ("life-behind-its-map", "super.c", "s->fell_back && s->epoch != next.map_epoch ? checkpoint(s) : super_write(s, &next);", "super_write(s, &next);", "store/moved_and_forgotten"),
     # discard
     ("discard-in-use", "blocks.c", "all = blocks_used(s, block) == 0;", ";"),
@@ -195,8 +193,16 @@ SPACE = [
     ("due-forgotten", "snapshot.c", "due = now_ns() + wait_ns;", "due = 0;", "snapshot/cadence"),
     ("numbers-of-store-ignored", "snapshot.c", "frozen_epoch = store_next_epoch(space_store);", ";", "snapshot/time_travel"),
     ("clock-of-the-barrier", "snapshot.c", "persist_host->clock(&frozen_clock.mono_ns, &frozen_clock.real_ns);", "", "snapshot/commits_while_running"),
-    ("resident-left", "snapshot.c", "if (is_resident(record(ppn)))", "if (0)", "snapshot/commits_while_running"),
-    ("owned-slabs-left", "snapshot.c", "if (h->slab[t])", "if (0)", "snapshot/commits_while_running"),
+    ("resident-left", "records.c", "if (!record_is_resident(record(ppn)))", "if (1)", "snapshot/commits_while_running"),
+    ("owned-slabs-left", "records.c", "if (h->slab[t])", "if (0)", "snapshot/commits_while_running"),
+    ("slab-not-noted", "slab.c", "                resident_note(ppn);", "                ;", "snapshot/records_when_touched"),
+    ("run-not-noted", "page.c", "        resident_note(ppn);\n        resident_note(ppn + (1u << order) - 1);", "", "snapshot/records_when_touched"),
+    ("map-not-rolled-back", "rollback.c", "e = range(r, RESIDENT_FIRST, resident_stop(records_end));", ";", "snapshot/records_when_touched"),
+    ("commits-before-records", "snapshot.c", "if (!load(next_ns))", "if (0)", "snapshot/records_when_touched"),
+    ("bit-not-taken-back", "records.c", "*resident_word(index) &= ~(1ul << index % 64);", ";", "snapshot/records_when_touched"),
+    ("no-map-is-a-map", "records.c", "bool all = !root_page->resident_map;", "bool all = false;", "snapshot/records_when_touched"),
+    ("records-not-brought", "space.c", "return records_fault(ppn);", "return false;", "snapshot/records_when_touched"),
+    ("disk-stays-shared", "records.c", "store_share(space_store, false);", ";", "snapshot/records_when_touched"),
     ("other-base-taken", "snapshot.c", "if (info.base != SPACE_START) {", "if (0) {", "snapshot/other_space"),
     ("lock-at-barrier", "snapshot.c", "must(!s || (!s->active && !s->nheld),", "must(1,", "section/barrier_looks_at_each_cpu"),
     ("owned-slab-evicted", "snapshot.c", "&& !((const struct slab *)space_page(ppn))->owner;", ";", "snapshot/what_may_go"),
@@ -208,7 +214,7 @@ SPACE = [
     ("dirty-unbounded", "reclaim.c", "persist_host->dirty_count() > reclaim_dirty_max(disk_blocks);", "false;", "snapshot/full_disk"),
     ("hand-stays", "reclaim.c", "                hand++;\n", "", "snapshot/larger_than_memory"),
     ("data-not-rolled-back", "rollback.c", "return e ? e : range(r, DATA_PPN, frontier);", "return e;", "snapshot/time_travel"),
-    ("records-not-rolled-back", "rollback.c", "e = range(r, RECORD_PPN + DATA_PPN / RECORDS_PAGE, RECORD_PPN + records_end / RECORDS_PAGE);", ";", "snapshot/time_travel"),
+    ("records-not-rolled-back", "rollback.c", "e = range(r, RECORD_FIRST, record_ppn(records_end));", ";", "snapshot/time_travel"),
     ("clock-not-rolled-back", "rollback.c", "{clock->mono_ns, clock->real_ns}", "{0, 0}", "snapshot/time_travel"),
     ("rollback-without-room", "rollback.c", "if (!e && !store_room(space_store, r->npages, 0))", "if (0)", "snapshot/rollback_without_room"),
     ("old-bytes-over-the-end", "old.c", "|| len > PAGE_BYTES - addr % PAGE_BYTES)", ")", "snapshot/time_travel"),
@@ -218,120 +224,4 @@ SPACE = [
     ("frame-not-ensured", "page.c", "if (frame_ensure(ppn))\n                        own_push", "if (1)\n                        own_push", "snapshot/commits_while_running"),
 ]
 
-
-def compiled(path, obj, flags):
-    """What the compiler says, if it is not content."""
-    done = subprocess.run(CC + flags + ["-c", path, "-o", obj], capture_output=True, text=True, check=False)
-    return done.stderr if done.returncode else ""
-
-
-class Test:
-    """One of TESTS, built of objects that are compiled once."""
-
-    engine = {}  # by flags: object of each source
-
-    def __init__(self, out, name):
-        source, flags, self.flags, _ = TESTS[name]
-        self.dir = os.path.join(out, name)
-        os.makedirs(self.dir, exist_ok=True)
-        if tuple(self.flags) not in Test.engine:
-            Test.engine[tuple(self.flags)] = {
-                src: self.compile(src, src.replace("/", "_"), self.flags)
-                for src in sorted(glob.glob("persist/*.c") + glob.glob("persist/store/*.c") + glob.glob("persist/host/*.c"))}
-        self.objects = {**Test.engine[tuple(self.flags)], source: self.compile(source, "test", flags + self.flags)}
-        self.plain = self.link("plain", self.objects.values())
-
-    def compile(self, src, name, flags):
-        obj = os.path.join(self.dir, name + ".o")
-        error = compiled(src, obj, flags)
-        if error:
-            sys.exit(f"{src}: {error}")
-        return obj
-
-    def link(self, name, objects):
-        prog = os.path.join(self.dir, name)
-        subprocess.run(["gcc", "-o", prog, *objects, *LIBS], check=True)
-        return prog
-
-    def build(self, name, src, text):
-        """(the program with the mutant, or why there is none)"""
-        base = os.path.join(self.dir, name)
-        with open(base + ".c", "w", encoding="utf-8") as f:
-            f.write(text)
-        error = compiled(base + ".c", base + ".o", self.flags)
-        if error:
-            return None, f"does not compile: {error}"
-        return self.link(name, [o for s, o in self.objects.items() if s != src] + [base + ".o"]), ""
-
-
-def failure(prog, arguments):
-    """Why the program failed; "" if it did not, or did not end: on a busy machine that says nothing."""
-    try:
-        done = subprocess.run([prog] + arguments, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        return ""
-    if not done.returncode:
-        return ""
-    lines = [line for line in (done.stdout + done.stderr).strip().split("\n") if "FAILED" in line or "rror" in line or "panic" in line]
-    return (lines or [f"ended with {done.returncode}"])[0]
-
-
-def place(mutant):
-    """The test that a mutant is for, and what of it catches it; "": not known."""
-    test, _, where = (mutant[5] if len(mutant) > 5 else "crash").partition("/")
-    return test, where
-
-
-def attempts(test, where):
-    """Arguments to try in order: what is known to catch it, then all of the test."""
-    everything = TESTS[test][3]
-    if not where:
-        return [everything]
-    return [["-n", "1", "-s", where], everything] if test == "crash" else [[where]]
-
-
-def main():
-    args = sys.argv[1:]
-    verbose = "-v" in args
-    quick = "-q" in args
-    out, names = args[0], [a for a in args[1:] if a[0] != "-"]
-    mutants = [("persist/store/" + m[1], *m) for m in STORE] + [("persist/" + m[1], *m) for m in SPACE]
-    mutants = [m for m in mutants if (not names or m[1] in names) and not (quick and m[1] in LONG)]
-    places = sorted({place(m) for m in mutants})
-    tests = {name: Test(out, name) for name in sorted({test for test, _ in places})}
-
-    def without(where):
-        """Why the test fails as it is: then it says nothing of mutants."""
-        return failure(tests[where[0]].plain, attempts(*where)[0])
-
-    def one(mutant):
-        """Was it caught?"""
-        src, name, _, old, new = mutant[:5]
-        test, where = place(mutant)
-        with open(src, encoding="utf-8") as f:
-            text = f.read()
-        if text.count(old) != 1:
-            print(f"mutant {name}: {src} has its place {text.count(old)} times", flush=True)
-            return False
-        begin = time.monotonic()
-        prog, error = tests[test].build(name, src, text.replace(old, new))
-        why = next(filter(None, (failure(prog, a) for a in attempts(test, where))), "") if prog else ""
-        if prog:
-            os.remove(prog)
-        if not why:
-            print(f"mutant {name} {error or 'was not caught by ' + test}", flush=True)
-        elif verbose:
-            print(f"{name}: {time.monotonic() - begin:.1f} s, {why[:140]}", flush=True)
-        return bool(why)
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for where, why in zip(places, pool.map(without, places)):
-            if why:
-                sys.exit(f"{'/'.join(where)} fails without a mutant: {why}")
-        caught = sum(pool.map(one, mutants))
-    print(f"mutants: caught {caught} of {len(mutants)}")
-    return 0 if caught == len(mutants) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+MUTANTS = [(m[0], "persist/store/" + m[1], *m[2:]) for m in STORE] + [(m[0], "persist/" + m[1], *m[2:]) for m in SPACE]
