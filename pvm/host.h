@@ -127,15 +127,18 @@ struct pvm_limits {
 
 /*
  * The machine. pvm_create: an empty heap. pvm_recover: the heap is as it was at a safepoint. 0, or -ENOMEM, -EINVAL (not a heap of this machine); `why` gets the reason.
- * pvm_start: an object of the class, and a thread that calls its run (boot) [8]; false: `why`. pvm_run: until all threads have
- * ended, or none can go on ever again; returns how many ended with an exception that nobody caught (their traces went to the console), or were stuck.
+ * pvm_start: a program: an object of the class, and a thread that calls its run (boot) [8]: the thread's number; 0: `why`. Before pvm_run, or at a safepoint, beside the programs that there are. pvm_run: until all threads have
+ * ended, or none can go on ever again; returns how many ended with an exception that nobody caught (their traces went to the console), or were stuck, and how many programs were stopped alone.
  */
 int pvm_create(const struct pvm_limits *limits, char *why, size_t why_len);
 int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len);
-bool pvm_start(const char *class_name, const char *const *arguments, unsigned narguments, char *why, size_t why_len);
+uint32_t pvm_start(const char *class_name, const char *const *arguments, unsigned narguments, char *why,
+                   size_t why_len);
 bool pvm_has_threads(void);
 unsigned pvm_run(void);
-void pvm_stop(void);    /* at a safepoint, or while nothing runs: all threads end; pvm_run returns */
+void pvm_stop(void); /* at a safepoint, or while nothing runs: all threads end; pvm_run returns */
+/* At a safepoint: the program of the thread at the path (inspect.h), with all of its threads; its mutexes are free. False: `why`. */
+bool pvm_stop_program(const char *path, char *why, size_t why_len);
 void pvm_collect(void); /* at a safepoint */
 /*
  * For who takes snapshots. pvm_snapshot_comes: at a safepoint, right before one: young objects that are dead are free then. pvm_pages_free: which of the block's 8 pages of 4 KiB have nothing in

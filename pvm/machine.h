@@ -175,7 +175,9 @@ struct thread {
         struct thread *next_waiter; /* queue of what it waits for */
         struct obj *waits_for;      /* mutex, cond, sema, thread (join), root's boot (console) or NULL (sleep) */
         struct obj *object;         /* what runs */
-        struct obj *environment, *user, *os;
+        struct store *
+                arguments; /* of its program, which these tell from others; NULL: root's, of the program that the machine was started with */
+        struct obj *user, *os;
         struct obj *thrown;     /* last object thrown, and where */
         struct store *trace;    /* bytes: struct trace_entry[] */
         struct stack *stack;    /* newest segment */
@@ -698,6 +700,7 @@ void thread_pause(struct thread *t, bool pause);
 struct thread *thread_wake_first(struct obj *what, uint32_t granted); /* of its queue; NULL: nobody */
 /* It has not run yet, and waits for no object: it ends, if it did not with a program before this one. */
 void thread_cancel(struct thread *t);
+void mutex_of_the_ended(struct mutex *m); /* somebody waits for it: if its owner has ended it gets the next one */
 
 /* ---- internal/ ---- */
 struct native_method {

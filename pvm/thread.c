@@ -451,6 +451,9 @@ static void leave(struct thread *t)
         t->stack_bytes = 0;
         while (thread_wake_first(&t->o, 1))
                 ;
+        for (struct thread *w = root()->threads; w; w = w->next)
+                if (w->waits_for && w->waits_for->class == CLASS_mutex)
+                        mutex_of_the_ended((struct mutex *)w->waits_for);
 }
 
 /* On some worker. */
@@ -820,19 +823,20 @@ int pvm_recover(const struct pvm_limits *limits, char *why, size_t why_len)
         return e;
 }
 
-bool pvm_start(const char *class_name, const char *const *arguments, unsigned narguments, char *why, size_t why_len)
+uint32_t pvm_start(const char *class_name, const char *const *arguments, unsigned narguments, char *why, size_t why_len)
 {
+        bool first = !root()->threads;
         struct klass *k = class_find(class_name, strlen(class_name));
         struct store *args;
         struct thread *t;
 
         if (!k) {
                 say(why, why_len, "%s", class_error);
-                return false;
+                return 0;
         }
         if (k->no_new || k->flags & (PVM_CLASS_ABSTRACT | PVM_CLASS_INTERFACE)) {
                 say(why, why_len, "%s cannot be made by new", class_name);
-                return false;
+                return 0;
         }
         args = store_new(CLASS_store_refs, narguments, narguments, 8);
         t = args ? thread_new(&k->object->o) : NULL;
@@ -843,9 +847,43 @@ bool pvm_start(const char *class_name, const char *const *arguments, unsigned na
         }
         if (!t || !thread_start(t, true)) {
                 say(why, why_len, "no memory");
+                return 0;
+        }
+        if (first)
+                root()->arguments = args;
+        else
+                t->arguments = args;
+        return t->id;
+}
+
+/* In the middle of whatever it does, or waits for. */
+static void stop(struct thread *t)
+{
+        if (call_of(t)) {
+                pvm_host->call_text(t->id, "stopped\n", 8);
+                pvm_host->call_ended(t->id, false);
+        }
+        unqueue(t);
+        leave(t);
+}
+
+bool pvm_stop_program(const char *path, char *why, size_t why_len)
+{
+        struct obj *o = inspect_object(path, why, why_len);
+        const struct thread *of = (struct thread *)o;
+
+        if (!o)
+                return false;
+        if (o->class != CLASS_thread || !thread_lives(of->id)) {
+                say(why, why_len, "%s is no thread that runs", path);
                 return false;
         }
-        root()->arguments = args;
+        for (struct thread *t = root()->threads, *next; t; t = next) {
+                next = t->next;
+                if (t->arguments == of->arguments)
+                        stop(t);
+        }
+        root()->failures++;
         return true;
 }
 

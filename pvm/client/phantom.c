@@ -129,31 +129,50 @@ static void encode(FILE *f, const char *word)
                         fputc(*word, f);
 }
 
-int phantom_call(long program, const char *path, const char *method, const char *const *arguments, unsigned narguments,
-                 char **result)
+static int say(long program, const char *request, unsigned nwords, const char *const *words, char **answer)
 {
         char *text = NULL;
         size_t len = 0;
         FILE *f = open_memstream(&text, &len);
         int r = -1;
 
-        *result = NULL;
+        *answer = NULL;
         if (!f)
                 return -1;
-        fputs("call ", f);
-        encode(f, path);
-        fputc(' ', f);
-        encode(f, method);
-        for (unsigned i = 0; i < narguments; i++) {
+        fputs(request, f);
+        for (unsigned i = 0; i < nwords; i++) {
                 fputc(' ', f);
-                encode(f, arguments[i]);
+                encode(f, words[i]);
         }
         if (fclose(f))
                 return -1;
-        if (len < REQUEST_MAX + sizeof("call"))
-                r = phantom_request(program, text, result);
+        if (len < REQUEST_MAX + sizeof("start"))
+                r = phantom_request(program, text, answer);
         else
                 errno = E2BIG;
         free(text);
         return r;
+}
+
+int phantom_call(long program, const char *path, const char *method, const char *const *arguments, unsigned narguments,
+                 char **result)
+{
+        const char **words = calloc(narguments + 2ul, sizeof(*words));
+        int r;
+
+        *result = NULL;
+        if (!words)
+                return -1;
+        words[0] = path;
+        words[1] = method;
+        for (unsigned i = 0; i < narguments; i++)
+                words[i + 2] = arguments[i];
+        r = say(program, "call", narguments + 2, words, result);
+        free(words);
+        return r;
+}
+
+int phantom_start(long program, const char *const *words, unsigned nwords, char **thread)
+{
+        return say(program, "start", nwords, words, thread);
 }

@@ -18,6 +18,12 @@ enum { PHANTOM_OK = 0, PHANTOM_REFUSED = 1 };
 int phantom_call(long program, const char *path, const char *method, const char *const *arguments, unsigned narguments,
                  char **result);
 
+/*
+ * Starts a program in the heap of that one, beside it: words are folders in which classes are looked for, too, by absolute paths; then the class (".shop.client"), then the program's arguments. *thread is its first
+ * thread's path ("/threads/7"). Errors as of phantom_call.
+ */
+int phantom_start(long program, const char *const *words, unsigned nwords, char **thread);
+
 /* Any request of pvm/host/monitor.h, a line without its end; as phantom_call. */
 int phantom_request(long program, const char *request, char **answer);
 

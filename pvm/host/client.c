@@ -13,10 +13,11 @@
 
 static const struct command {
         const char *name, *request;
-        enum { MACHINE, PATH, CLASS, METHOD } argument;
+        enum { MACHINE, PATH, THREAD, CLASS, METHOD, PROGRAM } argument;
 } commands[] = {
-        {"ps", "ps", MACHINE}, {"ls", "ls", PATH},        {"inspect", "print", PATH}, {"load", "load", CLASS},
-        {"gc", "gc", MACHINE}, {"stat", "stat", MACHINE}, {"stop", "stop", MACHINE},  {"call", "call", METHOD},
+        {"ps", "ps", MACHINE},    {"ls", "ls", PATH},       {"inspect", "print", PATH},
+        {"load", "load", CLASS},  {"gc", "gc", MACHINE},    {"stat", "stat", MACHINE},
+        {"stop", "stop", THREAD}, {"call", "call", METHOD}, {"start", "start", PROGRAM},
 };
 
 static const struct command *command_of(const char *name)
@@ -101,6 +102,18 @@ static int all(bool threads)
         return 0;
 }
 
+static int usage(const struct command *c)
+{
+        fprintf(stderr, "usage: pvm %s %s\n", c->name,
+                c->argument == CLASS     ? "PID .class.name"
+                : c->argument == METHOD  ? "PID/PATH METHOD [ARGUMENT]..."
+                : c->argument == PROGRAM ? "PID [-L DIR]... .class.name [ARGUMENT]..."
+                : c->argument == PATH    ? "PID[/PATH]"
+                : c->argument == THREAD  ? "PID[/threads/N]"
+                                         : "PID");
+        return 2;
+}
+
 static int call(long pid, const char *path, int nwords, char **words)
 {
         char *answer = NULL;
@@ -111,29 +124,50 @@ static int call(long pid, const char *path, int nwords, char **words)
         return r;
 }
 
+static int start(long pid, int nwords, char **words)
+{
+        char *answer = NULL, before[32];
+        int r, n = 0;
+
+        while (nwords >= 2 * n + 2 && !strcmp(words[2 * n], "-L")) {
+                words[n] = realpath(words[2 * n + 1], NULL);
+                if (!words[n]) {
+                        fprintf(stderr, "pvm: %s: %s\n", words[2 * n + 1], strerror(errno));
+                        return 1;
+                }
+                n++;
+        }
+        memmove(words + n, words + 2 * n, (size_t)(nwords - 2 * n) * sizeof(*words));
+        nwords -= n;
+        if (n == nwords || words[n][0] != '.')
+                return usage(command_of("start"));
+        snprintf(before, sizeof(before), "%ld", pid);
+        r = phantom_start(pid, (const char *const *)words, (unsigned)nwords, &answer);
+        r = tell(pid, r, answer, before);
+        free(answer);
+        return r;
+}
+
 int monitor_command(int argc, char **argv)
 {
         const struct command *c = command_of(argv[0]);
         char *end = NULL;
-        bool with_path, enough;
+        bool with_path, more, enough;
         long pid;
 
         if (argc == 1 && (!strcmp(c->name, "ps") || !strcmp(c->name, "ls")))
                 return all(!strcmp(c->name, "ps"));
         errno = 0;
         pid = argc > 1 ? strtol(argv[1], &end, 10) : 0;
-        with_path = c->argument == PATH || c->argument == METHOD;
-        enough = c->argument == METHOD ? argc >= 3 : argc == (c->argument == CLASS ? 3 : 2);
-        if (!enough || errno || end == argv[1] || pid <= 0 || (*end && (!with_path || *end != '/'))) {
-                fprintf(stderr, "usage: pvm %s %s\n", c->name,
-                        c->argument == CLASS    ? "PID .class.name"
-                        : c->argument == METHOD ? "PID/PATH METHOD [ARGUMENT]..."
-                        : c->argument == PATH   ? "PID[/PATH]"
-                                                : "PID");
-                return 2;
-        }
+        with_path = c->argument == PATH || c->argument == METHOD || c->argument == THREAD;
+        more = c->argument == METHOD || c->argument == PROGRAM;
+        enough = more ? argc >= 3 : argc == (c->argument == CLASS ? 3 : 2);
+        if (!enough || errno || end == argv[1] || pid <= 0 || (*end && (!with_path || *end != '/')))
+                return usage(c);
         if (c->argument == METHOD)
                 return call(pid, end, argc - 2, argv + 2);
+        if (c->argument == PROGRAM)
+                return start(pid, argc - 2, argv + 2);
         if (strchr(argv[argc - 1], '\n')) {
                 fprintf(stderr, "pvm: no name has a line break in it\n");
                 return 2;

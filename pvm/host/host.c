@@ -25,7 +25,7 @@
 #define HEAP_BYTES  (PVM_BLOCKS_MAX * PVM_BLOCK_BYTES)
 #define MAX_FOLDERS 64
 
-static const char *folders[MAX_FOLDERS];
+static char *folders[MAX_FOLDERS];
 static unsigned nfolders;
 static bool mapped, stored;
 static uint64_t clock_offset, last_snapshot;
@@ -430,7 +430,8 @@ void hosted_pvm_close(void)
         if (mapped)
                 munmap((void *)PVM_HEAP_START, HEAP_BYTES);
         mapped = stored = false;
-        nfolders = 0;
+        while (nfolders)
+                free(folders[--nfolders]);
         image_end();
         image_reap(true);
         unix_close();
@@ -439,9 +440,17 @@ void hosted_pvm_close(void)
 
 bool hosted_pvm_folder(const char *folder)
 {
-        if (nfolders == MAX_FOLDERS)
+        unsigned i = 0;
+
+        while (i < nfolders && strcmp(folders[i], folder) != 0)
+                i++;
+        if (i == MAX_FOLDERS)
                 return false;
-        folders[nfolders++] = folder;
+        if (i == nfolders)
+                folders[i] = strdup(folder);
+        if (!folders[i])
+                return false;
+        nfolders += i == nfolders;
         return true;
 }
 

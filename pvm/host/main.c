@@ -3,7 +3,7 @@
  *
  *   pvm run [--store FILE] [--heap MB] [--stack KB] [-j N] [--interpreter | --compile=always] [-L DIR]... .class.name [ARGUMENT...]
  *                           so many threads run at once (as many as there are processors, or as PVM_WORKERS says); classes are looked for in the folders named, without one in the present folder; then, on the system, in its library
- *   pvm ps|ls|inspect|call|load|gc|stat|stop ...     running programs (monitor.h)
+ *   pvm start|ps|ls|inspect|call|load|gc|stat|stop ...     running programs (monitor.h)
  *   pvm mount DIR           running programs as files (mount.h)
  *   pvm dis FILE            a class file as text
  *   pvm check FILE...       are these class files good?
@@ -26,6 +26,8 @@ static int usage(void)
         fprintf(stderr,
                 "usage: pvm run [--store FILE] [--heap MB] [--stack KB] [-j N] [--interpreter | --compile=always]\n"
                 "               [-L DIR]... .class.name [ARGUMENT...]\n"
+                "       pvm start PID [-L DIR]... .class.name [ARGUMENT]...     a program in the heap of that one, "
+                "beside it\n"
                 "       pvm ps [PID]             running programs and their threads\n"
                 "       pvm ls [PID[/PATH]]      what is in a program: threads, classes, objects, and what is "
                 "in those\n"
@@ -34,7 +36,7 @@ static int usage(void)
                 "       pvm load PID .class.name          a class, or its new version, for the objects that there are\n"
                 "       pvm gc PID\n"
                 "       pvm stat PID\n"
-                "       pvm stop PID\n"
+                "       pvm stop PID[/threads/N]     all; or the program that has this thread\n"
                 "       pvm mount DIR | --fd N   running programs as files; N: of a connection of FUSE that is open\n"
                 "       pvm dis FILE\n"
                 "       pvm check FILE...\n");

@@ -5,7 +5,7 @@
 #include "pvm/host/monitor.h"
 #include "pvm/client/phantom.h"
 #include "pvm/format.h"
-#include "pvm/host.h"
+#include "pvm/host/host.h"
 #include "pvm/host/store.h"
 #include "pvm/inspect.h"
 #include <errno.h>
@@ -16,6 +16,8 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define REQUEST_MAX 4200u
 
 bool monitor_stopped;
 static int listener = -1;
@@ -88,7 +90,65 @@ static void stat_put(FILE *f)
         fprintf(f, "blocks %lu\nallocated_bytes %lu\nlive_bytes %lu\n", s.blocks, s.allocated, s.live);
 }
 
-static bool obey(const char *what, const char *path, FILE *f, char *why, size_t why_len)
+/* In place. */
+static void decode(char *word)
+{
+        char *to = word;
+
+        for (char *p = word; *p; p++) {
+                char digits[3] = {p[1], p[1] ? p[2] : (char)0, 0}, *end = NULL;
+                long byte = *p == '%' ? strtol(digits, &end, 16) : 0;
+
+                if (byte > 0 && end == digits + 2) {
+                        *to++ = (char)byte;
+                        p += 2;
+                } else {
+                        *to++ = *p;
+                }
+        }
+        *to = 0;
+}
+
+/* In place: words, separated by one space each. How many; at most `most` are looked for, and *words, if it is not NULL, is what is behind these. */
+static unsigned split(char **words, const char **word, unsigned most)
+{
+        unsigned n = 0;
+
+        while (*words && n < most) {
+                char *next = strchr(*words, ' ');
+
+                if (next)
+                        *next++ = 0;
+                decode(*words);
+                word[n++] = *words;
+                *words = next;
+        }
+        return n;
+}
+
+static bool start(char *words, FILE *f, char *why, size_t why_len)
+{
+        const char *word[REQUEST_MAX / 2];
+        unsigned n = split(&words, word, REQUEST_MAX / 2), at = 0;
+        uint32_t thread;
+
+        for (; at < n && word[at][0] == '/'; at++)
+                if (!hosted_pvm_folder(word[at])) {
+                        snprintf(why, why_len, "too many folders");
+                        return false;
+                }
+        if (at == n) {
+                snprintf(why, why_len, "no class");
+                return false;
+        }
+        thread = pvm_start(word[at], word + at + 1, n - at - 1, why, why_len);
+        if (!thread)
+                return false;
+        fprintf(f, "/threads/%u\n", thread);
+        return true;
+}
+
+static bool obey(const char *what, char *path, FILE *f, char *why, size_t why_len)
 {
         if (!strcmp(what, "ls"))
                 return inspect_list(path, true, put, f, why, why_len);
@@ -100,6 +160,8 @@ static bool obey(const char *what, const char *path, FILE *f, char *why, size_t 
                 return inspect_look(path, put, f, why, why_len);
         if (!strcmp(what, "read"))
                 return inspect_read(path, put, f, why, why_len);
+        if (!strcmp(what, "start"))
+                return start(path, f, why, why_len);
         if (!strcmp(what, "load")) {
                 bool ok = pvm_load(path, why, why_len);
 
@@ -113,6 +175,8 @@ static bool obey(const char *what, const char *path, FILE *f, char *why, size_t 
                 pvm_collect();
         } else if (!strcmp(what, "stat")) {
                 stat_put(f);
+        } else if (!strcmp(what, "stop") && *path) {
+                return pvm_stop_program(path, why, why_len);
         } else if (!strcmp(what, "stop")) {
                 monitor_stopped = true;
                 pvm_stop();
@@ -173,39 +237,13 @@ void monitor_call_ended(uint32_t call, bool ok)
         free(w);
 }
 
-/* In place. */
-static void decode(char *word)
-{
-        char *to = word;
-
-        for (char *p = word; *p; p++) {
-                char digits[3] = {p[1], p[1] ? p[2] : (char)0, 0}, *end = NULL;
-                long byte = *p == '%' ? strtol(digits, &end, 16) : 0;
-
-                if (byte > 0 && end == digits + 2) {
-                        *to++ = (char)byte;
-                        p += 2;
-                } else {
-                        *to++ = *p;
-                }
-        }
-        *to = 0;
-}
-
 /* The connection is kept until the method has returned; false: `why`. */
 static bool call(int fd, char *words, char *why, size_t why_len)
 {
         const char *word[PVM_MAX_ARGS + 2];
         struct waiting *w;
-        unsigned n = 0;
+        unsigned n = split(&words, word, PVM_MAX_ARGS + 2);
 
-        for (char *next; words && n < PVM_MAX_ARGS + 2; words = next) {
-                next = strchr(words, ' ');
-                if (next)
-                        *next++ = 0;
-                decode(words);
-                word[n++] = words;
-        }
         if (n < 2 || words) {
                 snprintf(why, why_len, words ? "too many arguments" : "no method");
                 return false;
@@ -259,7 +297,7 @@ static char *receive(int fd, char *request, size_t size)
 static bool answer(int fd)
 {
         struct timeval patience = {.tv_sec = 10}; /* the asker's pages may have to come from the disk first */
-        char request[4200], why[500], *rest, *text = NULL;
+        char request[REQUEST_MAX], why[500], *rest, *text = NULL;
         size_t len = 0;
         FILE *f;
         bool ok;

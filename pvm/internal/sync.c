@@ -45,6 +45,12 @@ static void own(struct mutex *m, struct thread *t)
         heap_wrote(m);
 }
 
+/* Who has ended owns nothing. */
+static bool is_owned(const struct mutex *m)
+{
+        return m->owner && m->owner->state != THREAD_ENDED;
+}
+
 int n_mutex_lock(struct call *c)
 {
         struct mutex *m = (struct mutex *)OBJECT(c);
@@ -53,7 +59,7 @@ int n_mutex_lock(struct call *c)
                 return DONE;
         if (m->owner == c->thread)
                 return throw_error(c, CLASS_error_state, "the mutex is this thread's already");
-        if (m->owner)
+        if (is_owned(m))
                 return block(c, &m->o, 0, 1);
         own(m, c->thread);
         return DONE;
@@ -63,7 +69,7 @@ int n_mutex_trylock(struct call *c)
 {
         struct mutex *m = (struct mutex *)OBJECT(c);
 
-        if (m->owner)
+        if (is_owned(m))
                 return give_int(c, 0);
         own(m, c->thread);
         return give_int(c, 1);
@@ -72,6 +78,12 @@ int n_mutex_trylock(struct call *c)
 static void hand_over(struct mutex *m)
 {
         own(m, thread_wake_first(&m->o, 1));
+}
+
+void mutex_of_the_ended(struct mutex *m)
+{
+        if (!is_owned(m))
+                hand_over(m);
 }
 
 int n_mutex_unlock(struct call *c)
@@ -104,7 +116,7 @@ static int cond_wait(struct call *c, uint64_t deadline)
         case 1:
                 /* Woken, or late: what counts is noted, then the mutex is taken again. */
                 c->frame->r[c->frame->nregs - 1].l = c->thread->granted;
-                if (m->owner)
+                if (is_owned(m))
                         return block(c, &m->o, 0, 2);
                 own(m, c->thread);
                 break;
@@ -199,6 +211,21 @@ static struct thread *self(struct call *c)
         return (struct thread *)OBJECT(c);
 }
 
+static int strings(struct call *c, const struct store *from)
+{
+        struct klass *k = class_find("[.internal.string;", 18);
+        struct array *a = k ? array_new(k, from ? (int32_t)from->len : 0) : NULL;
+
+        if (a && from)
+                memcpy(a->store->r, from->r, from->len * 8ul);
+        return give(c, a);
+}
+
+static const struct store *arguments_of(const struct thread *t)
+{
+        return t->arguments ? t->arguments : root()->arguments;
+}
+
 int n_thread_newOf(struct call *c)
 {
         struct thread *t = self(c);
@@ -208,7 +235,7 @@ int n_thread_newOf(struct call *c)
         if (!c->args[1].r)
                 return throw_error(c, CLASS_error_reference, "a thread of null");
         t->object = c->args[1].r;
-        t->environment = c->thread->environment;
+        t->arguments = c->thread->arguments;
         t->user = c->thread->user;
         t->os = c->thread->os;
         t->id = root()->next_thread++;
@@ -244,8 +271,7 @@ int n_thread_unpause(struct call *c)
 
 int n_thread_getEnvironment(struct call *c)
 {
-        c->result.r = self(c)->environment;
-        return DONE;
+        return strings(c, arguments_of(self(c)));
 }
 
 int n_thread_getUser(struct call *c)
@@ -439,7 +465,7 @@ int n_bootstrap_startThread(struct call *c)
         t = thread_new(c->args[1].r);
         if (!t)
                 return OUT_OF_MEMORY(c);
-        t->environment = c->thread->environment;
+        t->arguments = c->thread->arguments;
         t->user = c->thread->user;
         t->os = c->thread->os;
         return thread_start(t, false) ? give(c, t) : OUT_OF_MEMORY(c);
@@ -470,16 +496,6 @@ int n_bootstrap_setOsInterface(struct call *c)
         return DONE;
 }
 
-static int strings(struct call *c, const struct store *from)
-{
-        struct klass *k = class_find("[.internal.string;", 18);
-        struct array *a = k ? array_new(k, from ? (int32_t)from->len : 0) : NULL;
-
-        if (a && from)
-                memcpy(a->store->r, from->r, from->len * 8ul);
-        return give(c, a);
-}
-
 int n_bootstrap_getKernelEnvironment(struct call *c)
 {
         return strings(c, NULL);
@@ -487,7 +503,7 @@ int n_bootstrap_getKernelEnvironment(struct call *c)
 
 int n_bootstrap_getArguments(struct call *c)
 {
-        return strings(c, root()->arguments);
+        return strings(c, arguments_of(c->thread));
 }
 
 int n_bootstrap_getRoot(struct call *c)

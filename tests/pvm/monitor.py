@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""monitor.py - `pvm ps|ls|inspect|load|gc|stat|stop`, libphantom.a, and a program that runs. Prints PASS and FAIL lines."""
+"""monitor.py - `pvm start|ps|ls|inspect|load|gc|stat|stop`, libphantom.a, and a program that runs. Prints PASS and FAIL lines."""
 import errno
 import os
 import re
@@ -59,6 +59,33 @@ class watched
     }
 };
 """
+# Programs in one heap: what one has named the others use; each has its own arguments.
+SERVES = r"""
+package .together;
+import .internal.*;
+class counter { int n; mutex gate = new mutex(); int next() { gate.lock(); n++; gate.unlock(); return n; } void keep() { gate.lock(); while( 1 ) ; } void hold() { gate.lock(); } };
+class serves { void run( var boot : bootstrap ) [8] { boot.getRoot().put( "counter", new counter() ); boot.consolePrint( "open\n" ); while( 1 ) boot.sleep( 1000 ); } };
+"""
+TAKES = r"""
+package .together;
+import .internal.*;
+import .together.counter;
+class keeper { counter of; void keeper( var c : counter ) { of = c; } void run() { of.keep(); } };
+class takes
+{
+    void run( var boot : bootstrap ) [8]
+    {
+        var a : string[] = boot.getArguments();
+        var c : .together.counter = boot.getRoot().get( "counter" );
+        if( a[0] == "keep" ) boot.startThread( new keeper( c ) );
+        while( a[0] == "keep" ) boot.sleep( 1000 );
+        for( var i : int = a[1].toInt(); i > 0; i-- ) { c.next(); if( a.size() > 2 ) boot.sleep( a[2].toInt() ); }
+        var e : string[] = ( new world() ).getMyThread().getEnvironment();
+        boot.consolePrint( e[0] + "\n" );
+    }
+};
+class throws { void run() { throw "no"; } };
+"""
 failed = False
 
 
@@ -106,6 +133,62 @@ def counted(folder):
         stopped = pvm("stop", str(program.pid))
         program.wait(60)
     report("counting", "" if (stopped, program.returncode) == ((0, ""), 1) else f"{stopped}, status {program.returncode}")
+
+
+def until(condition):
+    end = time.monotonic() + 60
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def together(folder):
+    """Programs in one heap: they share objects, have their own arguments, are stopped one by one, and go on together."""
+    serves, takes = (os.path.join(folder, name) for name in ("serves", "takes"))
+    compile_to(serves, SERVES)
+    compile_to(takes, TAKES, "-L", serves)
+    words = [PVM, "run", "--store", os.path.join(folder, "together.store"), "-L", serves, "-L", LIB, ".together.serves", "mine"]
+    with started(words) as program:
+        report("start: first", "" if program.stdout.readline() == "open\n" else "it did not open")
+        pid = str(program.pid)
+        until(lambda: pvm("ps", pid)[0] == 0)
+        start, counted_to = ["start", pid, "-L", takes, ".together.takes"], ["inspect", pid + "/objects/counter/n"]
+        expect("start: no folder named", ["start", pid, ".together.takes"], 1, r"pvm: \.together\.takes: no such class\n")
+        expect("start: no such folder", ["start", pid, "-L", "/nowhere", ".together.takes"], 1, r"pvm: /nowhere: No such file or directory\n")
+        expect("start: no class", ["start", pid, "-L", folder], 2, r"usage: pvm start PID \[-L DIR\].*\n")
+        expect("start: usage", ["start", pid], 2, r"usage: pvm start PID.*\n")
+        expect("start: not of a thread", ["start", pid + "/threads/1", ".together.takes"], 2, r"usage: pvm start PID.*\n")
+        expect("start: not to be made", ["start", pid, ".internal.bootstrap"], 1, r"pvm: \.internal\.bootstrap cannot be made by new\n")
+        expect("start", [*start, "a b", "5"], 0, rf"{pid}/threads/2\n")
+        report("start: its arguments", "" if program.stdout.readline() == "a b\n" else "others")
+        expect("start: what it shares", counted_to, 0, r"5\n")
+        expect("call: ends with a mutex", ["call", pid + "/objects/counter", "hold"], 0, "")
+        expect("call: which is free", ["call", pid + "/objects/counter", "hold"], 0, "")
+        status, keeper = pvm(*start, "keep")
+        until(lambda: pvm("inspect", pid + "/objects/counter/gate/owner")[1] != "null\n")
+        expect("start: one waits", [*start, "waits", "1"], 0, rf"{pid}/threads/\d+\n")
+        until(lambda: " mutex " in pvm("ps", pid)[1])
+        expect("stop: no thread", ["stop", pid + "/objects/counter"], 1, r"pvm: /objects/counter is no thread that runs\n")
+        expect("stop: one program", ["stop", keeper.strip()], 0, "")
+        report("stop: its mutex is free", "" if status == 0 and program.stdout.readline() == "waits\n" else "it is not")
+        expect("stop: with all its threads", ["ps", pid], 0, r"1 sleeps \.together\.serves in run line \d+\n")
+        expect("stop: again", ["stop", keeper.strip()], 1, r"pvm: nothing is called /threads/\d+\n")
+        expect("start: one throws", ["start", pid, ".together.throws"], 0, rf"{pid}/threads/\d+\n")
+        report("start: its trace", "" if re.fullmatch(r"uncaught in thread \d+: \.internal\.string: no\n", program.stdout.readline()) else "another")
+        expect("start: one that goes on", [*start, "later", "100", "10"], 0, rf"{pid}/threads/\d+\n")
+        until(lambda: pvm(*counted_to)[1] > "16\n")
+        snapshots = pvm("stat", pid)[1]
+        until(lambda: int(re.search(r"snapshots (\d+)", pvm("stat", pid)[1])[1]) > int(re.search(r"snapshots (\d+)", snapshots)[1]) + 1)
+        program.kill()
+    with started(words) as program:
+        lines = [program.stdout.readline()]
+        pid = str(program.pid)
+        while lines[-1] and lines[-1] != "later\n":
+            lines.append(program.stdout.readline())
+        report("start: behind a kill", "" if lines[-1] == "later\n" and "open\n" not in lines else repr(lines))
+        expect("start: all counted", ["inspect", pid + "/objects/counter/n"], 0, r"106\n")
+        pvm("stop", pid + "/threads/1")
+        program.wait(60)
+        report("stop: the last one", "" if program.returncode == 1 else f"status {program.returncode}")
 
 
 def main():
@@ -206,6 +289,7 @@ def main():
             expect("gone", ["stop", pid], 1, rf"pvm: program {pid}: no such program\n")
         timer(folder)
         counted(folder)
+        together(folder)
     sys.exit(1 if failed else 0)
 
 

@@ -826,6 +826,8 @@ CHAT = ('package .demo; import .phantom.unix.*; class chat { void run( var boot 
         ' for( var i : int = 1; ; i++ ) { cat.send( "line " + i + "\\n" ); var b : .internal.binary = cat.read(); new file( boot, "/root/chat" ).append( b.text( 0, b.length() ) ); boot.sleep( 20 ); } } };')
 AGAIN = ('package .demo; class again { void run( var boot : .internal.bootstrap ) [8] {'
          ' boot.16( "bef" + "ore\\n" ); boot.reboot(); boot.16( "beh" + "ind it\\n" ); } };')
+BESIDE = ('package .demo; class beside { int n; int attempts; void run( var boot : .internal.bootstrap ) [8] {'
+          ' var bank = boot.getRoot().get( "bank" ); boot.getRoot().put( "beside", this ); for( ;; ) { n++; attempts = bank.attempts(); boot.sleep( 20 ); } } };')
 SPOKEN = "awk '$2 != NR { exit 1 } END { print NR }' /root/chat"
 BANK = "$BANK/objects/bank"
 
@@ -841,6 +843,8 @@ def native_programs():
         _, output = guest.command("plc -w /usr/share/phantom/*.ph && pvm run .programs.scheduler 1 >/dev/null; pvm run .demo.absent; pvm run .demo.tick /x 2>&1 | head -n 2")
         expect("absent" in output and "n1\nn2\n" in output, output)
         guest.command("pvm run .programs.start_bank 10 4 100000000 & BANK=$!; while ! pvm call " + BANK + " audit 2>/dev/null; do :; done")
+        _, output = guest.command(f"echo '{BESIDE}' >beside.ph; plc beside.ph; BESIDE=$(pvm start $BANK .demo.beside); echo $BESIDE; ! pvm start $BANK .demo.absent", total=120)
+        expect(re.search(r"(?m)^\d+/threads/\d+$", output) and "pvm: .demo.absent: no such class" in output, output)
         _, output = guest.command(f"echo '{CHAT}' >chat.ph; plc chat.ph; pvm run .demo.chat & CHAT=$!; while ! [ $({SPOKEN}) -gt 20 ]; do sleep 1; done 2>/dev/null", total=120)
         guest.send("pvm run .demo.tick & TICK=$!\n")
         guest.expect(r"n5\r", total=120)
@@ -859,6 +863,11 @@ def native_programs():
             expect(re.search(pattern, output), f"{pattern}: {output}")
         _, output = guest.command(f"pvm call {BANK} audit; echo $?; [ $(pvm call {BANK} attempts) -ge $DONE ] && pvm inspect {BANK}/sum", total=120)
         expect(output == "0\n1000\n", output)
+        _, output = guest.command("for i in 1 2; do pvm inspect $BANK/objects/beside/n; pvm inspect $BANK/objects/beside/attempts; sleep 1; done", total=120)
+        numbers = [int(n) for n in output.split()]
+        expect(len(numbers) == 4 and 0 < numbers[0] < numbers[2] and 0 < numbers[1] < numbers[3], output)
+        _, output = guest.command("pvm stop $BESIDE; pvm ps $BANK | grep -c beside", total=120)
+        expect(output == "0\n", output)
         _, output = guest.command(f"{SPOKEN}; sleep 1; {SPOKEN}; pvm stop $CHAT 2>/dev/null; wait $CHAT; while pidof cat >/dev/null; do sleep 0.1; done; {SPOKEN}", total=120)
         numbers = [int(n) for n in re.findall(r"(?m)^(\d+)$", output)]
         expect(20 < numbers[0] < numbers[1] <= numbers[2], output)
