@@ -86,7 +86,7 @@ coverage-pvm: $(patsubst %.c,$(BUILD)/host/obj/%.o,tests/pvm/asm.c $(filter-out 
 # Simulated power cuts under programs of the machine: STATES from SEED on.
 crash-native: STATES ?= 20000
 crash-native: SEED ?= 1
-$(BUILD)/crash/pvm_sim: $(patsubst %.c,$(BUILD)/host/obj/%.o,tests/crash/pvm_sim.c $(PVM_MACHINE_SRCS))
+$(BUILD)/crash/pvm_sim: $(patsubst %.c,$(BUILD)/host/obj/%.o,tests/crash/pvm_sim.c persist/host/simdisk.c $(PVM_MACHINE_SRCS))
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) -Wl,--wrap=filedisk_open,--wrap=heap_store_open $^ -llz4 -lxxhash -lpthread -o $@

@@ -5,9 +5,12 @@
 #include "persist/host/hosted.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define BLOCK       4096ul
 #define SECTOR_SIZE 512ul
+#define MAX_OPS     (1ul << 24)
+#define MAX_DATA    (8ul << 30)
 
 static void *must_have(void *p)
 {
@@ -16,21 +19,28 @@ static void *must_have(void *p)
         return p;
 }
 
+/* Of memory only what is used counts. */
+static void *shared(size_t len)
+{
+        void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        return must_have(p == MAP_FAILED ? NULL : p);
+}
+
 static void record(struct simdisk *s, uint64_t sector, uint32_t nsectors, const void *data)
 {
-        struct simdisk_op *op;
+        size_t len = nsectors * SECTOR_SIZE;
 
-        if (s->nops == s->cap) {
-                s->cap = s->cap ? 2 * s->cap : 1024;
-                s->op = must_have(realloc(s->op, s->cap * sizeof(*s->op)));
+        if (!s->forgets) {
+                if (s->nops == MAX_OPS || s->ndata + len > MAX_DATA)
+                        abort();
+                if (!s->nops && s->base)
+                        memcpy(s->base, s->now, s->d.nblocks * BLOCK);
+                s->op[s->nops++] = (struct simdisk_op){sector, nsectors, s->data + s->ndata};
+                memcpy(s->data + s->ndata, data, len);
+                s->ndata += len;
         }
-        op = &s->op[s->nops++];
-        *op = (struct simdisk_op){sector, nsectors, NULL};
-        if (nsectors) {
-                op->data = must_have(malloc(nsectors * SECTOR_SIZE));
-                memcpy(op->data, data, nsectors * SECTOR_SIZE);
-                memcpy(s->now + sector * SECTOR_SIZE, data, nsectors * SECTOR_SIZE);
-        }
+        memcpy(s->now + sector * SECTOR_SIZE, data, len);
 }
 
 static bool chance(struct simdisk *s, uint32_t per_mille)
@@ -95,7 +105,7 @@ static int disk_flush_(struct store_disk *d)
 
         s->nflushes++;
         if (!chance(s, s->lose_flushes))
-                record(s, 0, 0, NULL);
+                record(s, 0, 0, s->now);
         return 0;
 }
 
@@ -121,22 +131,20 @@ void simdisk_init(struct simdisk *s, uint64_t nblocks, uint64_t seed)
                                     .can_share = true},
                               .rng = seed};
         s->now = must_have(calloc(nblocks, BLOCK));
-        s->base = must_have(calloc(nblocks, BLOCK));
+        s->base = must_have(malloc(nblocks * BLOCK));
+        s->op = shared(MAX_OPS * sizeof(*s->op));
+        s->data = shared(MAX_DATA);
 }
 
 void simdisk_settle(struct simdisk *s)
 {
-        for (size_t i = 0; i < s->nops; i++)
-                free(s->op[i].data);
-        s->nops = 0;
-        memcpy(s->base, s->now, s->d.nblocks * BLOCK);
+        s->nops = s->ndata = 0;
 }
 
 void simdisk_free(struct simdisk *s)
 {
-        for (size_t i = 0; i < s->nops; i++)
-                free(s->op[i].data);
-        free(s->op);
+        munmap(s->op, MAX_OPS * sizeof(*s->op));
+        munmap(s->data, MAX_DATA);
         free(s->now);
         free(s->base);
 }
@@ -163,7 +171,8 @@ void simdisk_cut(const struct simdisk *s, size_t at, enum cut_mode mode, uint64_
 {
         size_t flushed = at, npending, *order, victim;
 
-        memcpy(to->now, s->base, s->d.nblocks * BLOCK);
+        if (to->now != s->now)
+                memcpy(to->now, s->nops && s->base ? s->base : s->now, s->d.nblocks * BLOCK);
         while (flushed && s->op[flushed - 1].nsectors)
                 flushed--;
         for (size_t i = 0; i < flushed; i++)

@@ -17,37 +17,32 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "persist/host/filedisk.h"
+#include "persist/host/hosted.h"
+#include "persist/host/simdisk.h"
 #include "persist/store/format.h"
 #include "pvm/host/host.h"
 #include "pvm/host/store.h"
 #include "pvm/machine.h"
 
-#define MAX_ENTRIES   (1u << 16)
-#define MAX_DATA      (256ul << 20)
 #define MAX_SNAPSHOTS 64u
 #define MAX_TEXT      4096u
 #define HEAP          (8ul << 20)
 #define IMAGE         (HEAP * 2 + (256ul << 20)) /* how large pvm/host/store.c makes a file for such a heap */
 #define STATES_A_LIFE 40u
 
-/* What a life writes, in memory that its parent sees. */
+/* In memory that a life and its parent share, as the disk is. */
+static struct simdisk *disk;
 static struct recording {
-        uint32_t nentries, nsnapshots;
-        uint32_t begin; /* the entry from which on it may be cut: a new store's file has its name by then */
-        uint64_t ndata;
-        struct entry {
-                uint64_t sector, data;
-                uint32_t nsectors; /* 0: a flush */
-        } entry[MAX_ENTRIES];
+        uint32_t nsnapshots;
+        size_t begin; /* the operation from which on it may be cut: a new store's file has its name by then */
         /* [0]: where the life began */
         struct taken {
                 uint64_t clock;
-                uint32_t entries; /* acknowledged before the next one of these */
+                size_t ops; /* acknowledged before the next one of these */
                 uint32_t in, out;
         } snapshot[MAX_SNAPSHOTS];
         char expected[MAX_TEXT]; /* what the program prints when nothing happens */
 } * recording;
-static uint8_t *data, *image; /* image: private, so each process has its own from when it began */
 
 static const struct workload {
         const char *class, *argument;
@@ -59,7 +54,7 @@ static char input[MAX_TEXT];
 static const char *programs, *library;
 static char path[64];
 static uint64_t seed;
-static bool records, first_life;
+static bool first_life;
 static unsigned snapshots_left, one_in; /* a snapshot at one safepoint in so many */
 static uint32_t in, out;
 static uint64_t recovered_clock;
@@ -67,53 +62,33 @@ static struct pvm_host host;
 
 static uint32_t below(uint32_t n)
 {
-        seed = seed * 6364136223846793005ul + 1442695040888963407ul;
-        return (uint32_t)((seed >> 33) * n >> 31);
+        return (uint32_t)(hosted_random(&seed) % n);
 }
 
 /* ---- the disk ---- */
 
-static void record(uint64_t sector, const void *from, uint32_t nsectors)
-{
-        struct recording *r = recording;
-
-        if (!records)
-                return;
-        if (r->nentries == MAX_ENTRIES || r->ndata + nsectors * SECTOR > MAX_DATA)
-                _exit(20);
-        r->entry[r->nentries++] = (struct entry){sector, r->ndata, nsectors};
-        memcpy(data + r->ndata, from, nsectors * SECTOR);
-        r->ndata += nsectors * SECTOR;
-}
-
 static int sim_read(struct store_disk *d, uint64_t block, void *buf, uint32_t nblocks)
 {
         (void)d;
-        memcpy(buf, image + block * STORE_BLOCK, nblocks * STORE_BLOCK);
-        return 0;
+        return disk->d.read(&disk->d, block, buf, nblocks);
 }
 
 static int sim_write(struct store_disk *d, uint64_t block, const void *buf, uint32_t nblocks)
 {
         (void)d;
-        memcpy(image + block * STORE_BLOCK, buf, nblocks * STORE_BLOCK);
-        record(block * (STORE_BLOCK / SECTOR), buf, nblocks * (STORE_BLOCK / SECTOR));
-        return 0;
+        return disk->d.write(&disk->d, block, buf, nblocks);
 }
 
 static int sim_write_sector(struct store_disk *d, uint64_t sector, const void *buf)
 {
         (void)d;
-        memcpy(image + sector * SECTOR, buf, SECTOR);
-        record(sector, buf, 1);
-        return 0;
+        return disk->d.write_sector(&disk->d, sector, buf);
 }
 
 static int sim_flush(struct store_disk *d)
 {
         (void)d;
-        record(0, image, 0);
-        return 0;
+        return disk->d.flush(&disk->d);
 }
 
 /* Instead of filedisk_open (ld --wrap): the machine's store is on this disk. */
@@ -133,6 +108,14 @@ void __wrap_filedisk_open(struct filedisk *f, int fd, uint64_t offset, uint64_t 
                                .read_only = read_only};
 }
 
+/* Empty, as it is when the first life begins. */
+static void new_disk(void)
+{
+        simdisk_init(disk, IMAGE / STORE_BLOCK, 1);
+        free(disk->base);
+        disk->base = NULL;
+}
+
 int __real_heap_store_open(const char *file, uint64_t heap_bytes, uint64_t *clock_ns);
 int __wrap_heap_store_open(const char *file, uint64_t heap_bytes, uint64_t *clock_ns);
 int __wrap_heap_store_open(const char *file, uint64_t heap_bytes, uint64_t *clock_ns)
@@ -141,36 +124,6 @@ int __wrap_heap_store_open(const char *file, uint64_t heap_bytes, uint64_t *cloc
 
         recovered_clock = *clock_ns;
         return r;
-}
-
-/* Of its sectors so many of 100, by chance. */
-static void apply(const struct entry *e, uint32_t keep)
-{
-        for (uint32_t s = 0; s < e->nsectors; s++)
-                if (below(100) < keep)
-                        memcpy(image + (e->sector + s) * SECTOR, data + e->data + s * SECTOR, SECTOR);
-}
-
-/* The disk as a power failure behind `end` entries may leave it. */
-static void cut(uint32_t end)
-{
-        static uint32_t order[MAX_ENTRIES];
-        uint32_t flushed = 0, n = 0, keep = below(3) ? below(101) : below(2) * 100;
-        bool shuffled = below(2);
-
-        for (uint32_t k = 0; k < end; k++)
-                if (!recording->entry[k].nsectors)
-                        flushed = k;
-        for (uint32_t k = 0; k < flushed; k++)
-                apply(&recording->entry[k], 100);
-        for (uint32_t k = flushed; k < end; k++)
-                order[n++] = k;
-        for (uint32_t k = 0; k < n; k++) {
-                uint32_t other = shuffled ? k + below(n - k) : k, entry = order[other];
-
-                order[other] = order[k];
-                apply(&recording->entry[entry], keep);
-        }
 }
 
 /* ---- the machine ---- */
@@ -209,14 +162,14 @@ static void safepoint(void)
         uint64_t before = heap_store_commits(), now;
 
         pvm_interrupt();
-        if (!records || below(one_in))
+        if (disk->forgets || below(one_in))
                 return;
         pvm_snapshot_comes();
         now = pvm_host->monotonic_ns();
         heap_store_snapshot(now, true);
         if (heap_store_commits() == before)
                 return;
-        r->snapshot[r->nsnapshots++] = (struct taken){now, r->nentries, in, out};
+        r->snapshot[r->nsnapshots++] = (struct taken){now, disk->nops, in, out};
         if (!--snapshots_left)
                 _exit(1);
         if (below(3) == 0)
@@ -246,7 +199,7 @@ static void run(bool on_store, uint32_t least)
         if (r < 0)
                 _exit(13);
         if (first_life)
-                recording->begin = recording->nentries;
+                recording->begin = disk->nops;
         if (r) {
                 while (at < recording->nsnapshots && recording->snapshot[at].clock != recovered_clock)
                         at++;
@@ -257,9 +210,9 @@ static void run(bool on_store, uint32_t least)
                 fail("recovery", "a snapshot is lost that was acknowledged");
         in = recording->snapshot[at].in;
         out = recording->snapshot[at].out;
-        if (records) {
+        if (!disk->forgets) {
                 recording->snapshot[0] = recording->snapshot[at];
-                recording->snapshot[0].entries = 0;
+                recording->snapshot[0].ops = 0;
                 recording->nsnapshots = 1;
         }
         hosted_pvm_folder(programs);
@@ -287,7 +240,7 @@ static void run(bool on_store, uint32_t least)
 }
 
 /* In a process of its own: its exit status. */
-static int child(void (*what)(uint32_t), uint32_t argument)
+static int child(void (*what)(size_t), size_t argument)
 {
         int status;
         pid_t pid;
@@ -304,27 +257,43 @@ static int child(void (*what)(uint32_t), uint32_t argument)
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void undisturbed(uint32_t unused)
+static void undisturbed(size_t unused)
 {
         (void)unused;
+        disk->forgets = true;
         run(false, 0);
 }
 
-static void live(uint32_t first)
+static void live(size_t first)
 {
-        records = true;
+        disk->forgets = false;
         first_life = first;
         run(true, 0);
 }
 
-static void after_cut(uint32_t end)
+static void cut(size_t end, struct simdisk *to)
 {
+        simdisk_cut(disk, end, (enum cut_mode)below(CUT_MODES), &seed, to);
+}
+
+static void after_cut(size_t end)
+{
+        static struct simdisk mine;
         uint32_t least = 0;
 
-        cut(end);
-        while (least + 1 < recording->nsnapshots && recording->snapshot[least + 1].entries <= end)
+        mine = *disk;
+        cut(end, &mine);
+        disk = &mine;
+        disk->forgets = true;
+        while (least + 1 < recording->nsnapshots && recording->snapshot[least + 1].ops <= end)
                 least++;
         run(true, least);
+}
+
+/* Where the life may be cut. */
+static size_t some_end(void)
+{
+        return recording->begin + below((uint32_t)(disk->nops - recording->begin) + 1);
 }
 
 /* One program from its beginning to its end, through as many lives as that takes; at most so many states. How many were looked at; 0: one was wrong. */
@@ -336,7 +305,6 @@ static uint32_t program(uint32_t most)
 
         for (uint32_t k = 0; workload->keys && k < 300; k++)
                 input[k] = "adws..... "[below(10)];
-        recording->nentries = 0;
         recording->nsnapshots = 1;
         recording->snapshot[0] = (struct taken){0};
         memset(recording->expected, 0, sizeof(recording->expected));
@@ -345,30 +313,30 @@ static uint32_t program(uint32_t most)
                 fprintf(stderr, "%s alone: ended with %d\n", workload->class, how);
                 return 0;
         }
-        madvise(image, IMAGE, MADV_DONTNEED);
+        simdisk_free(disk);
+        new_disk();
         unlink(path);
         do {
-                recording->nentries = recording->begin = 0;
-                recording->ndata = 0;
+                recording->begin = 0;
                 snapshots_left = 1 + below(20);
                 one_in = 1 + below(60);
                 below(1000); /* the life's choices are its own */
                 how = child(live, first);
                 first = false;
                 for (uint32_t k = 0; how < 2 && k < STATES_A_LIFE && states < most; k++, states++) {
-                        uint32_t end = recording->begin + below(recording->nentries - recording->begin + 1);
                         uint64_t was = seed;
+                        size_t end = some_end();
                         int found = child(after_cut, end);
 
                         if (found) {
-                                fprintf(stderr, "%s: cut behind %u of %u writes, seed %lu: ended with %d\n",
-                                        workload->class, end, recording->nentries, was, found);
+                                fprintf(stderr, "%s: cut behind %zu of %zu writes, seed %lu: ended with %d\n",
+                                        workload->class, end, disk->nops, was, found);
                                 return 0;
                         }
                         below(1000);
                 }
                 if (how < 2)
-                        cut(recording->begin + below(recording->nentries - recording->begin + 1));
+                        cut(some_end(), disk);
         } while (how == 1 && states < most);
         if (how > 1) {
                 fprintf(stderr, "%s: a life ended with %d, seed %lu\n", workload->class, how, seed);
@@ -394,14 +362,14 @@ int main(int argc, char **argv)
                 return 2;
         programs = argv[optind];
         library = argv[optind + 1];
-        recording = mmap(NULL, sizeof(*recording), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
+        recording = mmap(NULL, sizeof(*recording) + sizeof(*disk), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                          -1, 0);
-        data = mmap(NULL, MAX_DATA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        image = mmap(NULL, IMAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (recording == MAP_FAILED || data == MAP_FAILED || image == MAP_FAILED) {
+        if (recording == MAP_FAILED) {
                 perror("mmap");
                 return 2;
         }
+        disk = (struct simdisk *)(recording + 1);
+        new_disk();
         snprintf(path, sizeof(path), "/tmp/pvm-sim-%d", getpid());
         for (unsigned k = 0; done[0] + done[1] < states; k = !k) {
                 uint32_t n, left = states - done[0] - done[1];
