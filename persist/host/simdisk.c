@@ -62,7 +62,7 @@ static int disk_read_(struct store_disk *d, uint64_t block, void *buf, uint32_t 
 static bool is_bad(const struct simdisk *s, uint64_t block)
 {
         return (s->bad_block && block == s->bad_block) ||
-               (block >= s->bad_from && block < s->d.nblocks - 1 &&
+               (block >= s->bad_from && block < (s->bad_until ? s->bad_until : s->d.nblocks - 1) &&
                 (block * 0x9e3779b97f4a7c15ul >> 32) % 1000 < s->bad_per_mille);
 }
 

@@ -23,10 +23,11 @@ struct simdisk {
                 base; /* contents before op[0], if there is one; NULL: who cuts it has them in `now`, since it was a child of his that wrote */
         bool forgets; /* remembers nothing */
         /* misbehaviour */
-        uint32_t fail_writes;   /* of 1000 writes this many fail; a failed write may have written some sectors */
-        uint64_t bad_block;     /* this one cannot be written; 0: none */
-        uint32_t bad_per_mille; /* of the blocks from bad_from on but the last, so many cannot be written */
-        uint64_t bad_from;
+        uint32_t fail_writes; /* of 1000 writes this many fail; a failed write may have written some sectors */
+        uint64_t bad_block;   /* this one cannot be written; 0: none */
+        uint32_t
+                bad_per_mille; /* of the blocks from bad_from up to bad_until, or, if that is 0, the last, so many cannot be written */
+        uint64_t bad_from, bad_until;
         uint64_t unreadable;    /* this one cannot be read; 0: none */
         uint32_t fail_discards; /* of 1000 discards so many fail */
         uint32_t lose_flushes;  /* of 1000 flushes this many do nothing, and say they did */

@@ -26,8 +26,6 @@ TESTS = {
 }
 TEST = "random"
 
-LONG = set()
-
 # name, file (of pvm), what stands there (once), what stands there instead; the test
 FILE = [
     ("magic-unchecked", "file.c", "size < sizeof(*h) || h->magic != PVM_MAGIC", "size < sizeof(*h)"),

@@ -55,6 +55,7 @@ CHECK = {
     "unit": make("-k", "unit"),
     "install": command(f"{TOOLS}/installtests.py"),
     "posix": suite("posix", "plain"),
+    "mutants": command(f"{TOOLS}/mutants.py", f"{BUILD}/mutants", "-j1"),
     "fuzz": suite("fuzz", "all"),
     "install-cuts": command(f"{TOOLS}/installcuts.py", "10"),
     "crash-native": make("crash-native"),

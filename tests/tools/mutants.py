@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """mutants.py - would the tests notice? Each mutant is a bug seeded into a copy of one file (tests/crash/mutants_list.py, tests/pvm/mutants_list.py); it must compile, and the test that it is for must fail, or die.
--q leaves out those of LONG, -j1 makes one at a time, not two.
-usage: mutants.py BUILD_DIR [-v] [-q] [-jN] [NAME...]"""
+-j1 makes one at a time, not two.
+usage: mutants.py BUILD_DIR [-v] [-jN] [NAME...]"""
 import concurrent.futures
 import os
 import resource
@@ -17,7 +17,7 @@ CC = ["gcc", "-std=gnu17", "-O1", "-w"]
 # One test: its source; the sources that it is linked with, which mutants are of; flags of all these; libraries; flags of the test alone; its arguments, for all of it; those for one seed, {}: else what stands
 # behind the test's name in a mutant's place is the argument. NAME=VALUE is no argument, but environment.
 Suite = namedtuple("Suite", "source engine flags libs own everything seed")
-# A list: TESTS, by name; MUTANTS: name, file, what stands there (once), what stands there instead, and the test, "name" or "name/what of it catches the mutant", if it is not TEST; LONG.
+# A list: TESTS, by name; MUTANTS: name, file, what stands there (once), what stands there instead, and the test, "name" or "name/what of it catches the mutant", if it is not TEST.
 LISTS = ("tests/crash", "tests/pvm")
 
 
@@ -109,15 +109,14 @@ def failure(prog, words):
 
 def attempts(suite, where):
     """Words to try in order: what is known to catch it, then all of the test."""
-    if where and not suite.seed:
-        return [[where]]
-    return [[w.format(where) for w in suite.seed]] * bool(where) + [list(suite.everything)]
+    if not where:
+        return [list(suite.everything)]
+    return [[w.format(where) for w in suite.seed], list(suite.everything)] if suite.seed else [[where]]
 
 
 def main():
     args = sys.argv[1:]
     verbose = "-v" in args
-    quick = "-q" in args
     jobs = next((int(a[2:]) for a in args if a.startswith("-j")), 2)
     out, names = args[0], [a for a in args[1:] if a[0] != "-"]
     mutants, suites = [], {}
@@ -127,7 +126,7 @@ def main():
             test, _, what = (m[4] if len(m) > 4 else module.TEST).partition("/")
             where = os.path.join(os.path.basename(folder), test), what
             suites[where[0]] = module.TESTS[test]
-            if (not names or m[0] in names) and not (quick and m[0] in module.LONG):
+            if not names or m[0] in names:
                 mutants.append((*m[:4], where))
     places = sorted({m[4] for m in mutants})
     tests = {name: Test(out, name, suites[name]) for name in sorted({test for test, _ in places})}
@@ -160,7 +159,7 @@ def main():
             if why:
                 sys.exit(f"{'/'.join(where)} fails without a mutant: {why}")
         caught = sum(pool.map(one, mutants))
-    print(f"mutants: caught {caught} of {len(mutants)}")
+    print(f"mutants (that were caught): {caught} passed, {len(mutants) - caught} failed")
     return 0 if caught == len(mutants) else 1
 
 

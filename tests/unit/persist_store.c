@@ -876,6 +876,32 @@ static const void *random_page(void)
         return page;
 }
 
+static struct store *again(struct store *s)
+{
+        struct store_info before, after;
+
+        store_info(s, &before);
+        store_close(s);
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        store_info(s, &after);
+        assert_int_equal(after.epoch, before.epoch);
+        assert_int_equal(after.evidence, 0);
+        return s;
+}
+
+/* A commit that takes nearly every block that is free. */
+static void fill_up(struct store *s)
+{
+        struct store_clock clock = {1, 2};
+        struct store_info info;
+
+        store_info(s, &info);
+        assert_int_equal(store_commit_begin(s, info.free - 20, store_next_epoch(s), &clock), 0);
+        for (uint64_t i = 0; i < info.free - 20; i++)
+                assert_int_equal(store_commit_page(s, 100 + i, random_page()), 0);
+        assert_int_equal(store_commit_end(s), 0);
+}
+
 /* The last commits can be gone back to (P7), also when the next life has begun, and has written to every block that is free. */
 static void last_commits_outlive_a_boot(void **state)
 {
@@ -901,10 +927,9 @@ static void last_commits_outlive_a_boot(void **state)
         assert_int_equal(store_open(&disk.d, 8, &s), 0);
         store_info(s, &info);
         assert_int_equal(info.epoch, epoch[3]);
-        assert_int_equal(store_commit_begin(s, info.free - 20, store_next_epoch(s), &clock), 0);
-        for (uint64_t i = 0; i < info.free - 20; i++)
-                assert_int_equal(store_commit_page(s, 100 + i, random_page()), 0);
-        assert_int_equal(store_commit_end(s), 0);
+        for (unsigned c = 0; c < COMMITS_KEPT; c++)
+                assert_int_equal(s->last[c], epoch[4 - COMMITS_KEPT + c]);
+        fill_up(s);
         store_close(s);
         block_of(block[3])[270] ^= 1;
         assert_int_equal(store_open(&disk.d, 9, &s), 0);
@@ -913,6 +938,36 @@ static void last_commits_outlive_a_boot(void **state)
         assert_int_equal(info.evidence, epoch[3]);
         assert_int_equal(store_read(s, 3, got), 0);
         assert_memory_equal(got, want[2], STORE_BLOCK);
+        assert_int_equal(store_check(s, true, NULL, NULL), 0);
+        store_close(s);
+        simdisk_free(&disk);
+}
+
+/* Where the rest of a record's body lies is in use until the next checkpoint, also when the next life has begun, and has written to every block that is free. */
+static void bodies_outlive_a_boot(void **state)
+{
+        static uint8_t page[STORE_BLOCK];
+        struct store_clock clock = {1, 2};
+        struct store *s;
+        uint64_t block;
+
+        (void)state;
+        make();
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        for (unsigned c = 0; c < 4; c++) {
+                block = s->next_block;
+                assert_int_equal(store_commit_begin(s, PACK_PAGES, store_next_epoch(s), &clock), 0);
+                for (unsigned i = 0; i < PACK_PAGES; i++) {
+                        memset(page, 0, sizeof(page));
+                        memcpy(page, random_page(), 1500);
+                        assert_int_equal(store_commit_page(s, i, page), 0);
+                }
+                assert_int_equal(store_commit_end(s), 0);
+                assert_int_not_equal(((struct disk_record *)block_of(block))->nextents, 0);
+        }
+        s = again(s);
+        fill_up(s);
+        s = again(s);
         assert_int_equal(store_check(s, true, NULL, NULL), 0);
         store_close(s);
         simdisk_free(&disk);
@@ -992,6 +1047,33 @@ static void forgotten_bad_blocks(void **state)
         assert_true(info.epoch && !info.evidence);
         for (unsigned i = 0; i < 10; i++)
                 commit_one(s, i, (uint8_t)i, 0);
+        assert_int_equal(store_checkpoint(s), 0);
+        assert_int_equal(store_check(s, true, NULL, NULL), 0);
+        store_close(s);
+        opens(false);
+        simdisk_free(&disk);
+}
+
+/* Blocks that cannot be written lie together, more of them than places are tried for one block. */
+static void bad_blocks_in_a_row(void **state)
+{
+        struct store_clock clock = {1, 2};
+        struct store *s;
+
+        (void)state;
+        make();
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        for (unsigned i = 0; i < 40; i++) {
+                if (i == 5) {
+                        disk.bad_from = s->cursor + 5;
+                        disk.bad_until = disk.bad_from + 4 * WRITE_TRIES;
+                        disk.bad_per_mille = 1000;
+                }
+                assert_int_equal(store_commit_begin(s, 1, store_next_epoch(s), &clock), 0);
+                assert_int_equal(store_commit_page(s, i, random_page()), 0);
+                assert_int_equal(store_commit_end(s), 0);
+        }
+        assert_true(s->cursor > disk.bad_until);
         assert_int_equal(store_checkpoint(s), 0);
         assert_int_equal(store_check(s, true, NULL, NULL), 0);
         store_close(s);
@@ -1129,19 +1211,6 @@ static void memory_is_known(void **state)
         simdisk_free(&disk);
         assert_int_equal(in_use, 0);
         persist_host = real_host;
-}
-
-static struct store *again(struct store *s)
-{
-        struct store_info before, after;
-
-        store_info(s, &before);
-        store_close(s);
-        assert_int_equal(store_open(&disk.d, 7, &s), 0);
-        store_info(s, &after);
-        assert_int_equal(after.epoch, before.epoch);
-        assert_int_equal(after.evidence, 0);
-        return s;
 }
 
 static void whole(struct store *s)
@@ -1711,6 +1780,25 @@ static void moved_and_forgotten(void **state)
         whole_to_the_end(s);
 }
 
+/* Dead blocks that only wait for superblocks and commits are free when those have come. */
+static void settled(void **state)
+{
+        struct store_info before, after;
+        struct store *s;
+
+        (void)state;
+        make();
+        assert_int_equal(store_open(&disk.d, 7, &s), 0);
+        for (unsigned i = 0; i < 5; i++)
+                commit_many(s, 10, 20, 1, i);
+        store_info(s, &before);
+        assert_int_equal(store_settle(s), 0);
+        store_info(s, &after);
+        assert_true(before.pending > 20 && after.pending < 10); /* what settling itself has superseded */
+        store_close(s);
+        simdisk_free(&disk);
+}
+
 /* The disk's past up to an operation, of which only the sectors in `mask` were written. */
 static void torn_at(struct simdisk *after, size_t at, unsigned mask)
 {
@@ -1954,7 +2042,10 @@ int main(int argc, char **argv)
                                            cmocka_unit_test(lost_commits),
                                            cmocka_unit_test(records_of_two_machines),
                                            cmocka_unit_test(last_commits_outlive_a_boot),
+                                           cmocka_unit_test(bodies_outlive_a_boot),
+                                           cmocka_unit_test(settled),
                                            cmocka_unit_test(forgotten_bad_blocks),
+                                           cmocka_unit_test(bad_blocks_in_a_row),
                                            cmocka_unit_test(room_for_the_checkpoint),
                                            cmocka_unit_test(checkpoint_is_cheap),
                                            cmocka_unit_test(memory_is_known),
