@@ -66,6 +66,7 @@ bool hosted_quiet;
 char hosted_said[2048];
 uint64_t hosted_clock_ns;
 void (*hosted_on_yield)(void);
+bool hosted_no_frames;
 
 static void __attribute__((format(printf, 1, 2))) host_log(const char *fmt, ...)
 {
@@ -120,7 +121,7 @@ static bool note(ppn_t ppn)
 
 static int host_page_provide(ppn_t ppn)
 {
-        if (__atomic_fetch_add(&frames_used, 1, __ATOMIC_RELAXED) >= frames_max) {
+        if (__atomic_fetch_add(&frames_used, 1, __ATOMIC_RELAXED) >= frames_max || hosted_no_frames) {
                 __atomic_fetch_sub(&frames_used, 1, __ATOMIC_RELAXED);
                 return -ENOMEM;
         }

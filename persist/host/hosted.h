@@ -32,6 +32,7 @@ extern uint64_t hosted_clock_ns;      /* what the engine's clocks say; the test 
 extern void (*hosted_on_yield)(void); /* called where the writer gives way: what other CPUs do meanwhile */
 extern bool hosted_quiet;             /* the engine's log lines are not printed */
 extern char hosted_said[2048];        /* its log lines since the test emptied this, as far as there is room */
+extern bool hosted_no_frames;         /* there are none any more, for nobody */
 uint64_t hosted_frames_used(void);
 bool hosted_page_writable(ppn_t ppn);
 bool hosted_page_noted(ppn_t ppn);

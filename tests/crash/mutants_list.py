@@ -216,7 +216,8 @@ SPACE = [
     ("old-bytes-over-the-end", "old.c", "|| len > PAGE_BYTES - addr % PAGE_BYTES)", ")", "snapshot/time_travel"),
     ("old-type-unchecked", "old.c", "!b || b->type != type ||", "!b ||", "snapshot/time_travel"),
     ("old-object-anywhere", "old.c", "(offset - SLAB_FIRST) % ti->size ||", "", "snapshot/time_travel"),
-    ("freed-run-clean", "page.c", "                if (space_store)\n                        page_note(ppn + i);\n                rec[i]", "                rec[i]", "snapshot/time_travel"),
+    ("evicted-page-forgotten", "page.c", "        bare_push(root(), ppn);\n        space_unlock();\n        return false;", "        space_unlock();\n        return false;", "snapshot/no_frame_for_the_evicted"),
+    ("freed-run-clean", "page.c", "                if (space_store)\n                        page_note(ppn + i);\n                rec[i]", "                rec[i]", "snapshot/freed_run_goes"),
     ("freed-page-clean", "page.c", "if (space_store)\n                        page_note(ppn);\n                return true;", "return true;", "snapshot/full_disk"),
     ("frame-not-ensured", "page.c", "if (frame_ensure(ppn))\n                        own_push", "if (1)\n                        own_push", "snapshot/free_in_the_life_before"),
 ]

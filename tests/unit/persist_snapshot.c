@@ -1037,6 +1037,84 @@ static void read_everything(void)
                 hosted_run(run_section, read_chosen);
 }
 
+/* Evicted pages are freed while no frame is to be had: they are bare, and found when there are frames again. */
+static void no_frame_for_the_evicted(void **state)
+{
+        unsigned freed = 0, before;
+
+        (void)state;
+        rng = 32;
+        simdisk_init(&disk, 4 * BLOCKS, rng);
+        assert_int_equal(store_format(&disk.d, (const uint8_t[16]){4}, SPACE_START), 0);
+        assert_int_equal(store_open(&disk.d, 77, &store), 0);
+        hosted_clock_ns += store_wait_ns(store);
+        hosted_open(FRAMES);
+        hosted_cpu_enter(0);
+        space_types_register(test_types, T_TYPES);
+        assert_int_equal(space_create(), 0);
+        assert_int_equal(space_attach(store, NULL), 0);
+        hosted_cpu_ready();
+        hosted_run(run_section, make_many);
+        write_all(MANY, 1);
+        commit_all();
+        hosted_no_frames = true;
+        before = root()->nbare;
+        for (chosen = 0; chosen < MANY && freed < 300; chosen++)
+                if (!persist_host->page_present(many()->ppn[chosen])) {
+                        hosted_run(run_section, free_chosen);
+                        freed++;
+                }
+        assert_int_equal(freed, 300);
+        assert_true(root()->nbare - before > 100);
+        check_structure();
+        hosted_no_frames = false;
+        commit_all();
+        write_all(MANY, 3);
+        read_everything();
+        check_structure();
+        commit_all();
+        power_off();
+        life_begins(79, FRAMES);
+        read_everything();
+        power_off();
+        simdisk_free(&disk);
+}
+
+static uint8_t *run;
+
+static void make_run(void)
+{
+        section_changes();
+        run = space_alloc_bytes(4 * 4096);
+        fill(run, 4 * 4096, 5);
+}
+
+static void free_run(void)
+{
+        section_changes();
+        space_free_bytes(run);
+}
+
+/* Behind the next commit the store has none of its pages. */
+static void freed_run_goes(void **state)
+{
+        static uint8_t got[4096];
+
+        (void)state;
+        rng = 16;
+        first_life_on(BLOCKS, make_many);
+        hosted_run(run_section, make_run);
+        commit_all();
+        for (unsigned i = 0; i < 4; i++)
+                assert_int_equal(store_read(store, space_ppn(run) + i, got), 0);
+        hosted_run(run_section, free_run);
+        commit_all();
+        for (unsigned i = 0; i < 4; i++)
+                assert_int_equal(store_read(store, space_ppn(run) + i, got), -ENOENT);
+        power_off();
+        simdisk_free(&disk);
+}
+
 /* Pages that were free in the life before have no frames in this one until somebody is about to take them: sections find them with frames all the same. */
 static void free_in_the_life_before(void **state)
 {
@@ -1837,12 +1915,14 @@ int main(int argc, char **argv)
                                            TEST_ALONE(cadence),
                                            TEST_ALONE(failing_disk),
                                            TEST_ALONE(larger_than_memory),
+                                           TEST_ALONE(no_frame_for_the_evicted),
                                            TEST_ALONE(working_set),
                                            TEST_ALONE(full_disk),
                                            TEST_ALONE(small_disk_is_used),
                                            TEST_ALONE(time_travel),
                                            TEST_ALONE(what_may_go),
                                            TEST_ALONE(freed_while_captured),
+                                           TEST_ALONE(freed_run_goes),
                                            TEST_ALONE(free_in_the_life_before),
                                            TEST_ALONE(damaged_page),
                                            TEST_ALONE(records_when_touched),
