@@ -201,7 +201,7 @@ SPACE = [
     ("disk-stays-shared", "records.c", "store_share(space_store, false);", ";", "snapshot/records_when_touched"),
     ("other-base-taken", "snapshot.c", "if (info.base != SPACE_START) {", "if (0) {", "snapshot/other_space"),
     ("lock-at-barrier", "snapshot.c", "must(!s || (!s->active && !s->nheld),", "must(1,", "section/barrier_looks_at_each_cpu"),
-    ("owned-slab-evicted", "snapshot.c", "&& !((const struct slab *)space_page(ppn))->owner;", ";", "snapshot/what_may_go"),
+    ("owned-slab-evicted", "snapshot.c", "&&\n                       !((const struct slab *)space_page(ppn))->owner;", ";", "snapshot/what_may_go"),
     ("unsettled-when-full", "snapshot.c", "reclaim_settle();\n                reclaim_disk();", "reclaim_disk();", "snapshot/small_disk_is_used"),
     ("unreadable-page-taken", "pager.c", "if (r == -ENOENT)\n", "if (r)\n", "snapshot/damaged_page"),
     ("damage-forgotten", "pager.c", "damaged[ndamaged++] = (uint32_t)ppn;", ";", "snapshot/damaged_page"),

@@ -10,8 +10,8 @@ import sys
 import time
 from collections import namedtuple
 
-LIMIT_S = 300
-CPU_LIMIT_S = 100  # of processor time: who needs more has no end, however busy the machine is
+LIMIT_S = 600
+CPU_LIMIT_S = 40  # of processor time: who needs more has no end, however busy the machine is
 CC = ["gcc", "-std=gnu17", "-O1", "-w"]
 
 # One test: its source; the sources that it is linked with, which mutants are of; flags of all these; libraries; flags of the test alone; its arguments, for all of it; those for one seed, {}: else what stands
