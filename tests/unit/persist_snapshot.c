@@ -180,7 +180,8 @@ static void make_table(void)
 }
 
 /* make: what the program begins with, in a section. */
-static void first_life_on(uint64_t nblocks, void (*make)(void))
+/* On a disk of so many blocks, in a machine with so many frames. */
+static void first_life_in(uint64_t nblocks, uint64_t frames, void (*make)(void))
 {
         static const uint8_t uuid[16] = {1};
 
@@ -188,7 +189,7 @@ static void first_life_on(uint64_t nblocks, void (*make)(void))
         assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
         assert_int_equal(store_open(&disk.d, 77, &store), 0);
         hosted_clock_ns += store_wait_ns(store);
-        hosted_open(8192);
+        hosted_open(frames);
         hosted_cpu_enter(0);
         space_types_register(test_types, T_TYPES);
         assert_int_equal(space_create(), 0);
@@ -196,6 +197,11 @@ static void first_life_on(uint64_t nblocks, void (*make)(void))
         hosted_cpu_ready();
         hosted_run(run_section, make);
         nhistory = 0;
+}
+
+static void first_life_on(uint64_t nblocks, void (*make)(void))
+{
+        first_life_in(nblocks, 8192, make);
 }
 
 static void first_life(void)
@@ -492,23 +498,12 @@ static void life_begins(uint64_t owner, uint64_t frames)
 
 static void larger_than_memory(void **state)
 {
-        static const uint8_t uuid[16] = {2};
         struct snapshot_stats stats;
         uint64_t next, before;
 
         (void)state;
         rng = 31;
-        simdisk_init(&disk, 4 * BLOCKS, rng);
-        assert_int_equal(store_format(&disk.d, uuid, SPACE_START), 0);
-        assert_int_equal(store_open(&disk.d, 77, &store), 0);
-        hosted_clock_ns += store_wait_ns(store);
-        hosted_open(FRAMES);
-        hosted_cpu_enter(0);
-        space_types_register(test_types, T_TYPES);
-        assert_int_equal(space_create(), 0);
-        assert_int_equal(space_attach(store, NULL), 0);
-        hosted_cpu_ready();
-        hosted_run(run_section, make_many);
+        first_life_in(4 * BLOCKS, FRAMES, make_many);
         for (unsigned i = 0; i < 4 * MANY; i++) {
                 chosen = i < MANY ? i : (unsigned)pick(MANY);
                 chosen_seed = (uint32_t)pick(1 << 30);
@@ -1044,17 +1039,7 @@ static void no_frame_for_the_evicted(void **state)
 
         (void)state;
         rng = 32;
-        simdisk_init(&disk, 4 * BLOCKS, rng);
-        assert_int_equal(store_format(&disk.d, (const uint8_t[16]){4}, SPACE_START), 0);
-        assert_int_equal(store_open(&disk.d, 77, &store), 0);
-        hosted_clock_ns += store_wait_ns(store);
-        hosted_open(FRAMES);
-        hosted_cpu_enter(0);
-        space_types_register(test_types, T_TYPES);
-        assert_int_equal(space_create(), 0);
-        assert_int_equal(space_attach(store, NULL), 0);
-        hosted_cpu_ready();
-        hosted_run(run_section, make_many);
+        first_life_in(4 * BLOCKS, FRAMES, make_many);
         write_all(MANY, 1);
         commit_all();
         hosted_no_frames = true;
