@@ -240,8 +240,8 @@ $(UNIT_RUNS): unit-%: $$(OUT)/unit/$$(subst address-,address/,$$(subst thread-,t
 	@$< >$<.log 2>&1 && echo 'PASS unit $*' || { cat $<.log; echo 'FAIL unit $*'; exit 1; }
 unit: $(UNIT_RUNS) ## unit tests: kernel/lib, persist, drivers and page trees in Linux processes, with sanitizers
 
-mutants: ## seeded bugs in persist/ and pvm/, each of which its test must notice
-	$(Q)tests/tools/mutants.py $(OUT)/mutants && echo 'PASS mutants'
+mutants: ## seeded bugs in persist/ and pvm/, each of which its test must notice (MUTANTS="-v NAME" for some)
+	$(Q)PVM_MACHINE_SRCS="$(PVM_MACHINE_SRCS)" tests/tools/mutants.py $(OUT)/mutants $(MUTANTS)
 
 MUSL_CC := $(BUILD)/ports/musl/bin/musl-gcc
 GUEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/fuzz/*.c tests/bench/*.c tests/survive/*.c))

@@ -55,7 +55,7 @@ CHECK = {
     "unit": make("-k", "unit"),
     "install": command(f"{TOOLS}/installtests.py"),
     "posix": suite("posix", "plain"),
-    "mutants": command(f"{TOOLS}/mutants.py", f"{BUILD}/mutants", "-j1"),
+    "mutants": make("mutants", "MUTANTS=-j1"),
     "fuzz": suite("fuzz", "all"),
     "install-cuts": command(f"{TOOLS}/installcuts.py", "10"),
     "crash-native": make("crash-native"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """mutants.py - would the tests notice? Each mutant is a bug seeded into a copy of one file (tests/crash/mutants_list.py, tests/pvm/mutants_list.py); it must compile, and the test that it is for must fail, or die.
 -j1 makes one at a time, not two.
-usage: mutants.py BUILD_DIR [-v] [-jN] [NAME...]"""
+usage: make mutants MUTANTS="[-v] [-jN] [NAME...]", which runs mutants.py BUILD_DIR [-v] [-jN] [NAME...]"""
 import concurrent.futures
 import os
 import resource
