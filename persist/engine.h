@@ -76,6 +76,19 @@ static inline bool space_contains(uint64_t addr)
         return addr - SPACE_START < SPACE_PAGES * PAGE_BYTES;
 }
 
+/* Where pages are, of a space with records up to records_end and this frontier. */
+#define SPACE_RANGES 4u
+struct page_range {
+        ppn_t first, end;
+};
+static inline void space_ranges(struct page_range *range, uint64_t records_end, ppn_t frontier)
+{
+        range[0] = (struct page_range){ROOT_PPN, CPU_PPN + PERSIST_CPUS};
+        range[1] = (struct page_range){RESIDENT_FIRST, resident_stop(records_end)};
+        range[2] = (struct page_range){RECORD_FIRST, record_ppn(records_end)};
+        range[3] = (struct page_range){DATA_PPN, frontier};
+}
+
 /* A word of the resident map. */
 static inline uint64_t *resident_word(uint64_t index)
 {

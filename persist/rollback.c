@@ -59,13 +59,13 @@ static int range(struct rollback *r, ppn_t first, ppn_t end)
 
 static int all(struct rollback *r, uint64_t records_end, ppn_t frontier)
 {
-        int e = range(r, ROOT_PPN, CPU_PPN + PERSIST_CPUS);
+        struct page_range ranges[SPACE_RANGES];
+        int e = 0;
 
-        if (!e)
-                e = range(r, RESIDENT_FIRST, resident_stop(records_end));
-        if (!e)
-                e = range(r, RECORD_FIRST, record_ppn(records_end));
-        return e ? e : range(r, DATA_PPN, frontier);
+        space_ranges(ranges, records_end, frontier);
+        for (unsigned i = 0; i < SPACE_RANGES && !e; i++)
+                e = range(r, ranges[i].first, ranges[i].end);
+        return e;
 }
 
 int space_rollback(uint64_t epoch, const struct space_clock *clock)

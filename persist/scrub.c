@@ -16,18 +16,13 @@
 #define AGAIN_NS    604800000000000ul /* the next one a week after the last has begun */
 #define TOLD_MAX    16u               /* damaged pages of a pass that the log names */
 
-struct range {
-        ppn_t first, end;
-};
-
 static uint32_t wanted;          /* [a] somebody asked for a pass */
 static struct scrub_stats stats; /* [a] each field */
 /* The writer's. */
 static bool running;
 static uint64_t begin_ns, step_ns; /* when the next pass, and the next step, are due; 0: not known yet */
 static uint64_t since, epoch;      /* of the state that is read: blocks born after `since`; epoch 0: the newest */
-#define RANGES 4u
-static struct range ranges[RANGES];
+static struct page_range ranges[SPACE_RANGES];
 static unsigned nrange;
 static ppn_t at;
 
@@ -55,10 +50,7 @@ static int state_begin(void)
                 r = -EIO;
         if (r)
                 then = root(); /* as far as we know */
-        ranges[0] = (struct range){ROOT_PPN, CPU_PPN + PERSIST_CPUS};
-        ranges[1] = (struct range){RESIDENT_FIRST, resident_stop(then->records_end)};
-        ranges[2] = (struct range){RECORD_FIRST, record_ppn(then->records_end)};
-        ranges[3] = (struct range){DATA_PPN, then->frontier};
+        space_ranges(ranges, then->records_end, then->frontier);
         nrange = 0;
         at = ranges[0].first;
         return r == -ENOMEM ? r : 0;
@@ -94,9 +86,9 @@ static int step(void)
         while (looked++ < STEP_LOOKS && read < STEP_PAGES) {
                 int r;
 
-                while (nrange < RANGES && at >= ranges[nrange].end)
-                        at = ++nrange < RANGES ? ranges[nrange].first : 0;
-                if (nrange == RANGES) {
+                while (nrange < SPACE_RANGES && at >= ranges[nrange].end)
+                        at = ++nrange < SPACE_RANGES ? ranges[nrange].first : 0;
+                if (nrange == SPACE_RANGES) {
                         if (!epoch) {
                                 running = false;
                                 persist_host->log("store: all pages were read, %lu in %lu states: %lu damaged, %lu of "

@@ -689,7 +689,8 @@ int throw_object(struct call *c, struct obj *o);
 
 /* ---- thread.c ---- */
 struct thread *thread_new(struct obj *object);
-bool thread_lives(uint32_t id); /* it was started, and has not ended */
+void thread_inherits(struct thread *t, const struct thread *from); /* it is of that one's program */
+bool thread_lives(uint32_t id);                                    /* it was started, and has not ended */
 bool thread_start(struct thread *t,
                   bool make_object); /* make_object: object is a class; one of it is made and runs. False: no memory */
 void thread_wait(struct thread *t, struct obj *what,

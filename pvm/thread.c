@@ -203,6 +203,13 @@ struct thread *thread_new(struct obj *object)
         return t;
 }
 
+void thread_inherits(struct thread *t, const struct thread *from)
+{
+        t->arguments = from->arguments;
+        t->user = from->user;
+        t->os = from->os;
+}
+
 static struct method *thread_method(const char *name)
 {
         struct klass *k = classes[CLASS_thread];

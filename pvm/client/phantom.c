@@ -146,7 +146,7 @@ static int say(long program, const char *request, unsigned nwords, const char *c
         }
         if (fclose(f))
                 return -1;
-        if (len < REQUEST_MAX + sizeof("start"))
+        if (len <= REQUEST_MAX + strlen(request))
                 r = phantom_request(program, text, answer);
         else
                 errno = E2BIG;

@@ -19,7 +19,7 @@ int phantom_call(long program, const char *path, const char *method, const char 
                  char **result);
 
 /*
- * Starts a program in the heap of that one, beside it: words are folders in which classes are looked for, too, by absolute paths; then the class (".shop.client"), then the program's arguments. *thread is its first
+ * Starts a program in the heap of that one, beside it: words are "-L" and the absolute path of a folder in which classes are looked for, too, for each of these; then the class (".shop.client"), then the program's arguments. *thread is its first
  * thread's path ("/threads/7"). Errors as of phantom_call.
  */
 int phantom_start(long program, const char *const *words, unsigned nwords, char **thread);

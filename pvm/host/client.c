@@ -129,16 +129,15 @@ static int start(long pid, int nwords, char **words)
         char *answer = NULL, before[32];
         int r, n = 0;
 
-        while (nwords >= 2 * n + 2 && !strcmp(words[2 * n], "-L")) {
-                words[n] = realpath(words[2 * n + 1], NULL);
-                if (!words[n]) {
-                        fprintf(stderr, "pvm: %s: %s\n", words[2 * n + 1], strerror(errno));
+        for (; n + 1 < nwords && !strcmp(words[n], "-L"); n += 2) {
+                char *folder = realpath(words[n + 1], NULL);
+
+                if (!folder) {
+                        fprintf(stderr, "pvm: %s: %s\n", words[n + 1], strerror(errno));
                         return 1;
                 }
-                n++;
+                words[n + 1] = folder;
         }
-        memmove(words + n, words + 2 * n, (size_t)(nwords - 2 * n) * sizeof(*words));
-        nwords -= n;
         if (n == nwords || words[n][0] != '.')
                 return usage(command_of("start"));
         snprintf(before, sizeof(before), "%ld", pid);

@@ -132,8 +132,8 @@ static bool start(char *words, FILE *f, char *why, size_t why_len)
         unsigned n = split(&words, word, REQUEST_MAX / 2), at = 0;
         uint32_t thread;
 
-        for (; at < n && word[at][0] == '/'; at++)
-                if (!hosted_pvm_folder(word[at])) {
+        for (; at + 1 < n && !strcmp(word[at], "-L"); at += 2)
+                if (!hosted_pvm_folder(word[at + 1])) {
                         snprintf(why, why_len, "too many folders");
                         return false;
                 }

@@ -2,9 +2,9 @@
  * monitor.h - a running `pvm run` lets its user look into it: requests come by a socket in the user's own folder, one a connection, and are answered at a
  * safepoint. Request: a line of text. Answer: "ok" or "no" and the reason, in a line; then what was asked for.
  *
- *   ps   ls PATH   print PATH   what PATH   look PATH   read PATH   load .class.name   gc   stat   stop [PATH]   call PATH METHOD ARGUMENT...   start /FOLDER... .class.name ARGUMENT...
+ *   ps   ls PATH   print PATH   what PATH   look PATH   read PATH   load .class.name   gc   stat   stop [PATH]   call PATH METHOD ARGUMENT...   start [-L FOLDER]... .class.name ARGUMENT...
  *
- * stop: all, or the program of the thread at the path. start: a program in this heap; classes are looked for in these folders, too. The answer is its thread's path.
+ * stop: all, or the program of the thread at the path. start: a program in this heap; classes are looked for in these folders, of absolute paths, too. The answer is its thread's path.
  * what, look, read: what a file system asks (inspect.h).
  * load: the class, or, if its file has changed, its new version (upgrade.c); the answer is its version.
  * What follows call and start is separated by one space each; %, spaces and line breaks are %25, %20, %0a. It is answered when the method has returned; what it throws comes behind "no".

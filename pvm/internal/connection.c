@@ -94,9 +94,7 @@ int n_connection_invoke(struct call *c)
         t = thread_new(&k->o);
         if (!t || !thread_start(t, false))
                 return OUT_OF_MEMORY(c);
-        t->arguments = c->thread->arguments;
-        t->user = c->thread->user;
-        t->os = c->thread->os;
+        thread_inherits(t, c->thread);
         thread_wait(t, NULL, in_ms(ms.i));
         disarm(k);
         k->timer = t;

@@ -235,9 +235,7 @@ int n_thread_newOf(struct call *c)
         if (!c->args[1].r)
                 return throw_error(c, CLASS_error_reference, "a thread of null");
         t->object = c->args[1].r;
-        t->arguments = c->thread->arguments;
-        t->user = c->thread->user;
-        t->os = c->thread->os;
+        thread_inherits(t, c->thread);
         t->id = root()->next_thread++;
         heap_wrote(t);
         return DONE;
@@ -465,9 +463,7 @@ int n_bootstrap_startThread(struct call *c)
         t = thread_new(c->args[1].r);
         if (!t)
                 return OUT_OF_MEMORY(c);
-        t->arguments = c->thread->arguments;
-        t->user = c->thread->user;
-        t->os = c->thread->os;
+        thread_inherits(t, c->thread);
         return thread_start(t, false) ? give(c, t) : OUT_OF_MEMORY(c);
 }
 

@@ -263,7 +263,7 @@ def run_suite(name, boots, seed):
                     while guest.command("sleep 2; grep -q '^END ' /root/out")[0]:
                         pass
                     if clocked:
-                        guest.command(f"/t/runcases -j 1 -t {4 * suite.seconds} /t/alone >>/root/out 2>&1", timeout=1200)
+                        guest.command(f"/t/runcases -j 1 -t {4 * suite.seconds} {nested}/t/alone >>/root/out 2>&1", timeout=1200)
                     _, text = guest.command("cat /root/out", timeout=240)
                     break
             lab.cut()
